@@ -1,0 +1,1 @@
+"""The independent oracle: recomputes the books from the raw topics. Imports nothing of ours."""

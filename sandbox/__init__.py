@@ -1,0 +1,1 @@
+"""The outside world on one machine: embedded stack, simulated Stripe and bank."""

@@ -1,0 +1,1 @@
+"""What services say to each other. Pure: the standard library and pydantic only."""

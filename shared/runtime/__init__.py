@@ -1,0 +1,1 @@
+"""Plumbing every shell needs, without a word of business."""

@@ -1,0 +1,1 @@
+"""The composition root: command line, supervisor, preview, demo. Nothing imports it."""
