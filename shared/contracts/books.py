@@ -1,0 +1,136 @@
+"""Which book a thing belongs to: data, read from one TOML file, never an endpoint's choice.
+
+A book is one legal entity in one mode. A Stripe account in a mode and a bank account belong to
+exactly one book.
+"""
+
+from enum import StrEnum
+from typing import Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from shared.contracts.journal import DEFAULT_BOOK, Book
+from shared.contracts.money import currency_of
+from shared.contracts.observations import Name
+
+
+class Mode(StrEnum):
+    """Stripe's two worlds."""
+
+    LIVE = "live"
+    TEST = "test"
+
+    @classmethod
+    def of(cls, *, livemode: bool) -> "Mode":
+        """The mode that an object's ``livemode`` says."""
+        return cls.LIVE if livemode else cls.TEST
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BankAccount(_Data):
+    """A bank account of ours, and the Stripe destinations (``ba_…``, ``card_…``) that are it."""
+
+    name: Name
+    currency: str
+    destinations: tuple[str, ...] = ()
+
+    @field_validator("currency")
+    @classmethod
+    def _registered(cls, code: str) -> str:
+        return currency_of(code).code
+
+
+class BookData(_Data):
+    """One book: its mode, its Stripe accounts, its bank accounts, its clock.
+
+    ``payer_names`` are further names under which Stripe's payouts reach the bank (a statement
+    descriptor), beside Stripe's own.
+    """
+
+    name: str = DEFAULT_BOOK
+    mode: Mode | None = None
+    stripe_accounts: tuple[str, ...] = ()
+    bank_accounts: tuple[BankAccount, ...] = ()
+    time_zone: str = "UTC"
+    payer_names: tuple[str, ...] = ()
+    chart: str | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"{name!r} is not a time zone of the IANA database")
+        return name
+
+    @property
+    def book(self) -> Book:
+        """The book's name as its own type."""
+        return Book(self.name)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The book's time zone."""
+        return ZoneInfo(self.time_zone)
+
+    def is_own(self, stripe_account: str) -> bool:
+        """Whether a Stripe account is ours; none named means the endpoint's own account."""
+        return not stripe_account or stripe_account in self.stripe_accounts
+
+    def bank_account_of(self, destination: str, currency: str) -> str | None:
+        """The bank account that a Stripe destination is, or the only one in that currency.
+
+        Without any bank account named in the data the answer is ``None``: any account in the
+        currency may be the one.
+        """
+        for bank_account in self.bank_accounts:
+            if destination and destination in bank_account.destinations:
+                return bank_account.name
+        same = [b.name for b in self.bank_accounts if b.currency == currency]
+        return same[0] if len(same) == 1 else None
+
+
+class BookMap(_Data):
+    """All books of an installation."""
+
+    books: tuple[BookData, ...] = Field(default=(BookData(),), min_length=1)
+
+    @model_validator(mode="after")
+    def _each_in_one_book(self) -> Self:
+        for what, names in (
+            ("book", [b.name for b in self.books]),
+            ("bank account", [a.name for b in self.books for a in b.bank_accounts]),
+            (
+                "Stripe account and mode",
+                [f"{s} {b.mode}" for b in self.books for s in b.stripe_accounts],
+            ),
+            (
+                "destination",
+                [d for b in self.books for a in b.bank_accounts for d in a.destinations],
+            ),
+        ):
+            doubled = sorted({str(name) for name in names if names.count(name) > 1})
+            if doubled:
+                raise ValueError(f"{what} named twice: {', '.join(doubled)}")
+        return self
+
+    def named(self, name: str) -> BookData | None:
+        """The book of that name."""
+        return next((b for b in self.books if b.name == name), None)
+
+    def of_stripe(self, stripe_account: str, mode: Mode) -> BookData | None:
+        """The book of a Stripe account in a mode."""
+        for book in self.books:
+            if stripe_account in book.stripe_accounts and book.mode in (None, mode):
+                return book
+        return None
+
+    def of_bank(self, bank_account: str) -> BookData | None:
+        """The book that names a bank account; the only book takes an account nobody names."""
+        for book in self.books:
+            if any(a.name == bank_account for a in book.bank_accounts):
+                return book
+        return self.books[0] if len(self.books) == 1 else None
