@@ -1,0 +1,1 @@
+"""The ledger: what happened comes in as messages, balanced books come out."""

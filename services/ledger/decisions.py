@@ -1,0 +1,139 @@
+"""What the core is asked and what it answers: a message in, a decision out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from shared.contracts.envelope import Envelope
+from shared.contracts.errors import Refused, Unreadable
+from shared.contracts.journal import Book, Entry
+from shared.contracts.messages import OutcomeKind
+from shared.contracts.money import Money
+
+RULES_VERSION: Final = 1
+
+NO_BOOKING: Final = "no_booking"
+ZERO_AMOUNT: Final = "zero_amount"
+FOREIGN_ACCOUNT: Final = "foreign_account"
+UNREADABLE: Final = "unreadable"
+COMMAND: Final = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One message as the core sees it: its topic, its envelope, and the broker's append time."""
+
+    topic: str
+    envelope: Envelope
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What was not booked and why, or what was booked and asks for a look.
+
+    ``subject`` is the id of the object that it is about; ``amount`` is never negative.
+    """
+
+    outcome: OutcomeKind
+    reason: str
+    subject: str
+    detail: str = ""
+    reference: str | None = None
+    amount: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a message means for the books.
+
+    ``identity`` is what to remember of the message itself (a Stripe event's id, a command's key)
+    and ``identity_digest`` is what it says. Of two messages with one identity and two digests the
+    first stands, and nothing of the other is booked.
+    """
+
+    book: Book
+    identity: str | None
+    identity_digest: bytes | None
+    entries: tuple[Entry, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Entries and remarks while a message with several objects in it is gone through."""
+
+    entries: list[Entry] = field(default_factory=list[Entry])
+    remarks: list[Remark] = field(default_factory=list[Remark])
+
+    def book(self, booked: Entry | None, *, subject: str) -> None:
+        """Take an entry, or say that every amount was zero."""
+        if booked is None:
+            self.nothing(ZERO_AMOUNT, subject, "every amount is zero")
+        else:
+            self.entries.append(booked)
+
+    def nothing(self, reason: str, subject: str, detail: str) -> None:
+        """Say that there was nothing to book."""
+        self.remarks.append(Remark(OutcomeKind.NOTHING_TO_BOOK, reason, subject, detail))
+
+    def refuse(self, refusal: Refused, subject: str) -> None:
+        """Say that an object can never be booked as it stands."""
+        self.remarks.append(Remark(OutcomeKind.REFUSED, refusal.reason, subject, str(refusal)))
+
+    def told(self) -> tuple[tuple[Entry, ...], tuple[Remark, ...]]:
+        """Each fact once, and of the remarks those that still matter.
+
+        That one object among several had nothing to book is not worth a word when another had.
+        """
+        entries = tuple(_each_once(self.entries))
+        quiet = OutcomeKind.NOTHING_TO_BOOK
+        loud = tuple(r for r in self.remarks if r.outcome is not quiet)
+        if entries or loud:
+            return entries, loud
+        return (), tuple(self.remarks[:1])
+
+
+def _each_once(entries: Iterable[Entry]) -> list[Entry]:
+    found: dict[tuple[str, bytes], Entry] = {}
+    for told in entries:
+        found.setdefault((told.reference, told.digest()), told)
+    return list(found.values())
+
+
+def subject_of(reference: str) -> str:
+    """The id of the object that a reference is about: ``ch_1`` of ``stripe:payment:ch_1:failed``.
+
+    A conflict on a reference is published under this subject.
+
+    Raises:
+        Unreadable: Not a reference that this house makes.
+    """
+    kind, _, rest = reference.partition(":")
+    if kind == "stripe":
+        return rest.partition(":")[2].removesuffix(":failed")
+    if kind == "bank":
+        return rest.partition(":line:")[2].removesuffix(":reversed").rpartition(":r")[0]
+    if kind == "match":
+        return rest.removesuffix(":undone").rpartition(":")[0]
+    if kind == "command":
+        return rest
+    raise Unreadable(f"{reference[:80]!r} is not a reference")
+
+
+def difference(first: Entry, other: Entry) -> Money | None:
+    """By how much two tellings of one fact differ: absolute, in the first currency that differs.
+
+    Zero, when only accounts or keys differ; ``None``, when neither has postings.
+    """
+    sums: dict[str, Money] = {}
+    for sign, told in ((1, first), (-1, other)):
+        for posting in told.postings:
+            if posting.signed_minor > 0:
+                code = posting.amount.currency.code
+                amount = posting.amount if sign > 0 else -posting.amount
+                sums[code] = sums[code] + amount if code in sums else amount
+    differing = [abs(sums[code]) for code in sorted(sums) if sums[code]]
+    rest = [abs(sums[code]) for code in sorted(sums)]
+    return next(iter(differing or rest), None)

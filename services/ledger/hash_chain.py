@@ -1,0 +1,127 @@
+"""The hash chain of an origin: each entry's link covers its content and the link before it.
+
+The bytes of a link are a canonical form that does not depend on this program: UTF-8 fields, each
+behind its length in bytes as eight big-endian octets, in the order given by ``content``.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.contracts.envelope import rfc3339
+from shared.contracts.messages import EntryBooked, PostingOnWire
+
+GENESIS: Final = bytes(32)
+_VERSION: Final = "tallystick.chain.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainBreak:
+    """The first record of an origin that does not follow from the one before."""
+
+    origin: str
+    sequence: int
+    expected: str
+    found: str
+
+
+def chain_next(
+    previous: bytes,
+    *,
+    origin: str,
+    sequence: int,
+    digest: bytes,
+    book: str,
+    reference: str,
+    kind: str,
+    effective_at: datetime,
+    recorded_at: datetime,
+    offset: int,
+    message_id: str,
+    rules_version: int,
+    reverses: str | None,
+    description: str = "",
+) -> bytes:
+    """The link after ``previous``, which is ``GENESIS`` for an origin's first entry.
+
+    ``digest`` is ``Entry.digest()``, so the postings are covered by it.
+    """
+    return hashlib.sha256(
+        b"".join(
+            _framed(field)
+            for field in (
+                previous,
+                _VERSION.encode(),
+                origin.encode(),
+                str(sequence).encode(),
+                digest,
+                book.encode(),
+                reference.encode(),
+                kind.encode(),
+                rfc3339(effective_at).encode(),
+                rfc3339(recorded_at).encode(),
+                str(offset).encode(),
+                message_id.encode(),
+                str(rules_version).encode(),
+                (reverses or "").encode(),
+                description.encode(),
+            )
+        )
+    ).digest()
+
+
+def chain_after(previous: bytes, record: EntryBooked) -> bytes:
+    """The link that a published record must carry after ``previous``, from its own content."""
+    return chain_next(
+        previous,
+        origin=record.origin,
+        sequence=record.sequence,
+        digest=digest_on_wire(record),
+        book=record.book,
+        reference=record.reference,
+        kind=record.kind,
+        effective_at=record.effective_at,
+        recorded_at=record.recorded_at,
+        offset=record.caused_by.offset,
+        message_id=record.message_id,
+        rules_version=record.rules_version,
+        reverses=record.reverses,
+        description=record.description,
+    )
+
+
+def digest_on_wire(record: EntryBooked) -> bytes:
+    """The content digest of a published entry, computed from its postings as they stand there."""
+    said = sorted(_said(posting) for posting in record.postings)
+    head = f"{record.book}\x1e{record.reference}\x1e{record.reverses or ''}"
+    return hashlib.sha256("\x1e".join([head, *said]).encode()).digest()
+
+
+def first_break(records: Iterable[EntryBooked]) -> ChainBreak | None:
+    """The first record that breaks its origin's chain, repeats left out; ``None``: it holds.
+
+    Records of several origins may be mixed; those of one origin come in their order.
+    """
+    heads: dict[str, tuple[int, bytes]] = {}
+    for record in records:
+        sequence, head = heads.get(record.origin, (0, GENESIS))
+        if record.sequence <= sequence:
+            continue
+        link = chain_after(head, record)
+        if record.sequence != sequence + 1 or record.chain != link.hex():
+            return ChainBreak(record.origin, record.sequence, link.hex(), record.chain)
+        heads[record.origin] = (record.sequence, link)
+    return None
+
+
+def _said(posting: PostingOnWire) -> str:
+    return (
+        f"{posting.account}\x1f{posting.key}\x1f{posting.direction}"
+        f"\x1f{posting.amount.minor}\x1f{posting.amount.currency}"
+    )
+
+
+def _framed(field: bytes) -> bytes:
+    return len(field).to_bytes(8, "big") + field

@@ -1,0 +1,1 @@
+"""Readers: what others say, in their own field names, becomes our values."""

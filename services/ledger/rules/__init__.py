@@ -1,0 +1,1 @@
+"""Rules: one function per kind of fact; its docstring is the booking."""
