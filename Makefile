@@ -1,0 +1,61 @@
+# The commands of the house. `make` alone shows them.
+#
+# Each makes what it needs: on a fresh machine the first run installs .venv from the lock and
+# fetches Kafka's jars; every later run starts at once and needs no network.
+
+PYTHON ?=
+BIN := .venv/bin
+SOURCES := tallystick services shared sandbox oracle tests
+FAST_TESTS := $(wildcard tests/unit tests/property tests/contract tests/test_*.py)
+SLOW_TESTS := $(wildcard tests/integration tests/e2e tests/faults)
+PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run check lint types test faults bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo ARGS='--seed 7 --keep'       hands options on to the command"
+	@echo "  make setup PYTHON=/path/to/python3.12  uses that interpreter"
+
+setup: ## Make .venv and fetch what the embedded stack needs
+	@PYTHON="$(PYTHON)" tools/setup
+
+demo: setup ## One simulated month, from webhooks to balanced books
+	@$(BIN)/tallystick demo $(ARGS)
+
+run: setup ## Kafka, Postgres and all services, until you stop it
+	@$(BIN)/tallystick run $(ARGS)
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: setup
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/basedpyright --level error
+
+check: lint types ## Format, lint, types, layers and the quick tests
+	$(BIN)/pytest -q $(FAST_TESTS)
+
+test: check ## Everything: check, then integration, end to end and faults
+	$(BIN)/pytest -q $(SLOW_TESTS)
+
+faults: setup ## Only the tests that kill processes
+	$(BIN)/pytest -q -m fault tests $(ARGS)
+
+bench: setup ## Measure on this machine
+	$(BIN)/pytest -q tests/bench $(ARGS)
+
+lock: setup ## Renew the locks: Python packages and Kafka's jars
+	$(PIP_COMPILE) --quiet --all-extras -o locks/dev.txt
+	$(PIP_COMPILE) --quiet -c locks/dev.txt -o locks/runtime.txt
+	$(BIN)/python -m sandbox.stack.locks
+
+clean: ## Stop the stack; delete .venv, .tallystick and caches
+	@if [ -x $(BIN)/tallystick ]; then $(BIN)/tallystick down --wipe --yes; fi
+	rm -rf .tallystick .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
