@@ -37,7 +37,7 @@ class Envelope:
     data: bytes
     subject: str = ""
     dataschema: str = ""
-    extensions: Mapping[str, str] = field(default=_EMPTY)
+    extensions: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
     def headers(self) -> Headers:
         """The record's headers, in a fixed order."""
