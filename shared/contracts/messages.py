@@ -209,6 +209,7 @@ class VerdictReason(StrEnum):
     OUT_OF_TOLERANCE = "out_of_tolerance"
     BAD_SIGNATURE = "bad_signature"
     BODY_TOO_LARGE = "body_too_large"
+    BODY_ENCODED = "body_encoded"
     NOT_JSON = "not_json"
     NOT_AN_EVENT = "not_an_event"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
