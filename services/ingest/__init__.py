@@ -1,0 +1,1 @@
+"""What comes from Stripe: the door for its webhooks, and the poller that asks its API."""
