@@ -1,0 +1,422 @@
+"""What is known about one book: small facts that merge in any order, and all of them together.
+
+Every fact has a ``key``. Two tellings with one key are ``merged`` into one fact; merging is
+idempotent, commutative and associative, so replays and any order give the same facts. Facts that
+share a hook can affect one another (``scope.py``).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from shared.contracts.books import BookData
+from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.messages import MatchMade
+from shared.contracts.money import Money, currency_of
+from shared.contracts.observations import LineState
+
+SETTLING: Final = "assets:stripe:settling"
+IN_TRANSIT: Final = "assets:stripe:in-transit"
+SUSPENSE: Final = "liabilities:suspense"
+CONNECT: Final = "liabilities:connect"
+STRIPE_BALANCE: Final = "assets:stripe:balance"
+BANK: Final = "assets:bank:"
+
+MATCH_KINDS: Final = frozenset({"match", "match_undone"})
+BANK_LINE_KINDS: Final = frozenset({"bank_line", "bank_line_reversed"})
+
+
+class Expected(StrEnum):
+    """What is expected at the bank."""
+
+    PAYOUT = "payout"
+    TOPUP = "topup"
+
+
+class Stage(StrEnum):
+    """How far a payout or top-up has come; a later one is never taken back by an earlier one."""
+
+    PENDING = "pending"
+    IN_TRANSIT = "in_transit"
+    PAID = "paid"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+    @property
+    def rank(self) -> int:
+        """The place in the order of stages."""
+        return _STAGES.index(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the money went back: nothing is expected at the bank any more."""
+        return self in {Stage.CANCELED, Stage.FAILED}
+
+
+_STAGES: Final = tuple(Stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A payout or top-up: money that has to show at the bank.
+
+    ``minor`` is Stripe's amount: a payout above zero comes in at the bank, below zero it is taken
+    from it; a top-up above zero is taken from the bank. ``stage`` is the furthest seen; the other
+    fields are those of one telling, the furthest (``told_stage``, ``told_at``). ``first_hand`` is
+    false where only a balance transaction told of the object. ``traces`` are all trace ids told.
+    """
+
+    id: str
+    what: Expected
+    stage: Stage
+    minor: int
+    currency: str
+    created: datetime
+    arrival: date
+    told_stage: Stage
+    told_at: datetime
+    first_hand: bool = True
+    account: str = ""
+    destination: str = ""
+    method: str = ""
+    descriptor: str = ""
+    failure: str = ""
+    traces: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"expectation:{self.id}"
+
+    @property
+    def bank_minor(self) -> int:
+        """The amount as the bank shows it: above zero is money in."""
+        return self.minor if self.what is Expected.PAYOUT else -self.minor
+
+    @property
+    def money(self) -> Money:
+        """The amount as the bank shows it."""
+        return Money(self.bank_minor, currency_of(self.currency))
+
+    def merged(self, other: "Expectation") -> "Expectation":
+        """Both tellings in one: the furthest stage, the furthest telling's fields, all traces."""
+        best = max(self, other, key=_telling)
+        return Expectation(
+            id=best.id,
+            what=best.what,
+            stage=max(self.stage, other.stage, key=lambda stage: stage.rank),
+            minor=best.minor,
+            currency=best.currency,
+            created=best.created,
+            arrival=best.arrival,
+            told_stage=best.told_stage,
+            told_at=best.told_at,
+            first_hand=best.first_hand,
+            account=best.account,
+            destination=best.destination,
+            method=best.method,
+            descriptor=best.descriptor,
+            failure=best.failure,
+            traces=tuple(sorted({*self.traces, *other.traces})),
+        )
+
+
+def _telling(e: Expectation) -> tuple[object, ...]:
+    content = (
+        e.what,
+        e.minor,
+        e.currency,
+        e.created,
+        e.arrival,
+        e.account,
+        e.destination,
+        e.method,
+        e.descriptor,
+        e.failure,
+    )
+    return (e.first_hand, e.told_stage.rank, e.told_at, *content)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A bank line in its latest form; ``minor`` is signed from our side, above zero is money in."""
+
+    account: str
+    id: str
+    revision: int
+    state: LineState
+    minor: int
+    currency: str
+    booked_on: date
+    description: str = ""
+    reference: str = ""
+    counterparty: str = ""
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"line:{self.account}/{self.id}"
+
+    @property
+    def money(self) -> Money:
+        """The line's amount."""
+        return Money(self.minor, currency_of(self.currency))
+
+    @property
+    def place(self) -> tuple[date, str, str]:
+        """Where the line stands in the order in which lines are taken."""
+        return (self.booked_on, self.id, self.account)
+
+    def merged(self, other: "Line") -> "Line":
+        """The later form of the two."""
+        return max(self, other, key=_form)
+
+
+def _form(line: Line) -> tuple[object, ...]:
+    states = (LineState.PENDING, LineState.POSTED, LineState.REMOVED)
+    content = (line.minor, line.currency, line.booked_on)
+    texts = (line.description, line.reference, line.counterparty)
+    return (line.revision, states.index(line.state), *content, *texts)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Leg:
+    """One leg of a booking that matters here: debit positive."""
+
+    account: str
+    key: str
+    currency: str
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """An entry of the ledger, with those of its legs that reconciliation looks at."""
+
+    reference: str
+    kind: str
+    effective_at: datetime
+    recorded_at: datetime
+    legs: tuple[Leg, ...]
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"booking:{self.reference}"
+
+    @property
+    def known_at(self) -> datetime:
+        """When the entry had both happened and been recorded: what its age is counted from."""
+        return max(self.effective_at, self.recorded_at)
+
+    def merged(self, other: "Booking") -> "Booking":
+        """The one that was recorded first."""
+        return min(self, other, key=lambda b: (b.recorded_at, b.effective_at, b.kind, b.legs))
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer to a connected account, and the charge whose money it passes on."""
+
+    id: str
+    source_transaction: str
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"transfer:{self.id}"
+
+    def merged(self, other: "Transfer") -> "Transfer":
+        """The one that names a charge."""
+        return max(self, other, key=lambda t: t.source_transaction)
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransaction:
+    """What kind of movement a balance transaction is, which its entry does not tell."""
+
+    id: str
+    type: str
+    category: str
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"balance_transaction:{self.id}"
+
+    def merged(self, other: "BalanceTransaction") -> "BalanceTransaction":
+        """Stripe never changes either; of two the greater, so that the order does not matter."""
+        return max(self, other, key=lambda b: (b.category, b.type))
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something that one message alone shows to be wrong.
+
+    ``authority`` ranks tellings: the object's own words before what is inferred.
+    """
+
+    kind: DiscrepancyKind
+    subject: str
+    minor: int | None = None
+    currency: str = ""
+    detail: str = ""
+    reference: str = ""
+    authority: int = 1
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"concern:{self.kind}/{self.subject}"
+
+    def merged(self, other: "Concern") -> "Concern":
+        """The telling with more authority, then the one that says more."""
+        return max(self, other, key=_weight)
+
+
+def _weight(c: Concern) -> tuple[object, ...]:
+    amount = (c.minor is not None, c.minor or 0, c.currency)
+    return (c.authority, *amount, c.detail, c.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A bank balance as the bank told it.
+
+    ``as_of`` is the bank's own time, if it said one; ``told_at`` is when it reached us.
+    """
+
+    account: str
+    minor: int
+    currency: str
+    as_of: datetime | None
+    told_at: datetime
+    agreed: bool = True
+    reading: str = ""
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"reading:{self.account}/{self.currency}/{self.at.isoformat()}/{self.reading}"
+
+    @property
+    def at(self) -> datetime:
+        """The time that the balance is of."""
+        return self.as_of or self.told_at
+
+    def merged(self, other: "Reading") -> "Reading":
+        """The later telling of the two."""
+        return max(self, other, key=lambda r: (r.told_at, r.agreed, r.minor))
+
+
+@dataclass(frozen=True, slots=True)
+class StripeBalance:
+    """Stripe's own word on a balance, per currency: available and pending together."""
+
+    account: str
+    currency: str
+    minor: int
+    told_at: datetime
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"stripe_balance:{self.account}/{self.currency}"
+
+    def merged(self, other: "StripeBalance") -> "StripeBalance":
+        """The later word of the two."""
+        return max(self, other, key=lambda b: (b.told_at, b.minor))
+
+
+Fact = (
+    Expectation | Line | Booking | Transfer | BalanceTransaction | Concern | Reading | StripeBalance
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One comparison of a bank's balance with the ledger's cash at the same point."""
+
+    account: str
+    currency: str
+    at: datetime
+    bank_minor: int
+    ledger_minor: int
+    reading: str = ""
+
+    @property
+    def drift_minor(self) -> int:
+        """The bank's balance less the ledger's cash."""
+        return self.bank_minor - self.ledger_minor
+
+
+_NO_TIMES: Final[Mapping[str, datetime]] = MappingProxyType({})
+_NO_SUMS: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known about one book, or about a part of it that nothing outside can affect.
+
+    ``read_until`` says per bank account how far the bank has been read. With ``require_readings``
+    a payout is overdue only when its bank account was read past the due time, or was not read for
+    a day. ``proofs_needed`` consecutive proofs open a drift. ``ledger_stripe`` is the ledger's
+    Stripe balance by currency, given only where everything is at rest.
+    ``standing`` are the matches that stand now; one whose window has closed is kept.
+    """
+
+    book: BookData
+    expectations: tuple[Expectation, ...] = ()
+    lines: tuple[Line, ...] = ()
+    bookings: tuple[Booking, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    balance_transactions: tuple[BalanceTransaction, ...] = ()
+    concerns: tuple[Concern, ...] = ()
+    stripe_balances: tuple[StripeBalance, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    standing: tuple[MatchMade, ...] = ()
+    read_until: Mapping[str, datetime] = field(default=_NO_TIMES)
+    ledger_stripe: Mapping[str, int] = field(default=_NO_SUMS)
+    require_readings: bool = False
+    proofs_needed: int = 1
+
+
+def fold(
+    facts: Iterable[Fact], known: Mapping[str, Fact] = MappingProxyType({})
+) -> dict[str, Fact]:
+    """Facts by key, each key's tellings merged into one; ``known`` is what was there before."""
+    merged = dict(known)
+    for fact in facts:
+        before = merged.get(fact.key)
+        merged[fact.key] = fact if before is None else merge(before, fact)
+    return merged
+
+
+def merge(one: Fact, other: Fact) -> Fact:  # one case a type
+    """Two tellings with one key in one.
+
+    Raises:
+        ValueError: The two are not tellings of one fact.
+    """
+    match one, other:
+        case Expectation(), Expectation():
+            return one.merged(other)
+        case Line(), Line():
+            return one.merged(other)
+        case Booking(), Booking():
+            return one.merged(other)
+        case Transfer(), Transfer():
+            return one.merged(other)
+        case BalanceTransaction(), BalanceTransaction():
+            return one.merged(other)
+        case Concern(), Concern():
+            return one.merged(other)
+        case Reading(), Reading():
+            return one.merged(other)
+        case StripeBalance(), StripeBalance():
+            return one.merged(other)
+        case _:
+            raise ValueError(f"{one.key} and {other.key} are not tellings of one fact")
