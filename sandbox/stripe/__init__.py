@@ -1,0 +1,1 @@
+"""A stateful simulated Stripe with its own books: pure core, HTTP face and webhook sender."""

@@ -1,0 +1,1 @@
+"""The simulated Stripe's HTTP face and webhook sender."""

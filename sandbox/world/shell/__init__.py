@@ -1,0 +1,1 @@
+"""What runs the world in real time: servers, pace, state file."""
