@@ -1,0 +1,1 @@
+"""What the outside world says of our money: banks, and later statement files and chains."""

@@ -1,0 +1,1 @@
+"""The parts of feeds that touch banks, Kafka and Postgres."""

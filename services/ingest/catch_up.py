@@ -1,0 +1,228 @@
+"""Catching up with Stripe's API: which windows to list, what is news, which events never came.
+
+A cursor is the newest ``created`` that was told, in Stripe's own time: the clock of this machine
+decides nothing, so its skew loses nothing. Windows overlap, and what was told before is known by
+the digest of its content.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final, cast
+
+from shared.contracts.books import BookMap, Mode
+from shared.contracts.envelope import Envelope
+from shared.contracts.errors import Unreadable
+from shared.contracts.topics import stripe_key
+
+OBJECT_TYPE: Final = "com.stripe.object"
+VIA_POLL: Final = "poll"
+DAY_SECONDS: Final = 86_400
+_TEXT_CHARACTERS_MAX: Final = 255
+
+Fields = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Unix seconds from ``since``, inside, to ``until``, outside; without it, to whatever comes."""
+
+    since: int
+    until: int | None = None
+
+
+def windows(
+    *, cursor: int | None, now: int, overlap: int, lookback: int, span: int
+) -> Iterator[Window]:
+    """The windows to list, oldest first; the last one is open.
+
+    A first run starts ``lookback`` seconds back, a later one ``overlap`` before its cursor. What
+    is longer than ``span`` is cut, so that a long catch-up keeps what it has done.
+    """
+    since = max(0, now - lookback if cursor is None else cursor - overlap)
+    while now - since > span:
+        yield Window(since, since + span)
+        since += span
+    yield Window(since)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Whose API it is: our account, its mode and book, and the version that answers."""
+
+    account: str
+    mode: Mode
+    book: str
+    api_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """An object as the API told it, ready to be published if its content is news."""
+
+    object_id: str
+    digest: bytes
+    created: int | None
+    envelope: Envelope
+    key: bytes
+
+
+def telling(value: Fields, speaker: Speaker, *, told_at: datetime) -> Telling:
+    """The record that an object of the API becomes.
+
+    Raises:
+        Unreadable: It has neither an id nor a kind, or a number that is none.
+    """
+    # A balance has no id: it is the only one of its account, so its kind names it.
+    object_id = value.get("id") or value.get("object")
+    if not _is_name(object_id):
+        raise Unreadable("an object of Stripe's API has no id")
+    try:
+        digest, data = digest_of(value), json_bytes(value)
+    except ValueError:
+        raise Unreadable(f"object {object_id} has a number that JSON does not know") from None
+    livemode = value.get("livemode")
+    is_live = livemode if isinstance(livemode, bool) else speaker.mode is Mode.LIVE
+    created = value.get("created")
+    return Telling(
+        object_id=str(object_id),
+        digest=digest,
+        created=created if type(created) is int else None,
+        envelope=Envelope(
+            id=f"{object_id}:{digest.hex()[:16]}",
+            source=f"stripe/{speaker.account or speaker.book}",
+            type=OBJECT_TYPE,
+            time=told_at,
+            data=data,
+            subject=str(object_id),
+            extensions=MappingProxyType(
+                {
+                    "account": speaker.account,
+                    "book": speaker.book,
+                    "livemode": "true" if is_live else "false",
+                    "stripeversion": speaker.api_version,
+                    "via": VIA_POLL,
+                }
+            ),
+        ),
+        key=stripe_key(speaker.account, str(object_id)),
+    )
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON as the API told it: fields in their order, integers whole, floats by shortest text."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest_of(value: Fields) -> bytes:
+    """SHA-256 of what an object says, whatever the order of its fields."""
+    canonical = json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+def with_source(transaction: Fields) -> tuple[Fields, ...]:
+    """A balance transaction as the API tells it unexpanded, and its source as a record apart.
+
+    So a charge that changes later does not change its balance transaction's content.
+    """
+    source = transaction.get("source")
+    if not isinstance(source, dict):
+        return (transaction,)
+    fields = cast("dict[str, object]", source)
+    return (dict(transaction) | {"source": fields.get("id")}, fields)
+
+
+def news(tellings: Iterable[Telling], known: Mapping[str, bytes]) -> tuple[Telling, ...]:
+    """The tellings whose content differs from the last known, each object once, in order."""
+    latest: dict[str, Telling] = {}
+    for told in tellings:
+        # Two sources of one page may be one object (a charge and its returned debit).
+        latest[told.object_id] = told
+    return tuple(t for t in latest.values() if known.get(t.object_id) != t.digest)
+
+
+def furthest(cursor: int | None, tellings: Iterable[Telling]) -> int | None:
+    """The cursor after these tellings: the newest ``created`` of all."""
+    told = [t.created for t in tellings if t.created is not None]
+    return max([*told, *([] if cursor is None else [cursor])], default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event of Stripe's event list; ``body`` is its JSON as a webhook would carry it."""
+
+    id: str
+    created: int
+    body: bytes
+
+
+def listed_event(value: Fields) -> ListedEvent | None:
+    """The event of an item of the list; ``None`` for what is not one."""
+    event_id, created = value.get("id"), value.get("created")
+    if not _is_name(event_id) or type(created) is not int:
+        return None
+    return ListedEvent(str(event_id), created, json_bytes(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """An event that is listed and has not come: since when we know, and its own time."""
+
+    since: datetime
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a page of the event list means: what to fetch now, and what still may come."""
+
+    due: tuple[ListedEvent, ...]
+    awaited: Mapping[str, Awaited]
+
+
+def audit(
+    listed: Sequence[ListedEvent],
+    *,
+    arrived: AbstractSet[str],
+    awaited: Mapping[str, Awaited],
+    now: datetime,
+    grace: timedelta,
+) -> Audit:
+    """Holds a page of listed events against those that arrived.
+
+    The grace counts from when we first saw an event in the list and not in the log, both by our
+    own clock: an event's ``created`` is by another's.
+    """
+    due: list[ListedEvent] = []
+    waiting: dict[str, Awaited] = {}
+    for event in listed:
+        if event.id in arrived:
+            continue
+        known = awaited.get(event.id) or Awaited(now, event.created)
+        if now - known.since >= grace:
+            due.append(event)
+        else:
+            waiting[event.id] = known
+    return Audit(tuple(due), MappingProxyType(waiting))
+
+
+def audited_to(cursor: int | None, newest: int | None, awaited: Iterable[Awaited]) -> int | None:
+    """The event cursor after a whole pass: never past an event that is still awaited."""
+    reached = [c for c in (cursor, newest) if c is not None]
+    if not reached:
+        return None
+    return min([max(reached), *(a.created for a in awaited)])
+
+
+def book_name(books: BookMap, *, account: str, mode: Mode, fallback: str) -> str:
+    """The book of a polled account."""
+    found = books.of_stripe(account, mode) if account else None
+    return found.name if found is not None else fallback
+
+
+def _is_name(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= _TEXT_CHARACTERS_MAX and text.isprintable()

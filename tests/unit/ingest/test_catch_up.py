@@ -1,0 +1,194 @@
+"""Windows, news and gaps: what the poller lists, publishes and fetches."""
+
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.catch_up import (
+    Awaited,
+    Fields,
+    ListedEvent,
+    Speaker,
+    Telling,
+    Window,
+    audit,
+    audited_to,
+    digest_of,
+    furthest,
+    json_bytes,
+    listed_event,
+    news,
+    telling,
+    windows,
+    with_source,
+)
+from shared.contracts.books import Mode
+from shared.contracts.envelope import envelope_of
+from shared.contracts.errors import Unreadable
+
+NOW = datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)
+GRACE = timedelta(seconds=60)
+SPEAKER = Speaker(account="acct_1", mode=Mode.TEST, book="main", api_version="2026-10-28.endive")
+CHARGE: Fields = {"id": "ch_1", "object": "charge", "amount": 2**60 + 1, "livemode": False}
+TRANSACTION: Fields = {
+    "id": "txn_1",
+    "object": "balance_transaction",
+    "created": 1_700_000_000,
+    "exchange_rate": 1.10,
+    "source": CHARGE,
+}
+
+
+def told(value: Fields) -> Telling:
+    return telling(value, SPEAKER, told_at=NOW)
+
+
+def test_first_run_lists_the_lookback_and_a_later_one_the_overlap() -> None:
+    first = list(windows(cursor=None, now=10_000, overlap=10, lookback=1_000, span=5_000))
+    later = list(windows(cursor=9_500, now=10_000, overlap=10, lookback=1_000, span=5_000))
+    assert (first, later) == ([Window(9_000)], [Window(9_490)])
+
+
+def test_long_catch_up_is_cut_into_windows_that_meet() -> None:
+    found = list(windows(cursor=0, now=250, overlap=10, lookback=0, span=100))
+    assert found == [Window(0, 100), Window(100, 200), Window(200)]
+
+
+def test_cursor_ahead_of_our_clock_still_lists_an_open_window() -> None:
+    assert list(windows(cursor=900, now=100, overlap=10, lookback=0, span=100)) == [Window(890)]
+
+
+@given(
+    cursor=st.none() | st.integers(0, 10_000),
+    now=st.integers(0, 10_000),
+    overlap=st.integers(0, 100),
+    lookback=st.integers(0, 20_000),
+    span=st.integers(100, 5_000),
+)
+def test_windows_leave_no_second_out(
+    cursor: int | None, now: int, overlap: int, lookback: int, span: int
+) -> None:
+    found = list(windows(cursor=cursor, now=now, overlap=overlap, lookback=lookback, span=span))
+    assert found[-1].until is None
+    assert all(a.until == b.since for a, b in itertools.pairwise(found))
+    assert found[0].since <= max(0, now - lookback if cursor is None else cursor)
+
+
+def test_object_is_stamped_with_book_account_mode_and_version() -> None:
+    record = told(CHARGE)
+    assert record.envelope.id == f"ch_1:{digest_of(CHARGE).hex()[:16]}"
+    assert record.envelope.type == "com.stripe.object"
+    assert record.envelope.subject == "ch_1"
+    assert dict(record.envelope.extensions) == {
+        "account": "acct_1",
+        "book": "main",
+        "livemode": "false",
+        "stripeversion": "2026-10-28.endive",
+        "via": "poll",
+    }
+    assert record.key == b"acct_1|ch_1"
+    assert envelope_of(record.envelope.headers(), record.envelope.data) == record.envelope
+
+
+def test_object_keeps_its_integers_whole_and_its_fields_in_order() -> None:
+    data = told(CHARGE).envelope.data
+    assert json.loads(data) == CHARGE
+    assert str(2**60 + 1).encode() in data
+    assert list(json.loads(data)) == list(CHARGE)
+
+
+def test_object_without_livemode_is_of_the_mode_of_the_key() -> None:
+    assert told(TRANSACTION).envelope.extension("livemode") == "false"
+
+
+def test_object_that_says_another_mode_is_told_as_it_says() -> None:
+    assert told({**CHARGE, "livemode": True}).envelope.extension("livemode") == "true"
+
+
+def test_balance_without_an_id_is_keyed_by_its_kind() -> None:
+    assert told({"object": "balance", "available": []}).object_id == "balance"
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"id": 7}, {"id": "a\nb"}, {"id": "x", "rate": float("nan")}]
+)
+def test_object_that_is_none_is_unreadable(value: Fields) -> None:
+    with pytest.raises(Unreadable):
+        told(value)
+
+
+def test_balance_transaction_and_its_source_are_two_records() -> None:
+    transaction, source = with_source(TRANSACTION)
+    assert transaction == {**TRANSACTION, "source": "ch_1"}
+    assert source == CHARGE
+    assert with_source(transaction) == (transaction,)
+    assert with_source({"id": "txn_2", "source": None}) == ({"id": "txn_2", "source": None},)
+
+
+def test_digest_does_not_see_the_order_of_fields_but_every_value() -> None:
+    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_news_is_what_changed_each_object_once() -> None:
+    changed = told({**CHARGE, "refunded": True})
+    fresh = told({"id": "ch_2"})
+    same = told({"id": "ch_3"})
+    known = {"ch_1": told(CHARGE).digest, "ch_3": same.digest}
+    assert news([told(CHARGE), changed, fresh, same], known) == (changed, fresh)
+
+
+def test_cursor_is_the_newest_time_that_was_told() -> None:
+    assert furthest(None, [told(TRANSACTION), told(CHARGE)]) == 1_700_000_000
+    assert furthest(1_800_000_000, [told(TRANSACTION)]) == 1_800_000_000
+    assert furthest(None, [told(CHARGE)]) is None
+
+
+def event(number: int, created: int = 0) -> ListedEvent:
+    return ListedEvent(f"evt_{number}", created, b"{}")
+
+
+def test_listed_event_keeps_its_json_and_what_is_none_is_left_out() -> None:
+    value: Fields = {"id": "evt_1", "created": 5, "data": {"object": {"amount": 2**60 + 1}}}
+    assert listed_event(value) == ListedEvent("evt_1", 5, json_bytes(value))
+    assert listed_event({"id": "evt_1"}) is None
+    assert listed_event({"created": 5}) is None
+
+
+def test_event_that_came_is_neither_due_nor_awaited() -> None:
+    found = audit([event(1)], arrived={"evt_1"}, awaited={}, now=NOW, grace=GRACE)
+    assert (found.due, dict(found.awaited)) == ((), {})
+
+
+def test_event_that_did_not_come_is_awaited_first_and_due_after_the_grace() -> None:
+    first = audit([event(1, 7)], arrived=set(), awaited={}, now=NOW, grace=GRACE)
+    assert (first.due, dict(first.awaited)) == ((), {"evt_1": Awaited(NOW, 7)})
+    for seconds, due in ((59, ()), (60, (event(1, 7),))):
+        later = audit(
+            [event(1, 7)],
+            arrived=set(),
+            awaited=first.awaited,
+            now=NOW + timedelta(seconds=seconds),
+            grace=GRACE,
+        )
+        assert later.due == due
+
+
+def test_event_that_comes_within_the_grace_is_not_fetched() -> None:
+    first = audit([event(1)], arrived=set(), awaited={}, now=NOW, grace=GRACE)
+    later = audit(
+        [event(1)], arrived={"evt_1"}, awaited=first.awaited, now=NOW + GRACE, grace=GRACE
+    )
+    assert (later.due, dict(later.awaited)) == ((), {})
+
+
+def test_event_cursor_never_passes_an_awaited_event() -> None:
+    assert audited_to(100, 200, []) == 200
+    assert audited_to(100, 200, [Awaited(NOW, 150)]) == 150
+    assert audited_to(100, None, [Awaited(NOW, 50)]) == 50
+    assert audited_to(300, 200, []) == 300
+    assert audited_to(None, None, []) is None
