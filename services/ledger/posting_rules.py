@@ -1,0 +1,341 @@
+"""THE TABLE: every kind of message and the rule that books it.
+
+``decide`` is the whole ledger as a function: one message in, its entries and remarks out. It
+remembers nothing. What needs memory (event ids seen, references booked) is its caller's, who gets
+an identity with a digest, and references with theirs.
+
+    stripe.events          the object shown in data.object, by what the object says it is
+    stripe.objects         the object itself
+      charge               payment, payment_failed
+      refund               refund, refund_failed
+      transfer             transfer, and each reversal in it
+      transfer_reversal    transfer_reversal
+      balance_transaction  one rule for every type, see rules/balance_transactions.py
+      anything else        nothing; what is expanded in it is booked
+    bank.observations      bank_line, bank_line_reversed
+    reconciliation.matches match, match_undone
+    ledger.commands        manual_entry; a rate is recorded
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, assert_never
+
+from services.ledger.chart import Chart, default_chart
+from services.ledger.decisions import (
+    COMMAND,
+    FOREIGN_ACCOUNT,
+    NO_BOOKING,
+    RULES_VERSION,
+    ZERO_AMOUNT,
+    Decision,
+    Findings,
+    Input,
+    Remark,
+    difference,
+    subject_of,
+)
+from services.ledger.readers import contracts, exact_json
+from services.ledger.readers import fields as read
+from services.ledger.readers import stripe as told
+from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
+from services.ledger.rules import balance_transactions, bank, commands, matches, payments
+from shared.contracts import references, topics
+from shared.contracts.books import BookData, BookMap, Mode
+from shared.contracts.commands import LEDGER_COMMAND, BookManualEntry, SetExchangeRate
+from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.errors import Refused, Unreadable
+from shared.contracts.journal import DEFAULT_BOOK, Book
+from shared.contracts.messages import MATCH_RECORD, MatchMade, OutcomeKind
+from shared.contracts.observations import BANK_OBSERVATION, BankBalance, LineState
+
+__all__ = [
+    "RULES_VERSION",
+    "Decision",
+    "Input",
+    "Remark",
+    "decide",
+    "difference",
+    "subject_of",
+]
+
+_NO_CHARTS: Final[Mapping[Book, Chart]] = MappingProxyType({})
+
+# Objects that have no id of their own.
+_NAMELESS: Final = frozenset({"balance", "list"})
+
+
+def decide(
+    message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = _NO_CHARTS
+) -> Decision:
+    """What a message means for the books; the same bytes mean the same for ever.
+
+    A book that ``charts`` does not name has the default chart.
+
+    Raises:
+        Refused: Nothing can be made of the bytes: park them.
+    """
+    rule = _TOPIC_RULES.get(message.topic)
+    if rule is None:
+        raise Unreadable(f"the ledger reads nothing from {message.topic[:80]!r}")
+    return rule(message, book_map, charts)
+
+
+def _stripe_event(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
+    event = parse_object(message.envelope.data)
+    event_id = read.ident(event)
+    account = read.text(event, "account")
+    shown = as_object((as_object(event.get("data")) or {}).get("object"))
+    livemode = _livemode(event)
+    book = _book_of_stripe(message, book_map, account, livemode=livemode)
+    said = {name: event.get(name) for name in ("id", "type", "created", "data")}
+    found = Findings()
+    if event.get("object") == "v2.core.event":
+        found.nothing(NO_BOOKING, event_id, "a thin event names an object and shows none")
+    elif shown is None:
+        raise Unreadable("the event shows no object in data.object")
+    elif message.envelope.extension("foreign") == "true" or not book.is_own(account):
+        found.nothing(FOREIGN_ACCOUNT, event_id, f"it belongs to {account or 'another account'}")
+    elif _is_of_another_mode(message, book, (livemode, _livemode(shown)), event_id, found):
+        pass
+    else:
+        _book_object(shown, read.instant(event), book.book, found)
+    entries, remarks = found.told()
+    return Decision(
+        book=book.book,
+        identity=event_id,
+        identity_digest=exact_json.digest(said | {"account": account}),
+        entries=entries,
+        remarks=remarks,
+    )
+
+
+def _stripe_object(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
+    shown = parse_object(message.envelope.data)
+    kind = told.kind_of(shown)
+    object_id = kind if kind in _NAMELESS else read.ident(shown)
+    account = message.envelope.extension("account")
+    livemode = _livemode(shown)
+    book = _book_of_stripe(message, book_map, account, livemode=livemode)
+    found = Findings()
+    if message.envelope.extension("foreign") == "true" or not book.is_own(account):
+        found.nothing(FOREIGN_ACCOUNT, object_id, f"it belongs to {account}")
+    elif not _is_of_another_mode(message, book, (livemode,), object_id, found):
+        _book_object(shown, message.envelope.time, book.book, found)
+    entries, remarks = found.told()
+    return Decision(book.book, None, None, entries, remarks)
+
+
+def _livemode(fields: JsonObject) -> bool | None:
+    return read.flag(fields, "livemode")
+
+
+def _book_of_stripe(
+    message: Input, book_map: BookMap, account: str, *, livemode: bool | None
+) -> BookData:
+    """The book that the door stamped, else the one of the account in that mode, else the first.
+
+    A stamp that the data does not know stands by itself, with nothing known of its accounts.
+    """
+    stamped = message.envelope.extension("book")
+    if stamped:
+        return book_map.named(stamped) or BookData(name=stamped)
+    if livemode is None:
+        return book_map.books[0]
+    mode = Mode.of(livemode=livemode)
+    owner = book_map.of_stripe(account, mode) if account else None
+    in_mode = (b for b in book_map.books if b.mode in (None, mode))
+    return owner or next(in_mode, book_map.books[0])
+
+
+def _is_of_another_mode(
+    message: Input,
+    book: BookData,
+    told_modes: tuple[bool | None, ...],
+    subject: str,
+    found: Findings,
+) -> bool:
+    """Whether a message belongs to the other of Stripe's two worlds, and the remark of it."""
+    stamped = {"true": True, "false": False}.get(message.envelope.extension("livemode"))
+    known = [Mode.of(livemode=said) for said in (*told_modes, stamped) if said is not None]
+    expected = book.mode or next(iter(known), None)
+    other = next((mode for mode in known if mode is not expected), None)
+    if other is None:
+        return False
+    found.remarks.append(
+        Remark(
+            OutcomeKind.REFUSED,
+            DiscrepancyKind.MODE_MISMATCH,
+            subject,
+            f"it is of {other} mode, and this book or delivery is of {expected} mode",
+        )
+    )
+    return True
+
+
+def _book_object(shown: JsonObject, at: datetime, book: Book, found: Findings) -> None:
+    """Book what an object shows, itself and all that is expanded in it."""
+    for number, each in enumerate(told.tellings(shown, at)):
+        if isinstance(each, told.Refusal):
+            # Of the object itself nothing can be read; of one inside it the rest still can.
+            if number == 0 and isinstance(each.error, Unreadable):
+                raise each.error
+            found.refuse(each.error, each.subject)
+        else:
+            try:
+                _book_telling(each, book, found)
+            except Refused as refused:
+                found.refuse(refused, _subject(each))
+
+
+def _subject(each: told.Told) -> str:
+    return each.subject if isinstance(each, told.Nothing | told.Refusal) else each.id
+
+
+def _book_telling(each: told.Told, book: Book, found: Findings) -> None:
+    match each:
+        case told.Charge():
+            found.book(payments.payment(each, book), subject=each.id)
+            if each.state is told.ChargeState.RETURNED:
+                found.book(payments.payment_failed(each, book), subject=each.id)
+        case told.Refund():
+            found.book(payments.refund(each, book), subject=each.id)
+            if each.is_failed:
+                found.book(payments.refund_failed(each, book), subject=each.id)
+        case told.Transfer():
+            found.book(payments.transfer(each, book), subject=each.id)
+        case told.Reversal():
+            found.book(payments.transfer_reversal(each, book), subject=each.id)
+        case told.BalanceTransaction():
+            _book_balance_transaction(each, book, found)
+        case told.Nothing():
+            found.nothing(NO_BOOKING, each.subject, each.why)
+        case told.Refusal():
+            found.refuse(each.error, each.subject)
+        case _:
+            assert_never(each)
+
+
+def _book_balance_transaction(each: told.BalanceTransaction, book: Book, found: Findings) -> None:
+    booked, is_explained = balance_transactions.balance_transaction(each, book)
+    found.book(booked, subject=each.id)
+    if booked is not None and not is_explained:
+        found.remarks.append(
+            Remark(
+                OutcomeKind.NOTED,
+                DiscrepancyKind.UNKNOWN_BALANCE_TRANSACTION,
+                each.id,
+                f"no rule for type {each.type[:80]}, category {each.category[:80] or 'none'},"
+                f" source {each.source or 'none'}",
+                booked.reference,
+                abs(each.net),
+            )
+        )
+
+
+def _bank_observation(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
+    fields = parse_object(message.envelope.data)
+    account = read.text(fields, "account")
+    book = _book_of_bank(message, book_map, account)
+    found = Findings()
+    told_id = read.text(fields, "id") or account
+    try:
+        observed = contracts.read(BANK_OBSERVATION, message.envelope.data)
+        if isinstance(observed, BankBalance):
+            found.nothing(NO_BOOKING, account, "a balance is compared, never booked")
+        else:
+            found.entries.extend(bank.forms(observed, book.book, book.zone))
+            if not found.entries:
+                is_posted = observed.state is LineState.POSTED
+                reason = ZERO_AMOUNT if is_posted else NO_BOOKING
+                found.nothing(reason, told_id, f"a {observed.state} line moves no money")
+    except Unreadable:
+        raise
+    except Refused as refused:
+        found.refuse(refused, told_id)
+    entries, remarks = found.told()
+    return Decision(book.book, None, None, entries, remarks)
+
+
+def _book_of_bank(message: Input, book_map: BookMap, account: str) -> BookData:
+    stamped = message.envelope.extension("book")
+    if stamped:
+        return book_map.named(stamped) or BookData(name=stamped)
+    book = book_map.of_bank(account)
+    if book is None:
+        raise Unreadable(f"no book names the bank account {account[:80]!r}")
+    return book
+
+
+def _match(message: Input, _: BookMap, __: Mapping[Book, Chart]) -> Decision:
+    record = contracts.read(MATCH_RECORD, message.envelope.data)
+    found = Findings()
+    try:
+        booked = (
+            matches.match_made(record)
+            if isinstance(record, MatchMade)
+            else matches.match_undone(record)
+        )
+        found.book(booked, subject=record.id)
+    except Refused as refused:
+        found.refuse(refused, record.id)
+    entries, remarks = found.told()
+    return Decision(Book(record.book), None, None, entries, remarks)
+
+
+def _command(message: Input, book_map: BookMap, charts: Mapping[Book, Chart]) -> Decision:
+    fields = parse_object(message.envelope.data)
+    key = fields.get("idempotency_key")
+    if not isinstance(key, str) or not key:
+        raise Unreadable("the command has no idempotency_key")
+    named = read.text(fields, "book") or message.envelope.extension("book")
+    book = book_map.named(named) if named else book_map.books[0]
+    found = Findings()
+    try:
+        command = contracts.read(LEDGER_COMMAND, message.envelope.data)
+        if book is None:
+            raise commands.CommandRefused(f"there is no book {named[:80]!r}: name one that is")
+        chart = charts.get(book.book) or default_chart()
+        _obey(command, book.book, chart, found)
+    except Refused as refused:
+        found.remarks.append(Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused)))
+    entries, remarks = found.told()
+    return Decision(
+        book=book.book if book is not None else DEFAULT_BOOK,
+        identity=references.command(key),
+        identity_digest=exact_json.digest(fields),
+        entries=entries,
+        remarks=remarks,
+    )
+
+
+def _obey(
+    command: BookManualEntry | SetExchangeRate, book: Book, chart: Chart, found: Findings
+) -> None:
+    reference: str | None = None
+    match command:
+        case BookManualEntry():
+            booked = commands.manual_entry(command, book, chart)
+            found.entries.append(booked)
+            detail, reference = "booked", booked.reference
+        case SetExchangeRate():
+            detail = commands.exchange_rate(command)
+        case _:
+            assert_never(command)
+    found.remarks.append(
+        Remark(OutcomeKind.ACCEPTED, COMMAND, command.idempotency_key, detail, reference)
+    )
+
+
+_TopicRule = Callable[[Input, BookMap, Mapping[Book, Chart]], Decision]
+
+_TOPIC_RULES: Final[Mapping[str, _TopicRule]] = MappingProxyType(
+    {
+        topics.STRIPE_EVENTS: _stripe_event,
+        topics.STRIPE_OBJECTS: _stripe_object,
+        topics.BANK_OBSERVATIONS: _bank_observation,
+        topics.MATCHES: _match,
+        topics.LEDGER_COMMANDS: _command,
+    }
+)

@@ -1,0 +1,126 @@
+"""JSON read exactly: whole numbers of any size stay whole, and no float is ever made.
+
+A number with a fraction or an exponent, ``NaN``, ``Infinity`` and a whole number longer than any
+amount become ``Inexact``, which keeps its text and is money nowhere.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from shared.contracts.errors import Unreadable
+
+DEPTH_MAX: Final = 100
+_DIGITS_MAX: Final = 400
+_SUSPECT = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+JsonObject = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Inexact:
+    """A JSON number that no amount can be; ``text`` is how it was written."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _whole(text: str) -> object:
+    return int(text) if len(text) <= _DIGITS_MAX else Inexact(text)
+
+
+def parse(data: bytes) -> object:
+    """The value that the bytes say, with ``Inexact`` for what is not a whole number.
+
+    Raises:
+        Unreadable: Not UTF-8, not JSON, nested deeper than ``DEPTH_MAX``, or with a NUL or a lone
+            surrogate in a text: no database could keep that, and no sender means it.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("the bytes are not UTF-8") from None
+    if text.count("{") + text.count("[") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
+        raise Unreadable(f"nested deeper than {DEPTH_MAX} levels")
+    try:
+        value: object = json.loads(
+            text, parse_float=Inexact, parse_constant=Inexact, parse_int=_whole
+        )
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not JSON: {str(error)[:120]}") from None
+    if _SUSPECT.search(data):
+        _refuse_what_is_no_text(value)
+    return value
+
+
+def parse_object(data: bytes) -> JsonObject:
+    """The object that the bytes say.
+
+    Raises:
+        Unreadable: As ``parse``, or the value is not an object.
+    """
+    value = as_object(parse(data))
+    if value is None:
+        raise Unreadable("the value is not a JSON object")
+    return value
+
+
+def as_object(value: object) -> JsonObject | None:
+    """The value, when it is a JSON object."""
+    return cast("JsonObject", value) if isinstance(value, dict) else None
+
+
+def as_list(value: object) -> Sequence[object] | None:
+    """The value, when it is a JSON array."""
+    return cast("Sequence[object]", value) if isinstance(value, list) else None
+
+
+def digest(value: object) -> bytes:
+    """SHA-256 of a value's canonical form: keys sorted, no blanks, numbers as they were written."""
+    said = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_inexact)
+    return hashlib.sha256(said.encode()).digest()
+
+
+def _inexact(value: object) -> object:
+    # In a wrapping that no JSON text can have as its sender's own form of a number.
+    return {"\x00number": str(value)}
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    is_text = is_escaped = False
+    for character in text:
+        if is_text:
+            if is_escaped:
+                is_escaped = False
+            elif character == "\\":
+                is_escaped = True
+            elif character == '"':
+                is_text = False
+        elif character == '"':
+            is_text = True
+        elif character in "{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "}]":
+            depth -= 1
+    return deepest
+
+
+def _refuse_what_is_no_text(value: object) -> None:
+    if isinstance(value, str):
+        if _NOT_TEXT.search(value):
+            raise Unreadable("a text holds a NUL or half a surrogate pair")
+    elif (fields := as_object(value)) is not None:
+        for name, inner in fields.items():
+            _refuse_what_is_no_text(name)
+            _refuse_what_is_no_text(inner)
+    elif (items := as_list(value)) is not None:
+        for item in items:
+            _refuse_what_is_no_text(item)

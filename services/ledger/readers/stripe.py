@@ -1,0 +1,374 @@
+"""Stripe's JSON becomes our values: the only file that knows Stripe's field names.
+
+An object proves what it shows, wherever it is shown: in an event, polled, or expanded inside
+another object. ``tellings`` goes through an object and all that is told inside it and belongs to
+the same Stripe account.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from services.ledger.readers import fields as read
+from services.ledger.readers.exact_json import JsonObject, as_object
+from services.ledger.readers.releases import PARTIAL_CAPTURE_REVERSAL, is_release
+from shared.contracts.errors import Refused, Unreadable
+from shared.contracts.money import Money
+
+CHARGE_FAILURE: Final = "charge_failure"
+_RETURNED: Final = "payment_failure_refund"
+_OF_CHARGES: Final = ("ch_", "py_")
+
+
+class ChargeState(StrEnum):
+    """How far a charge has come, as far as money is concerned."""
+
+    CAPTURED = "captured"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A charge that took money. ``sent_on`` of it goes to ``destination``, where that is named."""
+
+    id: str
+    state: ChargeState
+    captured: Money
+    destination: str
+    sent_on: Money | None
+    created_at: datetime
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A refund in whatever state; ``is_failed`` also where it was cancelled."""
+
+    id: str
+    amount: Money
+    is_failed: bool
+    created_at: datetime
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money sent to a connected account."""
+
+    id: str
+    amount: Money
+    destination: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """One reversal of a transfer; ``is_of_refund`` where a refund of the charge caused it."""
+
+    id: str
+    amount: Money
+    destination: str
+    is_of_refund: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransaction:
+    """A movement of one of Stripe's balances: ``net`` should be ``gross - fee``.
+
+    ``source`` is the object that it is about, empty where Stripe names none; ``charge`` the
+    charge behind that object, where it is told along.
+    """
+
+    id: str
+    type: str
+    category: str
+    balance_type: str
+    gross: Money
+    fee: Money
+    net: Money
+    source: str
+    charge: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """An object that moves no money by what it shows, and why."""
+
+    subject: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An object that cannot be booked as it stands."""
+
+    subject: str
+    error: Refused
+
+
+Told = Charge | Refund | Transfer | Reversal | BalanceTransaction | Nothing | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What stands around an object: when it was told, and what it is told inside of."""
+
+    at: datetime
+    container: str = ""
+    charge: JsonObject | None = None
+    transfer: JsonObject | None = None
+
+
+# Where other objects of the same account stand, when they are expanded. Left out on purpose:
+# what belongs to another account (destination_payment, source_transfer, the charge of an
+# application fee) and what only points back.
+_INSIDE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "charge": (
+            "balance_transaction",
+            "failure_balance_transaction",
+            "refunds",
+            "transfer",
+            "application_fee",
+            "dispute",
+        ),
+        "refund": (
+            "balance_transaction",
+            "failure_balance_transaction",
+            "charge",
+            "transfer_reversal",
+        ),
+        "dispute": ("balance_transactions", "charge"),
+        "payout": (
+            "balance_transaction",
+            "failure_balance_transaction",
+            "original_payout",
+            "reversed_by",
+        ),
+        "topup": ("balance_transaction",),
+        "transfer": ("balance_transaction", "reversals", "source_transaction"),
+        "transfer_reversal": ("balance_transaction", "source_refund", "transfer"),
+        "application_fee": ("balance_transaction", "refunds"),
+        "fee_refund": ("balance_transaction", "fee"),
+        "balance_transaction": ("source",),
+        "list": ("data",),
+    }
+)
+
+
+def tellings(fields: JsonObject, at: datetime) -> Iterator[Told]:
+    """What an object tells, itself first, then what is told inside it.
+
+    ``at`` stands in where a fact has no time of its own: a failure, a cancellation.
+    """
+    yield from _tellings(fields, _Around(at))
+
+
+def kind_of(fields: JsonObject) -> str:
+    """What an object says it is.
+
+    Raises:
+        Unreadable: It does not say.
+    """
+    kind = read.text(fields, "object")
+    if not kind:
+        raise Unreadable("the object does not say what it is")
+    return kind
+
+
+def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
+    told_id = fields.get("id")
+    subject = told_id if isinstance(told_id, str) and told_id else around.container
+    try:
+        kind = kind_of(fields)
+        yield _told(kind, fields, around)
+    except Refused as refused:
+        yield Refusal(subject[:200], refused)
+        kind = str(fields.get("object"))
+    inside = replace(around, container=subject)
+    if kind == "charge":
+        inside = replace(inside, charge=fields)
+    elif kind == "refund":
+        inside = replace(inside, charge=_charge_of(fields, around))
+    elif kind == "transfer":
+        inside = replace(inside, transfer=fields)
+    for name in _INSIDE.get(kind, ()):
+        yield from _inside(fields, name, inside)
+
+
+def _inside(fields: JsonObject, name: str, around: _Around) -> Iterator[Told]:
+    expanded = as_object(fields.get(name))
+    if expanded is None or "data" in expanded:
+        for item in read.items(fields, name):
+            yield from _tellings(item, around)
+    elif not (name == "source" and _is_a_failure_of_its_charge(fields)):
+        yield from _tellings(expanded, around)
+
+
+def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
+    match kind:
+        case "charge":
+            return _charge(fields, around)
+        case "refund":
+            return _refund(fields, around)
+        case "transfer":
+            return _transfer(fields)
+        case "transfer_reversal":
+            return _reversal(fields, around)
+        case "balance_transaction":
+            return _balance_transaction(fields, around)
+        case "list" | "balance":
+            return Nothing(kind, f"a {kind} moves no money by itself")
+        case _:
+            return Nothing(read.ident(fields), f"a {kind} moves no money by itself")
+
+
+def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
+    told_id = read.ident(fields)
+    status = read.text(fields, "status")
+    failure = as_object(fields.get("failure_balance_transaction"))
+    if status == "succeeded":
+        if not _is_captured(fields):
+            return Nothing(told_id, "the charge is authorized and not captured")
+        state, amount = ChargeState.CAPTURED, _captured_amount(fields)
+    elif status == "failed" and (
+        fields.get("balance_transaction") or fields.get("failure_balance_transaction")
+    ):
+        state, amount = ChargeState.RETURNED, _captured_amount(fields)
+        if not amount:
+            # A returned debit had been captured whole, whatever the failed charge says of it now.
+            amount = read.not_negative(fields, "amount")
+    else:
+        return Nothing(told_id, f"a charge that is {status or 'in no known state'} moved no money")
+    transfer_data = as_object(fields.get("transfer_data")) or {}
+    sent_on = (
+        read.not_negative({**transfer_data, "currency": fields.get("currency")}, "amount")
+        if transfer_data.get("amount") is not None
+        else None
+    )
+    return Charge(
+        id=told_id,
+        state=state,
+        captured=amount,
+        destination=read.link(transfer_data, "destination") or read.link(fields, "destination"),
+        sent_on=sent_on,
+        created_at=read.instant(fields),
+        failed_at=around.at if failure is None else read.instant(failure),
+    )
+
+
+def _is_captured(fields: JsonObject) -> bool:
+    captured = read.flag(fields, "captured")
+    return "amount_captured" in fields if captured is None else captured
+
+
+def _captured_amount(fields: JsonObject) -> Money:
+    # Versions before amount_captured tell the whole amount only.
+    name = "amount_captured" if "amount_captured" in fields else "amount"
+    return read.not_negative(fields, name)
+
+
+def _refund(fields: JsonObject, around: _Around) -> Refund | Nothing:
+    told_id = read.ident(fields)
+    charge = _charge_of(fields, around)
+    if is_release(fields, charge):
+        return Nothing(told_id, "it releases what was authorized and never captured")
+    if charge is not None and charge.get("status") == "failed":
+        return Nothing(told_id, "the charge itself failed, which its own return books")
+    failure = as_object(fields.get("failure_balance_transaction"))
+    return Refund(
+        id=told_id,
+        amount=read.not_negative(fields, "amount"),
+        is_failed=read.text(fields, "status") in {"failed", "canceled"},
+        created_at=read.instant(fields),
+        failed_at=around.at if failure is None else read.instant(failure),
+    )
+
+
+def _charge_of(refund: JsonObject, around: _Around) -> JsonObject | None:
+    """The refund's charge, where it is told: around the refund, or expanded in it."""
+    expanded = as_object(refund.get("charge"))
+    if expanded is not None:
+        return expanded
+    if around.charge is not None and refund.get("charge") in (None, around.charge.get("id")):
+        return around.charge
+    told_id = refund.get("charge")
+    return {"id": told_id} if isinstance(told_id, str) else None
+
+
+def _transfer(fields: JsonObject) -> Transfer | Nothing:
+    told_id = read.ident(fields)
+    if fields.get("type") in {"bank_account", "card"}:
+        return Nothing(told_id, "versions before 2017-04-06 call a payout a transfer")
+    destination = read.link(fields, "destination")
+    if not destination:
+        raise Unreadable("the transfer names no destination")
+    return Transfer(
+        id=told_id,
+        amount=read.not_negative(fields, "amount"),
+        destination=destination,
+        created_at=read.instant(fields),
+    )
+
+
+def _reversal(fields: JsonObject, around: _Around) -> Reversal | Nothing:
+    told_id = read.ident(fields)
+    transfer = as_object(fields.get("transfer")) or around.transfer or {}
+    is_of_refund = bool(read.link(fields, "source_refund"))
+    destination = read.link(transfer, "destination")
+    if not is_of_refund and not destination:
+        return Nothing(told_id, "whose transfer it reverses is told by the transfer itself")
+    return Reversal(
+        id=told_id,
+        amount=read.not_negative(fields, "amount"),
+        destination=destination,
+        is_of_refund=is_of_refund,
+        created_at=read.instant(fields),
+    )
+
+
+def _balance_transaction(fields: JsonObject, around: _Around) -> BalanceTransaction:
+    told_id = read.ident(fields)
+    told_type = read.text(fields, "type")
+    if not told_type:
+        raise Unreadable("the balance transaction does not say its type")
+    source = read.link(fields, "source") or around.container
+    return BalanceTransaction(
+        id=told_id,
+        type=told_type,
+        category=read.text(fields, "reporting_category"),
+        balance_type=read.text(fields, "balance_type") or "payments",
+        gross=read.money(fields, "amount"),
+        fee=read.money(fields, "fee"),
+        net=read.money(fields, "net"),
+        source=source,
+        charge=_charge_behind(fields, source, around),
+        created_at=read.instant(fields),
+    )
+
+
+def _charge_behind(fields: JsonObject, source: str, around: _Around) -> str:
+    if source.startswith(_OF_CHARGES):
+        return source
+    expanded = as_object(fields.get("source"))
+    if expanded is not None:
+        return read.link(expanded, "charge")
+    return "" if around.charge is None else read.link({"charge": around.charge}, "charge")
+
+
+def _is_a_failure_of_its_charge(fields: JsonObject) -> bool:
+    """Whether a balance transaction's source is a refund only in form, and books nothing."""
+    source = as_object(fields.get("source"))
+    return (
+        source is not None
+        and source.get("object") == "refund"
+        and (
+            fields.get("reporting_category") in {PARTIAL_CAPTURE_REVERSAL, CHARGE_FAILURE}
+            or fields.get("type") == _RETURNED
+        )
+    )
