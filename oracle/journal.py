@@ -1,0 +1,78 @@
+"""The books as Postgres has them, and the published entries, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from oracle.values import Leg, Name, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """One entry of the journal, or one record of ``ledger.entries``.
+
+    Times are RFC 3339 in UTC; ``digest`` and ``chain`` are hexadecimal.
+    """
+
+    name: Name
+    kind: str
+    legs: tuple[Leg, ...]
+    effective_at: str
+    recorded_at: str
+    rules_version: int
+    caused_by: Position
+    message_id: str
+    sequence: int
+    digest: str
+    chain: str
+    reverses: str = ""
+    description: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The input partition, which entries are numbered and chained by."""
+        return self.caused_by.origin
+
+
+class Place(NamedTuple):
+    """A balance's place."""
+
+    book: str
+    account: str
+    currency: str
+
+
+class KeyedPlace(NamedTuple):
+    """An open item's place."""
+
+    book: str
+    account: str
+    key: str
+    currency: str
+
+
+class Totals(NamedTuple):
+    """A row of the trial balance, in minor units."""
+
+    debit: int
+    credit: int
+    net: int
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything of one snapshot, and the published entries read right after it.
+
+    ``events`` are the messages that the ledger remembers by their id: id → where it stood.
+    """
+
+    entries: tuple[Booked, ...]
+    balances: Mapping[Place, int]
+    open_items: Mapping[KeyedPlace, int]
+    trial_balance: Mapping[Place, Totals]
+    positions: Mapping[tuple[str, int], int]
+    published: tuple[Booked, ...]
+    refused: frozenset[Position] = frozenset()
+    event_conflicts: frozenset[Position] = frozenset()
+    reference_conflicts: frozenset[Name] = frozenset()
+    events: Mapping[tuple[str, str], Position] | None = None

@@ -1,0 +1,165 @@
+"""The fold: raw records in, every telling of every fact out. No state but what it returns."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from oracle import ours, stripe
+from oracle.reading import Json, items, json_object, maybe_object, optional_text, text
+from oracle.values import CannotBook, CannotRead, Fact, Model, Record, Told
+
+STRIPE_EVENTS: Final = "stripe.events"
+STRIPE_OBJECTS: Final = "stripe.objects"
+BANK_OBSERVATIONS: Final = "bank.observations"
+LEDGER_COMMANDS: Final = "ledger.commands"
+MATCHES: Final = "reconciliation.matches"
+INPUTS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS, LEDGER_COMMANDS, MATCHES)
+
+
+@dataclass(frozen=True, slots=True)
+class BookData:
+    """A book's mode (empty: either) and the Stripe accounts that are ours."""
+
+    mode: str = ""
+    stripe_accounts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The books of an installation, from the same TOML file that the services read."""
+
+    by_name: dict[str, BookData] = field(default_factory=lambda: {"main": BookData()})
+
+    @classmethod
+    def of(cls, toml: str) -> "Books":
+        """The books that this TOML names; without any, ``main`` in either mode."""
+        found: dict[str, BookData] = {}
+        for book in items(tomllib.loads(toml).get("books")):
+            found[optional_text(book, "name") or "main"] = BookData(
+                mode=optional_text(book, "mode"),
+                stripe_accounts=frozenset(str(name) for name in book.get("stripe_accounts", ())),
+            )
+        return cls(found) if found else cls()
+
+
+def model_of(records: Iterable[Record], books: Books) -> Model:
+    """Every telling that these records hold, those of each partition in their order."""
+    model = Model()
+    for record in records:
+        model.records[record.position.topic] += 1
+        try:
+            _read(model, record, books)
+        except CannotRead as why:
+            model.unreadable.append((record.position, str(why)))
+    return model
+
+
+def _read(model: Model, record: Record, books: Books) -> None:
+    told = json_object(record.value)
+    book = record.attributes.get("book") or "main"
+    identity, digest = "", b""
+    match record.position.topic:
+        case "stripe.events":
+            identity, digest = _event_identity(told)
+            attempts = _event_attempts(record, books, book, told)
+        case "stripe.objects":
+            attempts = _object_attempts(record, books, book, told)
+        case "bank.observations":
+            attempts = _attempts(ours.bank_line(book, told))
+        case "ledger.commands":
+            book = optional_text(told, "book") or "main"
+            identity, digest = f"command:{text(told, 'idempotency_key')}", _digest(told)
+            attempts = _attempts(_one(ours.command, told))
+        case "reconciliation.matches":
+            attempts = _attempts(_one(ours.match, told))
+        case unknown:
+            raise CannotRead(f"{unknown} is no input of the ledger")
+    # All are read before any is kept: a message that cannot be read to its end tells nothing.
+    found = list(attempts)
+    if identity:
+        positions = model.versions.setdefault((book, identity), {})
+        positions.setdefault(digest, []).append(record.position)
+    for attempt in found:
+        if isinstance(attempt, CannotBook):
+            model.refused.append((record.position, str(attempt)))
+        else:
+            told_fact = Told(
+                attempt,
+                record.position,
+                record.attributes.get("id", ""),
+                is_request=record.position.topic == LEDGER_COMMANDS,
+            )
+            model.tellings.setdefault(attempt.name, []).append(told_fact)
+
+
+def _one(rule: Callable[[Json], Fact | None], told: Json) -> Iterator[Fact | None]:
+    yield rule(told)
+
+
+def _attempts(facts: Iterator[Fact | None]) -> Iterator[Fact | CannotBook]:
+    """The facts that are there, and why the others are no money."""
+    while True:
+        try:
+            told = next(facts)
+        except StopIteration:
+            return
+        except CannotBook as why:
+            yield why
+            return
+        if told is not None:
+            yield told
+
+
+def _event_identity(told: Json) -> tuple[str, bytes]:
+    """The event's id, and a digest of what it says; how it was delivered is no part of that."""
+    if told.get("object") != "event":
+        raise CannotRead("not an event")
+    said = {name: told.get(name) for name in ("id", "type", "account", "created", "data")}
+    return text(told, "id"), _digest(said)
+
+
+def _digest(told: Json) -> bytes:
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+def _event_attempts(
+    record: Record, books: Books, book: str, told: Json
+) -> Iterator[Fact | CannotBook]:
+    """The facts of the object inside an event, unless it is another account's."""
+    data = maybe_object(told.get("data"))
+    if data is None:
+        raise CannotRead("an event without data")
+    inner = maybe_object(data.get("object"))
+    said = record.attributes.get("foreign", "")
+    account = optional_text(told, "account")
+    own = books.by_name.get(book, BookData()).stripe_accounts
+    if said == "true" or (not said and account and account not in own) or inner is None:
+        return
+    if isinstance(inner.get("livemode"), bool) and inner["livemode"] != told.get("livemode"):
+        return
+    yield from _of_our_mode(books, book, told, inner)
+
+
+def _object_attempts(
+    record: Record, books: Books, book: str, told: Json
+) -> Iterator[Fact | CannotBook]:
+    """The facts of an object that the API told, unless it is another account's."""
+    account = record.attributes.get("account", "")
+    if account and account not in books.by_name.get(book, BookData()).stripe_accounts:
+        return
+    yield from _of_our_mode(books, book, told, told)
+
+
+def _of_our_mode(books: Books, book: str, told: Json, inner: Json) -> Iterator[Fact | CannotBook]:
+    """The facts of an object, unless it is of the mode that its book does not keep."""
+    mode = books.by_name.get(book, BookData()).mode
+    livemode = told.get("livemode")
+    if mode and isinstance(livemode, bool) and livemode != (mode == "live"):
+        return
+    for attempt in stripe.facts_of(book, inner):
+        if attempt is not None:
+            yield attempt

@@ -1,0 +1,1 @@
+"""The two readers: raw topics from Kafka, the books from Postgres."""
