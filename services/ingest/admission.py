@@ -14,7 +14,7 @@ from typing import Final, NoReturn, cast
 
 import orjson
 
-from services.ingest.endpoints import Endpoint, EndpointKind
+from services.ingest.endpoints import Endpoint, EndpointKind, Whose
 from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, verify
 from shared.contracts.books import BookMap, Mode
 from shared.contracts.envelope import Envelope
@@ -111,45 +111,45 @@ def admission(
 
 
 def fetched(
-    body: bytes, endpoint: Endpoint, books: BookMap, *, received_at: datetime
+    body: bytes, whose: Whose, books: BookMap, *, received_at: datetime
 ) -> Admitted | Turned:
     """The answer to an event that Stripe's API told us: as a webhook's, but without signature."""
     read = _read(body)
     if isinstance(read, Turned):
         return read
-    other = _other_mode(read, endpoint.mode)
+    other = _other_mode(read, whose.mode)
     if other:
         return Turned(VerdictReason.WRONG_MODE, 400, other, read.id, read.type)
     told = {"via": VIA_FETCHED, "verdict": VERDICT_FETCHED}
-    return _admitted(read, body, endpoint, books, received_at=received_at, told=told)
+    return _admitted(read, body, whose, books, received_at=received_at, told=told)
 
 
 def _admitted(
     event: _Event,
     body: bytes,
-    endpoint: Endpoint,
+    whose: Whose,
     books: BookMap,
     *,
     received_at: datetime,
     told: Mapping[str, str],
     secret: str = "",
 ) -> Admitted:
-    account = event.account or endpoint.account
+    account = event.account or whose.account
     found = books.of_stripe(account, Mode.of(livemode=event.is_live)) if account else None
     # An account endpoint's own events name no account; whoever is named and in no book is not us.
-    is_foreign = found is None and event.account not in ("", endpoint.account)
+    is_foreign = found is None and event.account not in ("", whose.account)
     extensions = dict(told) | {
-        "book": found.name if found is not None else str(endpoint.book),
+        "book": found.name if found is not None else str(whose.book),
         "account": account,
         "livemode": _TEXT_OF_BOOL[event.is_live],
-        "endpoint": endpoint.name,
+        "endpoint": whose.name,
     }
     if is_foreign:
         extensions["foreign"] = "true"
     return Admitted(
         envelope=Envelope(
             id=event.id,
-            source=f"stripe/{account or endpoint.name}",
+            source=f"stripe/{account or whose.name}",
             type=EVENT_TYPE,
             time=received_at,
             data=body,

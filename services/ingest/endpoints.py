@@ -69,18 +69,28 @@ class EndpointsFile(_Data):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One endpoint in force: its secrets read, its book found.
+class Whose:
+    """Whose events are heard under a name: account, mode and book.
 
     ``mode`` is ``None`` where neither the endpoint nor its book names one; the secret, which
-    Stripe gives out per mode, then is the only guard.
+    Stripe gives out per mode, then is the only guard. ``account`` is empty where nobody says it.
     """
 
     name: str
-    kind: EndpointKind
     mode: Mode | None
     account: str
     book: Book
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Whose):
+    """One endpoint in force: its secrets read, its book found.
+
+    Raises:
+        ValueError: There is no secret.
+    """
+
+    kind: EndpointKind
     secrets: tuple[Secret, ...]
 
     def __post_init__(self) -> None:
