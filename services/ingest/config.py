@@ -1,0 +1,241 @@
+"""What ingest is told by its environment, and the endpoints that come of it."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Final
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+
+from services.ingest.endpoints import (
+    AccountId,
+    Endpoint,
+    EndpointData,
+    EndpointsFile,
+    Whose,
+    book_of,
+    endpoint_of,
+)
+from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, Secret
+from shared.contracts.books import BookMap, Mode
+from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
+
+DEFAULT_ENDPOINT: Final = "main"
+_CURRENT: Final = "current"
+_PREVIOUS: Final = "previous"
+
+
+class FailpointPlace(StrEnum):
+    """Where the door can be made to die, for tests of what it has promised by then."""
+
+    BEFORE_SEND = "before_send"
+    AFTER_SEND = "after_send"
+    AFTER_ACK = "after_ack"
+    BEFORE_REPLY = "before_reply"
+
+
+class IngestSettings(Settings):
+    """The settings of the door and of the poller; only the poller's process needs the API key."""
+
+    area: ClassVar[str] = "INGEST"
+
+    ingest_door_host: str = Field(default="127.0.0.1", description="where the door listens")
+    ingest_door_port: int = Field(default=8400, ge=1, le=65535, description="the door's port")
+    ingest_poller_host: str = Field(
+        default="127.0.0.1", description="where the poller's health and metrics are"
+    )
+    ingest_poller_port: int = Field(default=8401, ge=1, le=65535, description="the poller's port")
+    ingest_mode: Mode | None = Field(
+        default=None, description="the mode that this installation hears, where no file says it"
+    )
+    ingest_stripe_account: AccountId = Field(
+        default="", description="our own Stripe account, acct_…, as the books name it"
+    )
+
+    ingest_endpoints_file: Path | None = Field(
+        default=None, description="TOML file with the webhook endpoints"
+    )
+    ingest_webhook_secret: SecretStr | None = Field(
+        default=None, description="signing secret of the one endpoint 'main', without a file"
+    )
+    ingest_webhook_secret_previous: SecretStr | None = Field(
+        default=None, description="the older secret, while it is being rotated"
+    )
+    ingest_tolerance_seconds: int = Field(
+        default=TOLERANCE_SECONDS_DEFAULT,
+        ge=1,
+        le=86_400,
+        description="how far a signature's time may be from ours, in both directions",
+    )
+    ingest_body_bytes_max: int = Field(
+        default=1_048_576, ge=1_024, le=3_145_728, description="the largest body taken"
+    )
+    ingest_body_timeout_seconds: float = Field(
+        default=10.0, gt=0, le=60, description="how long a body may take to come"
+    )
+    ingest_in_flight_max: int = Field(
+        default=1_024, ge=1, le=100_000, description="deliveries at once; above, 503"
+    )
+    ingest_publish_timeout_seconds: float = Field(
+        default=1.5, gt=0, le=1.8, description="how long Kafka may take before the answer is 503"
+    )
+    ingest_verdicts_queue_max: int = Field(
+        default=10_000, ge=1, description="verdicts that wait for Kafka; above, counted and left"
+    )
+    ingest_failpoint: str = Field(
+        default="", description="for tests: PLACE[:N], die at the Nth delivery there"
+    )
+
+    ingest_stripe_api_key: SecretStr = Field(
+        default=SecretStr(""), description="the poller's key; a restricted one that may only read"
+    )
+    ingest_stripe_api_base: str | None = Field(
+        default=None, description="another address of Stripe's API, for a simulated one"
+    )
+    ingest_poll_interval_seconds: float = Field(
+        default=60.0, ge=0.05, le=86_400, description="the pause between two polls"
+    )
+    ingest_poll_lookback_days: int = Field(
+        default=31, ge=0, le=36_500, description="how far the very first poll looks back"
+    )
+    ingest_poll_overlap_seconds: int = Field(
+        default=3_600, ge=1, description="how much of the time before its cursor a poll reads again"
+    )
+    ingest_payout_overlap_days: int = Field(
+        default=14, ge=1, description="the same for payouts and top-ups, which change for days"
+    )
+    ingest_event_grace_seconds: float = Field(
+        default=60.0, ge=0, description="how long a listed event may be without its webhook"
+    )
+    ingest_requests_per_second: float = Field(
+        default=10.0, gt=0, le=100, description="calls to Stripe's API, at most"
+    )
+
+    @field_validator("ingest_failpoint")
+    @classmethod
+    def _failpoint(cls, text: str) -> str:
+        if text:
+            parsed_failpoint(text)
+        return text
+
+    def endpoints(
+        self, books: BookMap, environment: Mapping[str, str] | None = None
+    ) -> dict[str, Endpoint]:
+        """The endpoints in force by name, their secrets read.
+
+        Raises:
+            SettingsInvalid: None is named, a secret is lacking, or the books contradict.
+        """
+        file = self.ingest_endpoints_file
+        if file is not None and self.ingest_webhook_secret is not None:
+            raise SettingsInvalid(
+                f"{PREFIX}INGEST_ENDPOINTS_FILE: {PREFIX}INGEST_WEBHOOK_SECRET is set as well"
+            )
+        given = os.environ if environment is None else environment
+        try:
+            found = [self._only_endpoint(books)] if file is None else _from_file(file, books, given)
+        except (OSError, ValueError) as error:
+            raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from None
+        return {endpoint.name: endpoint for endpoint in found}
+
+    def polled(self, books: BookMap) -> Whose:
+        """Whose API the poller asks.
+
+        Raises:
+            SettingsInvalid: The key's mode and the setting's differ, or the books contradict.
+        """
+        try:
+            mode = self.api_mode()
+            book = book_of(
+                books,
+                who="the poller",
+                account=self.ingest_stripe_account,
+                mode=mode,
+                name=None,
+            )
+        except ValueError as error:
+            raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from error
+        return Whose("poller", mode, self.ingest_stripe_account, book.book)
+
+    def api_mode(self) -> Mode:
+        """The mode that the API key belongs to, which its own text says.
+
+        Raises:
+            ValueError: There is no key, or it is of another mode than the setting.
+        """
+        key = self.ingest_stripe_api_key.get_secret_value()
+        if not key:
+            raise ValueError("set TALLYSTICK_INGEST_STRIPE_API_KEY or …_API_KEY_FILE")
+        told = [mode for mode in Mode if f"_{mode}_" in key]
+        mode = told[0] if told else self.ingest_mode
+        if mode is None:
+            raise ValueError("the API key does not say its mode; set TALLYSTICK_INGEST_MODE")
+        if self.ingest_mode not in (None, mode):
+            raise ValueError(f"the API key is of {mode} mode, the setting of {self.ingest_mode}")
+        return mode
+
+    def _only_endpoint(self, books: BookMap) -> Endpoint:
+        if self.ingest_webhook_secret is None:
+            raise ValueError(
+                "no signing secret: set TALLYSTICK_INGEST_WEBHOOK_SECRET, …_SECRET_FILE"
+                " or TALLYSTICK_INGEST_ENDPOINTS_FILE"
+            )
+        data = EndpointData(
+            name=DEFAULT_ENDPOINT,
+            mode=self.ingest_mode,
+            account=self.ingest_stripe_account,
+            secret_env=f"{PREFIX}INGEST_WEBHOOK_SECRET",
+        )
+        given = [(_CURRENT, self.ingest_webhook_secret)]
+        if self.ingest_webhook_secret_previous is not None:
+            given.append((_PREVIOUS, self.ingest_webhook_secret_previous))
+        secrets = [Secret(name, text.get_secret_value().strip()) for name, text in given]
+        return endpoint_of(data, secrets, books)
+
+
+def parsed_failpoint(text: str) -> tuple[FailpointPlace, int]:
+    """The place of a failpoint and the count at which it strikes, from ``PLACE`` or ``PLACE:N``.
+
+    Raises:
+        ValueError: Not of that form.
+    """
+    place, colon, count = text.partition(":")
+    if colon and not (count.isascii() and count.isdigit() and int(count) > 0):
+        raise ValueError(f"{count!r} is not a count from 1")
+    return FailpointPlace(place), int(count) if colon else 1
+
+
+def _from_file(path: Path, books: BookMap, environment: Mapping[str, str]) -> list[Endpoint]:
+    try:
+        file = EndpointsFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        # Without the input: someone may have written a secret where its file's name belongs.
+        told = error.errors(include_input=False, include_url=False)
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in told)
+        raise ValueError(f"{path}: {said}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return [
+        endpoint_of(data, _secrets_of(data, path.parent, environment), books)
+        for data in file.endpoints
+    ]
+
+
+def _secrets_of(data: EndpointData, folder: Path, environment: Mapping[str, str]) -> list[Secret]:
+    sources = (
+        (_CURRENT, data.secret_file, data.secret_env),
+        (_PREVIOUS, data.previous_secret_file, data.previous_secret_env),
+    )
+    secrets: list[Secret] = []
+    for name, file, variable in sources:
+        if file is not None:
+            # A relative path means: beside the endpoints file.
+            secrets.append(Secret(name, (folder / file).read_text("utf-8").strip()))
+        elif variable is not None:
+            text = environment.get(variable, "").strip()
+            if not text:
+                raise ValueError(f"endpoint {data.name}: the variable {variable} is not set")
+            secrets.append(Secret(name, text))
+    return secrets
