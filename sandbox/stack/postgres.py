@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox.stack import probe
-from sandbox.stack.ports import LOOPBACK, free_ports, require_free
+from sandbox.stack.ports import LOOPBACK, free_ports, is_free, require_free
 from sandbox.stack.postgres_home import PostgresHome, locate
 from sandbox.stack.problems import StackProblem
 from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
@@ -132,7 +132,8 @@ class Postgres:
         if found is None:
             return False
         port = found.ports[0]
-        if found.settings == self._digest():
+        # One whose owner has died was told to end as well; it may answer for a moment yet.
+        if found.settings == self._digest() and not found.is_orphan:
             error = probe.wait_until(
                 lambda: probe.postgres_facts(self._dsn(port, DATABASE)),
                 timeout_seconds=30,
@@ -140,8 +141,7 @@ class Postgres:
             )
             if error is None:
                 self.port = port
-                # Its owner is gone: whoever finds it is the owner now, and stops it in the end.
-                self.adopted = not (found.is_orphan and self.tied)
+                self.adopted = True
                 self.progress(f"Postgres: found running (process {found.pid})")
                 return True
         self.progress(f"Postgres: stopping a left-over server (process {found.pid})")
@@ -151,6 +151,10 @@ class Postgres:
     def _port(self) -> int:
         wanted = self.settings.postgres_port
         if wanted == 0:
+            # After a crash clients still know the old address: keep it while it is ours to take.
+            last = ProcessRecord.load(self.record_file)
+            if last is not None and last.ports and is_free(last.ports[0]):
+                return last.ports[0]
             return free_ports(1)[0]
         require_free(wanted, purpose="Postgres", setting=PORT_SETTING)
         return wanted

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +50,7 @@ class Stack:
         progress: Told in a line what happens, for a person who waits.
         tied: The processes end with ours, even when we are killed (Linux). Otherwise they go
             on without us, until ``stop``.
+        parts: What of it is wanted; ``start`` and ``status`` leave the rest alone.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class Stack:
         *,
         progress: Callable[[str], None] = silent,
         tied: bool = False,
+        parts: Sequence[PartName] = ("postgres", "kafka"),
     ) -> None:
         self.settings = settings or StackSettings()
         self._progress = progress
         self.kafka = Kafka(self.settings, progress, tied=tied)
         self.postgres = Postgres(self.settings, progress, tied=tied)
+        both: tuple[Postgres | Kafka, ...] = (self.postgres, self.kafka)
+        self._parts = tuple(part for part in both if part.name in parts)
 
     @property
     def kafka_bootstrap(self) -> str:
@@ -82,7 +86,9 @@ class Stack:
         }
 
     def start(self) -> None:
-        """Start what does not run yet and wait until both answer.
+        """Start what does not run yet and wait until it answers.
+
+        Called again it starts what has ended since, at the same addresses.
 
         Raises:
             StackProblem: A part cannot start; what was started is stopped again.
@@ -90,8 +96,8 @@ class Stack:
         with self._exclusive():
             self._require_space()
             try:
-                self.postgres.start()
-                self.kafka.start()
+                for part in self._parts:
+                    part.start()
             except BaseException:
                 self._stop_started()
                 raise
@@ -108,7 +114,7 @@ class Stack:
             self._stop_started()
 
     def _stop_started(self) -> None:
-        for part in (self.kafka, self.postgres):
+        for part in reversed(self._parts):
             if part.port and not part.adopted:
                 part.stop()
 
@@ -119,7 +125,7 @@ class Stack:
     def status(self) -> tuple[PartStatus, ...]:
         """How each part stands."""
         found: list[PartStatus] = []
-        for part in (self.kafka, self.postgres):
+        for part in self._parts:
             record = part.record
             address = part.address.rpartition("@")[2] if record else ""
             found.append(

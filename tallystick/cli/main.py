@@ -1,0 +1,122 @@
+"""The `tallystick` command: finds the verb, loads only what that verb needs, shows errors.
+
+A verb's module is imported when the verb stands on the command line; the list of verbs is known
+without importing any, so that help and completion are quick.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from tallystick.cli.problems import ExitCode, problem_from, show
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command: ``attribute`` of ``module`` is its function, or a Typer app of its own."""
+
+    name: str
+    module: str
+    attribute: str
+    about: str
+    panel: str
+
+
+START: Final = "Start"
+LEDGER: Final = "Ledger"
+
+VERBS: Final = (
+    Verb("demo", "tallystick.cli.demo", "demo", "One simulated month, proved right", START),
+    Verb("run", "tallystick.cli.run", "run", "Kafka, Postgres and all services, watched", START),
+    Verb(
+        "up", "tallystick.cli.stack", "up", "Start Kafka and Postgres and leave them running", START
+    ),
+    Verb("down", "tallystick.cli.stack", "down", "Stop what runs; data stays", START),
+    Verb("status", "tallystick.cli.stack", "status", "What runs, where, and how it is", START),
+    Verb(
+        "doctor",
+        "tallystick.cli.doctor",
+        "doctor",
+        "Look for what is wrong, with the way out",
+        START,
+    ),
+    Verb("logs", "tallystick.cli.stack", "logs", "Show a log, or follow it", START),
+    Verb("topics", "tallystick.cli.topics", "app", "Create and check the topics", LEDGER),
+    Verb(
+        "preview",
+        "tallystick.cli.preview",
+        "preview",
+        "A dry run over files: no Kafka, no Postgres",
+        LEDGER,
+    ),
+    Verb(
+        "rebuild",
+        "tallystick.cli.rebuild",
+        "rebuild",
+        "The books once more from the topics",
+        LEDGER,
+    ),
+)
+
+
+def _not_loaded() -> None:
+    """Stand in for a verb that is not on the command line: it is listed, never called."""
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version  # noqa: PLC0415 - needed here alone
+
+        print(version("tallystick"))
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Stripe, bank and chain events in; balanced books and discrepancies out."""
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The command line, with the modules of those verbs loaded that are named in it."""
+    app = typer.Typer(
+        name="tallystick",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for verb in VERBS:
+        if verb.name not in arguments:
+            app.command(verb.name, help=verb.about, rich_help_panel=verb.panel)(_not_loaded)
+            continue
+        found = getattr(import_module(verb.module), verb.attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=verb.name, help=verb.about, rich_help_panel=verb.panel)
+        else:
+            app.command(verb.name, rich_help_panel=verb.panel)(found)
+    return app
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    try:
+        build(sys.argv[1:])()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("TALLYSTICK_DEBUG"):
+            raise
+        problem = problem_from(error)
+        show(problem)
+        sys.exit(problem.code)
+    sys.exit(ExitCode.OK)

@@ -1,0 +1,250 @@
+"""The whole pipeline on this machine: the stack, the topics, and every service, kept running."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from sandbox.stack import Stack, StackProblem, StackSettings
+from sandbox.stack.ports import LOOPBACK, require_free
+from sandbox.stack.process import ProcessRecord, last_lines
+from sandbox.stack.stack import PartName, silent
+from shared.contracts.errors import Unavailable
+from tallystick.processes import (
+    KAFKA_VARIABLE,
+    POSTGRES_VARIABLE,
+    SERVICES,
+    TOPICS,
+    ServiceProcess,
+)
+from tallystick.supervisor import (
+    ProcessEvent,
+    ProcessSpec,
+    RestartPolicy,
+    Supervisor,
+    base_environment,
+)
+
+STACK_WATCH_SECONDS: Final = 1.0
+STACK_RESTART_POLICY: Final = RestartPolicy(delay_min_seconds=1.0, delay_max_seconds=30.0)
+TOPICS_TIMEOUT_SECONDS: Final = 120.0
+READY_TIMEOUT_SECONDS: Final = 90.0
+
+
+class RunningAlready(Unavailable):
+    """Another ``run`` uses the same folder."""
+
+    def __init__(self, pid: int, folder: Path) -> None:
+        self.pid = pid
+        super().__init__(f"process {pid} runs the services of {folder} already")
+
+
+class TopicsNotCreated(Unavailable):
+    """The step that creates the topics failed; the message ends with what it said."""
+
+
+def run_record_file(settings: StackSettings) -> Path:
+    """Where the process that keeps the services running is remembered."""
+    return settings.dir.absolute() / "run.pid"
+
+
+def process_state_dir(settings: StackSettings) -> Path:
+    """Where the services' processes are remembered."""
+    return settings.dir.absolute() / "processes"
+
+
+def log_dir(settings: StackSettings) -> Path:
+    """Where all log files are."""
+    return settings.dir.absolute() / "logs"
+
+
+def missing_parts(environment: Mapping[str, str]) -> tuple[PartName, ...]:
+    """What the stack has to bring because no outside address was given."""
+    parts: list[PartName] = []
+    if not environment.get(POSTGRES_VARIABLE):
+        parts.append("postgres")
+    if not environment.get(KAFKA_VARIABLE):
+        parts.append("kafka")
+    return tuple(parts)
+
+
+def service_port(process: ServiceProcess, environment: Mapping[str, str]) -> int:
+    """The port of a service's HTTP face under these variables."""
+    return int(environment.get(process.port_variable) or process.port)
+
+
+def health_url(process: ServiceProcess, environment: Mapping[str, str], path: str) -> str:
+    """Where a service says how it is."""
+    host = environment.get(process.host_variable) or LOOPBACK
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - a wildcard is compared here, not listened on
+        host = LOOPBACK
+    return f"http://{host}:{service_port(process, environment)}{path}"
+
+
+def spec_for(process: ServiceProcess, environment: Mapping[str, str]) -> ProcessSpec:
+    """How the supervisor starts a service."""
+    return ProcessSpec(
+        name=process.name,
+        argv=(sys.executable, *process.arguments),
+        env=dict(environment),
+        health_url=health_url(process, environment, "/readyz"),
+    )
+
+
+class Installation:
+    """Kafka, Postgres, topics and services, from ``start`` to ``stop``.
+
+    With outside addresses in the environment neither Kafka nor Postgres is started. Everything
+    ends with us, even when we are killed (Linux); what an earlier run left is found and used or
+    ended.
+
+    Args:
+        settings: Of the embedded stack; read from the environment when left out.
+        environment: Variables for the services, in addition to our own.
+        services: Which ones; all when left out.
+        extra: Further processes, started after the services (a simulated world, say).
+        progress: Told in a line what happens.
+        on_event: Told what happens to each process.
+    """
+
+    def __init__(
+        self,
+        settings: StackSettings | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        services: Sequence[ServiceProcess] = SERVICES,
+        extra: Sequence[ProcessSpec] = (),
+        progress: Callable[[str], None] = silent,
+        on_event: Callable[[ProcessEvent], None] = lambda _: None,
+        policy: RestartPolicy | None = None,
+    ) -> None:
+        self.settings = settings or StackSettings()
+        self._given = dict(environment or {})
+        self._services = tuple(services)
+        self._extra = tuple(extra)
+        self._progress = progress
+        self._on_event = on_event
+        self._policy = policy
+        self._lock_file: IO[str] | None = None
+        self._stack_ends = 0
+        parts = missing_parts(base_environment() | self._given)
+        self.stack: Stack | None = (
+            Stack(self.settings, progress=progress, tied=True, parts=parts) if parts else None
+        )
+        self.supervisor: Supervisor | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The variables that the services get in addition to our own."""
+        found = self.stack.environment() if self.stack is not None else {}
+        return {name: value for name, value in found.items() if value} | self._given
+
+    def start(self, *, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
+        """Start everything and wait until every service is ready.
+
+        Raises:
+            RunningAlready: Another process does the same in this folder.
+            StackProblem: Kafka or Postgres cannot start, or a port is taken.
+            TopicsNotCreated: The topics could not be created or are configured otherwise.
+            NotReady: A service did not become ready.
+        """
+        self._lock()
+        try:
+            if self.stack is not None:
+                self.stack.start()
+            self._create_topics()
+            self._progress("services: starting")
+            supervisor = self._supervisor()
+            supervisor.start()
+            self.supervisor = supervisor
+            supervisor.wait_ready(ready_timeout_seconds)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the services, then what of the stack we started."""
+        supervisor, self.supervisor = self.supervisor, None
+        if supervisor is not None:
+            self._progress("services: stopping")
+            supervisor.stop()
+        if self.stack is not None:
+            self._progress("stack: stopping")
+            self.stack.stop_started()
+        self._unlock()
+
+    def watch(self, until: threading.Event) -> None:
+        """Start Kafka or Postgres again when one ends, until the event is set."""
+        while not until.wait(STACK_WATCH_SECONDS):
+            if self.stack is None or all(part.is_running for part in self.stack.status()):
+                self._stack_ends = 0
+                continue
+            self._stack_ends += 1
+            delay = STACK_RESTART_POLICY.delay(self._stack_ends)
+            ended = [part.name for part in self.stack.status() if not part.is_running]
+            self._progress(f"stack: {' and '.join(ended)} ended; starting again")
+            try:
+                self.stack.start()
+            except StackProblem as problem:
+                self._progress(f"stack: {problem.what}; next try in {delay:.0f} s")
+                until.wait(delay)
+
+    def _supervisor(self) -> Supervisor:
+        variables = base_environment() | self.environment()
+        supervisor = Supervisor(
+            [*(spec_for(each, variables) for each in self._services), *self._extra],
+            log_dir=log_dir(self.settings),
+            state_dir=process_state_dir(self.settings),
+            on_event=self._on_event,
+            policy=self._policy,
+        )
+        # What an earlier run left holds our ports; it goes before we look at them.
+        supervisor.end_left_overs()
+        for each in self._services:
+            require_free(
+                service_port(each, variables), purpose=each.name, setting=each.port_variable
+            )
+        return supervisor
+
+    def _create_topics(self) -> None:
+        self._progress("topics: creating and checking")
+        log = log_dir(self.settings) / f"{TOPICS.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as out:
+            try:
+                code = subprocess.run(
+                    [sys.executable, *TOPICS.arguments],
+                    check=False,
+                    env=base_environment() | self.environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    timeout=TOPICS_TIMEOUT_SECONDS,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                code = -1
+        if code != 0:
+            raise TopicsNotCreated(f"`topics create` ended with {code}:\n{last_lines(log)}")
+
+    def _lock(self) -> None:
+        """Claim the folder; the claim ends with us, however we end."""
+        folder = self.settings.dir.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "run.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            record = ProcessRecord.load(run_record_file(self.settings))
+            raise RunningAlready(record.pid if record else 0, folder) from None
+        self._lock_file = lock
+        ProcessRecord.of(os.getpid()).save(run_record_file(self.settings))
+
+    def _unlock(self) -> None:
+        if self._lock_file is not None:
+            run_record_file(self.settings).unlink(missing_ok=True)
+            self._lock_file.close()
+            self._lock_file = None

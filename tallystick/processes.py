@@ -1,0 +1,106 @@
+"""Every process of ours: its name, its command, its variables, its port. Said only here.
+
+The supervisor starts what stands here, and ``docker-compose.yml`` is checked against it: one
+machine and many run the same commands with the same variables.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+KAFKA_VARIABLE: Final = "TALLYSTICK_KAFKA_BOOTSTRAP"
+POSTGRES_VARIABLE: Final = "TALLYSTICK_POSTGRES_DSN"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProcess:
+    """One process, as it is started anywhere.
+
+    Attributes:
+        arguments: What follows the Python interpreter.
+        prefix: The variables of its address are ``{prefix}_HOST`` and ``{prefix}_PORT``.
+        port: The default port of its HTTP face; 0 when it has none.
+        variables: What it must be told to run at all.
+        after: Processes that are started before it.
+        runs_once: It ends when its work is done, and what comes after it waits for that.
+    """
+
+    name: str
+    about: str
+    arguments: tuple[str, ...]
+    prefix: str = ""
+    port: int = 0
+    variables: tuple[str, ...] = (KAFKA_VARIABLE, POSTGRES_VARIABLE)
+    after: tuple[str, ...] = ("topics",)
+    runs_once: bool = False
+
+    @property
+    def host_variable(self) -> str:
+        """The variable of the address that it listens on."""
+        return f"{self.prefix}_HOST"
+
+    @property
+    def port_variable(self) -> str:
+        """The variable of the port that it listens on."""
+        return f"{self.prefix}_PORT"
+
+
+TOPICS: Final = ServiceProcess(
+    name="topics",
+    about="creates the topics of the registry and checks those that are there",
+    arguments=("-m", "tallystick", "topics", "create"),
+    variables=(KAFKA_VARIABLE,),
+    after=(),
+    runs_once=True,
+)
+
+# In the order in which they are started; stopped in the opposite one, so that what takes messages
+# in stops first, and what books them has time to finish.
+SERVICES: Final = (
+    ServiceProcess(
+        name="ledger",
+        about="books what the topics say",
+        arguments=("-m", "services.ledger"),
+        prefix="TALLYSTICK_LEDGER",
+        port=8403,
+    ),
+    ServiceProcess(
+        name="reconciler",
+        about="lays both halves side by side",
+        arguments=("-m", "services.reconciler"),
+        prefix="TALLYSTICK_RECONCILER",
+        port=8404,
+        after=("topics", "ledger"),
+    ),
+    ServiceProcess(
+        name="console",
+        about="shows books and discrepancies over HTTP",
+        arguments=("-m", "services.console"),
+        prefix="TALLYSTICK_CONSOLE",
+        port=8480,
+        after=("topics", "ledger", "reconciler"),
+    ),
+    ServiceProcess(
+        name="feeds",
+        about="asks the banks",
+        arguments=("-m", "services.feeds"),
+        prefix="TALLYSTICK_FEEDS",
+        port=8402,
+    ),
+    ServiceProcess(
+        name="poller",
+        about="asks Stripe's API",
+        arguments=("-m", "services.ingest", "poller"),
+        prefix="TALLYSTICK_INGEST_POLLER",
+        port=8401,
+    ),
+    ServiceProcess(
+        name="door",
+        about="takes Stripe's webhooks",
+        arguments=("-m", "services.ingest", "door"),
+        prefix="TALLYSTICK_INGEST_DOOR",
+        port=8400,
+        variables=(KAFKA_VARIABLE,),
+    ),
+)
+
+PROCESSES: Final = (TOPICS, *SERVICES)
