@@ -1,0 +1,336 @@
+"""Records in and out of Kafka: publish with a deadline, read from positions that we keep.
+
+Topic administration is in ``kafka_admin`` and can be had from here too.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from shared.contracts.envelope import Envelope, Headers, envelope_of
+from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.topics import RECORD_BYTES_MAX
+from shared.runtime.kafka_admin import (
+    TopicsInvalid,
+    check_topics,
+    cluster_id,
+    create_topics,
+    delete_topics,
+    end_offsets,
+    offset_bounds,
+    topic_id,
+    topic_ids,
+    topic_problems,
+)
+from shared.runtime.kafka_client import (
+    ERRORS,
+    LIBRARY,
+    KafkaAddress,
+    KafkaFault,
+    Partition,
+    address_of,
+    patiently,
+    started,
+)
+
+__all__ = [
+    "KafkaAddress",
+    "Partition",
+    "Publication",
+    "Publisher",
+    "Record",
+    "TopicsInvalid",
+    "check_topics",
+    "cluster_id",
+    "create_topics",
+    "delete_topics",
+    "end_offsets",
+    "offset_bounds",
+    "patiently",
+    "producer",
+    "record_of",
+    "scan",
+    "topic_id",
+    "topic_ids",
+    "topic_problems",
+]
+
+IN_FLIGHT_MAX: Final = 5_000
+PRODUCER_BATCH_BYTES: Final = 256 * 1024
+LINGER_MILLISECONDS: Final = 1
+# How long the client itself goes on trying, whatever the caller's deadline was.
+REQUEST_SECONDS_MAX: Final = 30
+SCAN_RECORDS_MAX: Final = 2_000
+SCAN_SILENCE_SECONDS_MAX: Final = 30.0
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it stands on its topic; ``timestamp_ms`` is the broker's append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: Headers
+    timestamp_ms: int
+
+    @property
+    def appended_at(self) -> datetime:
+        """When the broker appended it."""
+        return _EPOCH + timedelta(milliseconds=self.timestamp_ms)
+
+    @property
+    def position(self) -> str:
+        """Where it stands, for logs: ``topic/partition@offset``."""
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory."""
+        return len(self.value) + len(self.key or b"") + 64 * len(self.headers)
+
+    def envelope(self) -> Envelope:
+        """The CloudEvents envelope that it carries.
+
+        Raises:
+            Unreadable: The headers are not those of CloudEvents 1.0.
+        """
+        return envelope_of(self.headers, self.value)
+
+
+def record_of(raw: Any) -> Record:  # Any: aiokafka's ConsumerRecord has no types
+    """Our record from the library's; a tombstone has an empty value."""
+    return Record(
+        topic=raw.topic,
+        partition=raw.partition,
+        offset=raw.offset,
+        key=raw.key,
+        value=raw.value or b"",
+        headers=tuple(raw.headers),
+        timestamp_ms=raw.timestamp,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One record to be published; ``envelope=None`` is a tombstone for its key."""
+
+    topic: str
+    key: bytes | None
+    envelope: Envelope | None
+    partition: int | None = None
+
+
+class RecordTooLarge(Refused):
+    """A record past what the topics take; the same bytes fail the same way."""
+
+    reason = "too_large"
+
+
+class Publisher:
+    """An idempotent producer with ``acks=all``, a bound on what is in flight, and deadlines.
+
+    After a failure it begins anew with a fresh producer, so that one broken batch does not leave
+    a client behind that refuses everything. A record whose deadline passed may still arrive:
+    readers drop repeats.
+    """
+
+    def __init__(
+        self,
+        where: KafkaAddress | str,
+        *,
+        client_id: str = "tallystick",
+        linger_ms: int = LINGER_MILLISECONDS,
+        in_flight_max: int = IN_FLIGHT_MAX,
+    ) -> None:
+        self._address = address_of(where)
+        self._client_id = client_id
+        self._linger_ms = linger_ms
+        self._free = asyncio.Semaphore(in_flight_max)
+        self._starting = asyncio.Lock()
+        self._client: Any = None  # Any: aiokafka has no types
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            Unavailable: No broker answers.
+        """
+        await self._ready()
+
+    async def stop(self) -> None:
+        """Send what is pending, for a bounded time, and disconnect."""
+        client, self._client = self._client, None
+        if client is not None:
+            await _close(client)
+
+    async def publish(
+        self, topic: str, key: bytes | None, envelope: Envelope, timeout_seconds: float
+    ) -> Partition:
+        """Publish one record; it is in all in-sync replicas on return.
+
+        Raises:
+            Unavailable: Not acknowledged in time; it may or may not have arrived.
+            RecordTooLarge: No topic takes a record of this size.
+        """
+        (where,) = await self.publish_all([Publication(topic, key, envelope)], timeout_seconds)
+        return where
+
+    async def publish_all(
+        self, publications: Iterable[Publication], timeout_seconds: float
+    ) -> list[Partition]:
+        """Publish records in this order, pipelined, and wait for all acknowledgements.
+
+        Those of one key keep their order. On failure any of them may have arrived.
+
+        Raises:
+            Unavailable: Not all acknowledged in time.
+            RecordTooLarge: One is too large; those before it may have been sent.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._publish_all(publications)
+        except TimeoutError as error:
+            raise Unavailable(f"Kafka did not acknowledge in {timeout_seconds:g} s") from error
+        except ERRORS.MessageSizeTooLargeError as error:
+            raise RecordTooLarge(str(error)) from error
+        except (KafkaFault, OSError) as error:
+            await self._drop()
+            raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
+
+    async def _publish_all(self, publications: Iterable[Publication]) -> list[Partition]:
+        client = await self._ready()
+        sent: list[asyncio.Future[Any]] = []  # Any: the library's answer has no types
+        for publication in publications:
+            await self._free.acquire()
+            try:
+                future = await client.send(
+                    publication.topic,
+                    key=publication.key,
+                    value=publication.envelope.data if publication.envelope else None,
+                    headers=list(publication.envelope.headers()) if publication.envelope else [],
+                    partition=publication.partition,
+                )
+            except BaseException:
+                self._free.release()
+                raise
+            future.add_done_callback(self._settled)
+            sent.append(future)
+        answers = await asyncio.gather(*sent)
+        return [Partition(answer.topic, answer.partition) for answer in answers]
+
+    def _settled(self, future: asyncio.Future[Any]) -> None:  # Any: as above
+        self._free.release()
+        if not future.cancelled():
+            # Asked for here, so that a failure nobody waits for any more is not warned about.
+            future.exception()
+
+    async def _ready(self) -> Any:  # Any: aiokafka has no types
+        async with self._starting:
+            if self._client is None:
+                self._client = await started(
+                    LIBRARY.AIOKafkaProducer(
+                        client_id=self._client_id,
+                        acks="all",
+                        enable_idempotence=True,
+                        linger_ms=self._linger_ms,
+                        max_batch_size=PRODUCER_BATCH_BYTES,
+                        max_request_size=RECORD_BYTES_MAX,
+                        request_timeout_ms=REQUEST_SECONDS_MAX * 1000,
+                        **self._address.options(),
+                    )
+                )
+            return self._client
+
+    async def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await _close(client)
+
+
+async def _close(client: Any) -> None:  # Any: aiokafka has no types
+    try:
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            await client.stop()
+    except (TimeoutError, KafkaFault, OSError):
+        pass  # what was not acknowledged is not promised to anybody
+
+
+STOP_SECONDS_MAX: Final = 2.0
+
+
+@asynccontextmanager
+async def producer(
+    where: KafkaAddress | str,
+    *,
+    client_id: str = "tallystick",
+    linger_ms: int = LINGER_MILLISECONDS,
+    wait_seconds: float = 0.0,
+) -> AsyncGenerator[Publisher]:
+    """A started publisher, stopped at the end; ``wait_seconds`` bounds waiting for a broker.
+
+    Raises:
+        Unavailable: No broker answers in that time.
+    """
+    publisher = Publisher(where, client_id=client_id, linger_ms=linger_ms)
+    await patiently(publisher.start, what="Kafka", give_up_after_seconds=wait_seconds)
+    try:
+        yield publisher
+    finally:
+        await publisher.stop()
+
+
+async def scan(
+    where: KafkaAddress | str,
+    spans: Mapping[Partition, tuple[int, int]],
+    *,
+    records_max: int = SCAN_RECORDS_MAX,
+    silence_seconds_max: float = SCAN_SILENCE_SECONDS_MAX,
+) -> AsyncIterator[list[Record]]:
+    """The records of spans ``(from, before)`` in batches, in order within a partition; no group.
+
+    Raises:
+        Unavailable: Nothing came for a while though records are missing.
+    """
+    left = {LIBRARY.TopicPartition(*p): before for p, (at, before) in spans.items() if at < before}
+    if not left:
+        return
+    client = await started(
+        LIBRARY.AIOKafkaConsumer(
+            enable_auto_commit=False, auto_offset_reset="none", **address_of(where).options()
+        )
+    )
+    try:
+        client.assign(list(left))
+        for partition in left:
+            client.seek(partition, spans[Partition(partition.topic, partition.partition)][0])
+        heard_at = time.monotonic()
+        while left:
+            found = await client.getmany(*left, timeout_ms=200, max_records=records_max)
+            batch = [record_of(raw) for raws in found.values() for raw in raws]
+            batch = [
+                record
+                for record in batch
+                if record.offset < left[LIBRARY.TopicPartition(record.topic, record.partition)]
+            ]
+            # A transaction's marker has an offset and no record, so the position decides.
+            for partition in list(left):
+                if await client.position(partition) >= left[partition]:
+                    del left[partition]
+            if batch:
+                heard_at = time.monotonic()
+                yield batch
+            elif left and time.monotonic() - heard_at > silence_seconds_max:
+                missing = ", ".join(f"{p.topic}/{p.partition}" for p in left)
+                raise Unavailable(f"Kafka is silent about {missing}")
+    except KafkaFault as error:
+        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
+    finally:
+        await client.stop()

@@ -1,0 +1,230 @@
+"""Reading as a member of a group, from positions that are kept elsewhere.
+
+The group only shares out the partitions. Where to read from is asked of ``positions`` each time
+they are shared out anew, so what Kafka has as committed offset is a hint for people and tools.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.contracts.errors import InvariantBroken, Unavailable
+from shared.runtime.kafka import Record, record_of
+from shared.runtime.kafka_client import (
+    LIBRARY,
+    KafkaAddress,
+    KafkaFault,
+    Partition,
+    address_of,
+    started,
+)
+
+Positions = Callable[[frozenset[Partition]], Awaitable[Mapping[Partition, int]]]
+SESSION_SECONDS: Final = 10
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchBounds:
+    """How much one batch may hold, and how long an empty one is waited for."""
+
+    records_max: int = 2_000
+    bytes_max: int = 16 * 1024 * 1024
+    wait_seconds: float = 0.2
+    gather_seconds: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records, in order within each partition, and how they move the positions: (from, to).
+
+    Whoever does not take a batch in calls ``seek_anew``, else its records are passed over.
+    """
+
+    records: tuple[Record, ...]
+    moves: Mapping[Partition, tuple[int, int]]
+
+
+class GroupReader:
+    """Records of the partitions that the group gives us, from our own positions.
+
+    Not for several tasks at once.
+    """
+
+    def __init__(
+        self,
+        where: KafkaAddress | str,
+        *,
+        group: str,
+        topics: Iterable[str],
+        positions: Positions,
+        bounds: BatchBounds | None = None,
+        client_id: str = "tallystick",
+    ) -> None:
+        self._address = address_of(where)
+        self._group = group
+        self._topics = sorted(topics)
+        self._positions = positions
+        self._bounds = bounds or BatchBounds()
+        self._client_id = client_id
+        self._client: Any = None  # Any: aiokafka has no types
+        self._next: dict[Partition, int] = {}
+        self._shared_out = False
+
+    @property
+    def partitions(self) -> frozenset[Partition]:
+        """The partitions that are read now."""
+        return frozenset(self._next)
+
+    async def start(self) -> None:
+        """Join the group.
+
+        Raises:
+            Unavailable: No broker answers.
+        """
+        self._client = await started(
+            LIBRARY.AIOKafkaConsumer(
+                group_id=self._group,
+                client_id=self._client_id,
+                enable_auto_commit=False,
+                # Never decides anything: each partition is sought before it is read.
+                auto_offset_reset="earliest",
+                session_timeout_ms=SESSION_SECONDS * 1000,
+                heartbeat_interval_ms=SESSION_SECONDS * 300,
+                fetch_max_bytes=self._bounds.bytes_max,
+                max_partition_fetch_bytes=max(1, self._bounds.bytes_max // 8),
+                fetch_max_wait_ms=100,
+                **self._address.options(),
+            )
+        )
+        self._client.subscribe(self._topics, listener=_listener(self._reshared))
+
+    async def stop(self) -> None:
+        """Leave the group, so that others take over at once."""
+        client, self._client = self._client, None
+        self._next = {}
+        if client is not None:
+            try:
+                await client.stop()
+            except (KafkaFault, OSError) as error:
+                _log.info("left the group unheard: %s", error)
+
+    async def next_batch(self) -> Batch:
+        """The next records; an empty batch when none came in time.
+
+        Raises:
+            Unavailable: Kafka or the positions cannot be had now.
+            InvariantBroken: The log ends before our position, or went back.
+        """
+        try:
+            if self._shared_out:
+                await self.seek_anew()
+            return await self._gathered()
+        except BaseException as error:
+            # What had been taken from the client is lost with the error, so it is read again.
+            self._reshared()
+            if isinstance(error, KafkaFault | OSError):
+                raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
+            raise
+
+    async def seek_anew(self) -> None:
+        """Read on from the positions as they are kept now; after a fence, or a new share.
+
+        Raises:
+            Unavailable: Kafka or the positions cannot be had now.
+            InvariantBroken: A position lies outside its partition's log.
+        """
+        self._shared_out, self._next = False, {}
+        try:
+            sought = await self._sought()
+        except BaseException:
+            self._shared_out = True
+            raise
+        # The group may have shared out anew meanwhile; then the next batch seeks again.
+        if not self._shared_out:
+            self._next = sought
+
+    async def _sought(self) -> dict[Partition, int]:
+        raw = list(self._client.assignment())
+        if not raw:
+            return {}
+        at = await self._positions(frozenset(Partition(*p) for p in raw))
+        first: Mapping[Any, int] = await self._client.beginning_offsets(raw)  # Any: no types
+        end: Mapping[Any, int] = await self._client.end_offsets(raw)  # Any: as above
+        sought: dict[Partition, int] = {}
+        for partition in raw:
+            ours = Partition(*partition)
+            here = at[ours]
+            if not first[partition] <= here <= end[partition]:
+                raise InvariantBroken(
+                    f"position {here} of {ours} lies outside its log, "
+                    f"{first[partition]} to {end[partition]}: the topic was cut or made anew"
+                )
+            self._client.seek(partition, here)
+            sought[ours] = here
+        return sought
+
+    async def commit_hint(self, positions: Mapping[Partition, int]) -> None:
+        """Tell Kafka how far we are, for lag displays; failing is of no consequence."""
+        mine = {LIBRARY.TopicPartition(*p): n for p, n in positions.items() if p in self._next}
+        try:
+            if mine:
+                await self._client.commit(mine)
+        except (KafkaFault, OSError) as error:
+            _log.debug("offsets not committed: %s", error)
+
+    async def _gathered(self) -> Batch:
+        """What is there; under load a little longer, since larger batches cost less a record."""
+        bounds, before = self._bounds, dict(self._next)
+        records: list[Record] = []
+        size, wait = 0, bounds.wait_seconds
+        deadline = time.monotonic() + wait + bounds.gather_seconds
+        while len(records) < bounds.records_max and size < bounds.bytes_max:
+            found = await self._client.getmany(
+                timeout_ms=int(wait * 1000), max_records=bounds.records_max - len(records)
+            )
+            if self._shared_out:
+                return Batch((), {})
+            fresh = [r for raws in found.values() for r in self._in_order(raws)]
+            records.extend(fresh)
+            size += sum(record.size_bytes for record in fresh)
+            wait = bounds.gather_seconds
+            if not fresh or time.monotonic() > deadline:
+                break
+        moves = {p: (before[p], n) for p, n in self._next.items() if n != before[p]}
+        return Batch(tuple(records), moves)
+
+    def _in_order(self, raws: Iterable[Any]) -> list[Record]:  # Any: aiokafka has no types
+        """The records of one partition that follow our position.
+
+        Offsets may jump: a transaction's marker has one and is no record. They never go back,
+        and what was fetched before a partition was sought is not for us.
+        """
+        kept: list[Record] = []
+        for raw in raws:
+            partition = Partition(raw.topic, raw.partition)
+            due = self._next.get(partition)
+            if due is None:
+                continue
+            if raw.offset < due:
+                raise InvariantBroken(f"{partition} went back to {raw.offset}, {due} was due")
+            self._next[partition] = raw.offset + 1
+            kept.append(record_of(raw))
+        return kept
+
+    def _reshared(self) -> None:
+        self._shared_out = True
+        self._next = {}
+
+
+def _listener(reshared: Callable[[], None]) -> Any:  # Any: a class of an untyped library
+    class Listener(LIBRARY.ConsumerRebalanceListener):  # type: ignore[misc]  # as above
+        async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002  # Any: as above
+            reshared()
+
+        async def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002  # Any: as above
+            reshared()
+
+    return Listener()

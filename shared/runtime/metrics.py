@@ -1,0 +1,113 @@
+"""What a process tells about itself: ``/livez``, ``/readyz`` with reasons, ``/metrics``."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Generator
+from typing import Final
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+LOOPBACK: Final = "127.0.0.1"
+_STOP_POLL_SECONDS: Final = 0.05
+
+
+class Health:
+    """What stands between a process and its work, by name, with the reason in words.
+
+    ``beat`` says that a loop goes round; one which is silent for longer than it said makes the
+    process not alive, and a supervisor starts it anew.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._reasons: dict[str, str] = {}
+        self._due: dict[str, float] = {}
+
+    def not_ready(self, name: str, reason: str) -> None:
+        """Say why work under this name cannot go on."""
+        self._reasons[name] = reason
+
+    def ready(self, name: str) -> None:
+        """Say that work under this name goes on."""
+        self._reasons.pop(name, None)
+
+    def beat(self, name: str, *, next_within_seconds: float) -> None:
+        """Say that the loop of this name goes round, and by when it will say so again."""
+        self._due[name] = self._clock() + next_within_seconds
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why the process is not ready; empty when it is."""
+        return dict(sorted(self._reasons.items()))
+
+    @property
+    def stalled(self) -> list[str]:
+        """The loops that have been silent for too long."""
+        now = self._clock()
+        return sorted(name for name, due in self._due.items() if due < now)
+
+
+def health_routes(health: Health, registry: CollectorRegistry = REGISTRY) -> list[BaseRoute]:
+    """The three routes, for a service that has an application of its own."""
+
+    async def livez(_: Request) -> Response:
+        stalled = health.stalled
+        return JSONResponse({"alive": not stalled, "stalled": stalled}, 503 if stalled else 200)
+
+    async def readyz(_: Request) -> Response:
+        reasons = health.reasons
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def health_app(health: Health, registry: CollectorRegistry = REGISTRY) -> Starlette:
+    """An application of the three routes alone."""
+    return Starlette(routes=health_routes(health, registry))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+async def serve(
+    app: Starlette, *, host: str = LOOPBACK, port: int, stop: asyncio.Event, **options: object
+) -> None:
+    """Serve an application until ``stop`` is set; open requests are finished first.
+
+    Raises:
+        OSError: The address cannot be had.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        **options,  # type: ignore[arg-type]  # uvicorn's own keyword arguments, passed through
+    )
+    server = _Server(config)
+    with config.bind_socket() as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            server.should_exit = True
+            stopping.cancel()
+            await serving
