@@ -202,7 +202,8 @@ class Payouts:
                 available_on=at,
                 source=payout_id,
                 description="STRIPE PAYOUT",
-                payout=payout_id,
+                # A manual payout belongs to no automatic one yet: the next of those bears it.
+                payout=payout_id if is_automatic else None,
             ),
         )
         payout = store.put(

@@ -15,6 +15,8 @@ from sandbox.stripe.facts import (
     PaymentIntent,
     Payout,
     Refund,
+    ReserveHold,
+    ReserveRelease,
     Topup,
     Transfer,
     TransferReversal,
@@ -153,6 +155,8 @@ FILTERS: Final[Mapping[type, Mapping[str, Matches]]] = {
         "type": _field("type"),
     },
     Event: {"type": _field("type")},
+    ReserveHold: {"currency": _field("currency")},
+    ReserveRelease: {"currency": _field("currency"), "reserve_hold": _field("hold")},
 }
 _RANGES: Final[Mapping[type, tuple[str, ...]]] = {
     Payout: ("created", "arrival_date"),

@@ -93,6 +93,10 @@ class Store:
         """All objects of a kind in the order of making."""
         return [self.get(kind, fact_id) for fact_id in self._by_kind[kind.__name__]]
 
+    def events_from(self, count: int) -> list[Event]:
+        """The events told after the first ``count`` ones."""
+        return [self.get(Event, event_id) for event_id in self._by_kind["Event"][count:]]
+
     def owners(self) -> set[str]:
         """Every account that owns an object, the platform among them."""
         return {self.account} | {fact.owner for fact in self._facts.values()}
