@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from services.ledger import accounts
 from services.ledger.decisions import RULES_VERSION
 from shared.contracts import references
-from shared.contracts.errors import Unreadable
+from shared.contracts.errors import AmountOutOfRange, Unreadable
 from shared.contracts.journal import Book, Entry, Line, Reference, credit, debit, entry
-from shared.contracts.money import Money
+from shared.contracts.money import Money, MoneyOnWire
 from shared.contracts.observations import BankLine, LineState
 
 _DESCRIPTION_MAX = 200
@@ -32,7 +32,7 @@ def bank_line(line: BankLine, book: Book, zone: ZoneInfo) -> Entry | None:
         reference=references.bank_line(line.account, line.id, line.revision),
         kind="bank_line",
         effective_at=midnight(line.booked_on, zone),
-        lines=_lines(line, line.amount.money()),
+        lines=_lines(line, _money(line.amount)),
         rules_version=RULES_VERSION,
         description=text[:_DESCRIPTION_MAX],
     )
@@ -51,7 +51,7 @@ def bank_line_reversed(line: BankLine, book: Book, zone: ZoneInfo) -> Entry | No
         return None
     if line.revision == 1:
         raise Unreadable("the first form of a line has no form before it")
-    undone = -line.previous.money()
+    undone = -_money(line.previous)
     return entry(
         book=book,
         reference=references.bank_line_reversed(line.account, line.id, line.revision - 1),
@@ -81,6 +81,13 @@ def midnight(day: date, zone: ZoneInfo) -> datetime:
         return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
     except OverflowError:
         raise Unreadable(f"{day} is no date of a bank") from None
+
+
+def _money(told: MoneyOnWire) -> Money:
+    try:
+        return told.money()
+    except Unreadable as other_decimals:
+        raise AmountOutOfRange(told.minor, f"cannot be told: {other_decimals}") from None
 
 
 def _form_before(line: BankLine) -> Reference:
