@@ -18,12 +18,15 @@ from sandbox.stack import Stack, StackSettings, jars, probe
 from sandbox.stack.kafka import java
 from sandbox.stack.ports import holder, is_free
 from sandbox.stack.process import ProcessRecord
+from shared.runtime.kafka_client import KafkaAddress
+from shared.runtime.settings import Settings, SettingsInvalid
 from tallystick.installation import (
     health_url,
+    missing_parts,
     process_state_dir,
     service_port,
 )
-from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE, SERVICES
+from tallystick.processes import SERVICES
 from tallystick.supervisor import answers_ok
 
 DISK_FREE_BYTES_WANTED: Final = 2_000_000_000
@@ -75,22 +78,32 @@ def bad(subject: str, fact: str, fix: str) -> Finding:
 
 
 def examine(
-    settings: StackSettings, environment: Mapping[str, str], *, is_live: bool
+    stack_settings: StackSettings, environment: Mapping[str, str], *, is_live: bool
 ) -> Iterator[Finding]:
     """Every finding, one after the other, as they are made."""
-    stack = Stack(settings)
-    outside_kafka = environment.get(KAFKA_VARIABLE, "")
-    outside_postgres = environment.get(POSTGRES_VARIABLE, "")
+    stack = Stack(stack_settings)
+    parts = missing_parts(environment)
     yield python_finding()
-    yield disk_finding(settings)
+    yield disk_finding(stack_settings)
     yield memory_finding()
-    if not (outside_kafka and outside_postgres):
+    if parts:
         yield java_finding()
-        yield jars_finding(settings)
-        yield from stack_port_findings(stack)
-    yield from service_findings(settings, environment)
-    yield from kafka_findings(outside_kafka or stack.kafka_bootstrap, is_live=is_live)
-    yield from postgres_findings(outside_postgres or stack.postgres_dsn, is_live=is_live)
+        yield jars_finding(stack_settings)
+        yield from stack_port_findings(Stack(stack_settings, parts=parts))
+    yield from service_findings(stack_settings, environment)
+    try:
+        settings = Settings.load(environment)
+        is_live = is_live or settings.is_live()
+    except SettingsInvalid as error:
+        yield bad("settings", str(error).replace("\n", "; "), "correct or unset these variables")
+        return
+    yield good("settings", "live money" if is_live else "no live money")
+    kafka = stack.kafka_bootstrap if "kafka" in parts else settings.kafka
+    dsn = stack.postgres_dsn if "postgres" in parts else settings.postgres_dsn.get_secret_value()
+    if kafka:
+        yield from kafka_findings(kafka, is_live=is_live)
+    if dsn:
+        yield from postgres_findings(dsn, is_live=is_live)
 
 
 def python_finding() -> Finding:
@@ -199,11 +212,10 @@ def service_findings(settings: StackSettings, environment: Mapping[str, str]) ->
             yield bad(service.name, "runs, but is not ready", f"tallystick logs {service.name}")
 
 
-def kafka_findings(bootstrap: str, *, is_live: bool) -> Iterator[Finding]:
+def kafka_findings(where: KafkaAddress | str, *, is_live: bool) -> Iterator[Finding]:
     """Whether the cluster answers, and keeps what it is told."""
-    if not bootstrap:
-        return
-    facts = _answer(lambda: probe.kafka_facts(bootstrap))
+    bootstrap = where if isinstance(where, str) else where.bootstrap
+    facts = _answer(lambda: probe.kafka_facts(where))
     if isinstance(facts, str):
         yield bad("Kafka", f"{bootstrap} does not answer: {facts}", "check address and network")
         return
@@ -242,8 +254,6 @@ def _replication_finding(facts: probe.KafkaFacts, *, is_live: bool) -> Finding:
 
 def postgres_findings(dsn: str, *, is_live: bool) -> Iterator[Finding]:
     """Whether the server answers, and what it says is committed is on disk."""
-    if not dsn:
-        return
     place = dsn.rpartition("@")[2]
     facts = _answer(lambda: probe.postgres_facts(dsn))
     if isinstance(facts, str):

@@ -65,11 +65,16 @@ def log_dir(settings: StackSettings) -> Path:
 def missing_parts(environment: Mapping[str, str]) -> tuple[PartName, ...]:
     """What the stack has to bring because no outside address was given."""
     parts: list[PartName] = []
-    if not environment.get(POSTGRES_VARIABLE):
+    if not _is_given(POSTGRES_VARIABLE, environment):
         parts.append("postgres")
-    if not environment.get(KAFKA_VARIABLE):
+    if not _is_given(KAFKA_VARIABLE, environment):
         parts.append("kafka")
     return tuple(parts)
+
+
+def _is_given(name: str, environment: Mapping[str, str]) -> bool:
+    """Whether a setting is given, as a value or as a file that holds it."""
+    return bool(environment.get(name) or environment.get(f"{name}_FILE"))
 
 
 def service_port(process: ServiceProcess, environment: Mapping[str, str]) -> int:

@@ -21,6 +21,7 @@ from typing import Final
 from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
 from shared.contracts.errors import TallystickError, Unavailable
 
+EXIT_CONFIGURATION: Final = 78  # what a service ends with whose settings are wrong
 WATCH_INTERVAL_SECONDS: Final = 0.05
 HEALTH_TIMEOUT_SECONDS: Final = 2.0
 
@@ -204,16 +205,25 @@ class Supervisor:
     def wait_ready(self, timeout_seconds: float = 60.0) -> None:
         """Wait until every process answers that it is ready.
 
+        A process that ended because its settings are wrong is not waited for: the next start
+        would end in the same way.
+
         Raises:
             NotReady: Some did not in time; the message ends with their logs.
         """
-        deadline = time.monotonic() + timeout_seconds
+        began = time.monotonic()
         waiting = list(self._children)
         while waiting:
             waiting = [name for name in waiting if not self.is_ready(name)]
-            if waiting and time.monotonic() >= deadline:
-                logs = {name: self._children[name].log for name in waiting}
-                raise NotReady(waiting, logs, timeout_seconds)
+            hopeless = [
+                name
+                for name in waiting
+                if self._children[name].last_exit_code == EXIT_CONFIGURATION
+            ]
+            waited = time.monotonic() - began
+            if hopeless or (waiting and waited >= timeout_seconds):
+                logs = {name: child.log for name, child in self._children.items()}
+                raise NotReady(hopeless or waiting, logs, waited)
             if waiting:
                 self._stopping.wait(0.1)
 
@@ -240,7 +250,7 @@ class Supervisor:
             if popen is None or record is None:
                 return 0
             send(popen.pid, signal.SIGKILL)
-            wait_until_gone(record, 10, popen)
+            wait_until_gone(record, 10)
             self._tell(child, Happening.KILLED)
             return popen.pid
 
@@ -322,7 +332,7 @@ class Supervisor:
         child.next_start_at = None
         if child.popen is None or child.record is None:
             return
-        stop(child.record, grace_seconds=child.spec.stop_grace_seconds, child=child.popen)
+        stop(child.record, grace_seconds=child.spec.stop_grace_seconds)
         child.last_exit_code = child.popen.poll()
         self._tell(child, Happening.STOPPED, exit_code=child.last_exit_code)
         self._forget(child)

@@ -5,7 +5,7 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -84,7 +84,6 @@ class Kafka:
     tied: bool = False
     port: int = 0
     adopted: bool = False
-    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     name = "kafka"
 
@@ -157,7 +156,7 @@ class Kafka:
             child.pid, settings=self._digest(), ports=(port, controller_port), tied=self.tied
         )
         record.save(self.record_file)
-        self._child, self.port, self.adopted = child, port, False
+        self.port, self.adopted = port, False
         self._await_ready(child)
 
     def _adopt(self) -> bool:
@@ -256,14 +255,13 @@ class Kafka:
         """Stop the broker; it writes down where it stands before it goes."""
         record = ProcessRecord.load(self.record_file)
         if record is not None:
-            stop(record, grace_seconds=STOP_GRACE_SECONDS, child=self._child)
+            stop(record, grace_seconds=STOP_GRACE_SECONDS)
             self.record_file.unlink(missing_ok=True)
-        self._child, self.port = None, 0
+        self.port = 0
 
     def kill(self) -> None:
         """End the broker at once, as a crash would (for fault tests)."""
         record = self.record
         if record is not None:
             send(record.pid, signal.SIGKILL)
-            wait_until_gone(record, 10, self._child)
-        self._child = None
+            wait_until_gone(record, 10)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +49,6 @@ class Postgres:
     tied: bool = False
     port: int = 0
     adopted: bool = False
-    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     name = "postgres"
 
@@ -122,7 +121,7 @@ class Postgres:
         )
         record = ProcessRecord.of(child.pid, settings=self._digest(), ports=(port,), tied=self.tied)
         record.save(self.record_file)
-        self._child, self.port, self.adopted = child, port, False
+        self.port, self.adopted = port, False
         self._await_ready(child)
         probe.create_database(self._dsn(port, "postgres"), DATABASE)
 
@@ -235,17 +234,16 @@ class Postgres:
         """Stop the server; what is open is rolled back, what is committed is on disk."""
         record = ProcessRecord.load(self.record_file)
         if record is not None:
-            stop(record, signum=signal.SIGINT, grace_seconds=STOP_GRACE_SECONDS, child=self._child)
+            stop(record, signum=signal.SIGINT, grace_seconds=STOP_GRACE_SECONDS)
             self.record_file.unlink(missing_ok=True)
-        self._child, self.port = None, 0
+        self.port = 0
 
     def kill(self) -> None:
         """End the server at once, as a crash would (for fault tests)."""
         record = self.record
         if record is not None:
             send(record.pid, signal.SIGKILL)
-            wait_until_gone(record, 10, self._child)
-        self._child = None
+            wait_until_gone(record, 10)
 
 
 def _drop_stale_lock(home: PostgresHome) -> None:

@@ -1,19 +1,23 @@
 """Real questions to Kafka and Postgres: do they answer, and with what settings?
 
-The only file of the stack that knows aiokafka and asyncpg. Each question opens a connection of
+The only file of the stack that speaks their protocols. Each question opens a connection of
 its own, asks and closes it, on a thread of its own, so that it can be asked from anywhere.
 """
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
+
+from shared.contracts.errors import Unavailable
+
+if TYPE_CHECKING:
+    from shared.runtime.kafka_client import KafkaAddress
 
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 
@@ -63,46 +67,36 @@ async def _bounded(question: Callable[[], Coroutine[Any, Any, Answer]]) -> Answe
         return await question()
 
 
-def kafka_facts(bootstrap: str) -> KafkaFacts:
+def kafka_facts(where: "KafkaAddress | str") -> KafkaFacts:
     """What the cluster answers; its broker settings are those of one broker.
 
     Raises:
         OSError: It does not answer (``TimeoutError`` is one).
     """
-    return ask(lambda: _kafka_facts(bootstrap))
+    return ask(lambda: _kafka_facts(where))
 
 
-async def _kafka_facts(bootstrap: str) -> KafkaFacts:
-    from aiokafka.admin import (  # noqa: PLC0415 - a slow import, needed here alone
-        AIOKafkaAdminClient,
-        config_resource,
-    )
-    from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
+async def _kafka_facts(where: "KafkaAddress | str") -> KafkaFacts:
+    # A slow import, and of no use where only Postgres is asked.
+    from shared.runtime.kafka_client import ADMIN, admin_client  # noqa: PLC0415
 
     # A broker that is not up yet is the ordinary case here, not news.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    admin: Any = AIOKafkaAdminClient(  # aiokafka has no types
-        bootstrap_servers=bootstrap, request_timeout_ms=int(PROBE_TIMEOUT_SECONDS * 1000)
-    )
+    kinds = ADMIN.config_resource
+    settings: dict[str, str] = {}
     try:
-        await admin.start()
-        cluster = await admin.describe_cluster()
-        brokers = cluster["brokers"]
-        if not brokers:
-            raise ConnectionError("the cluster has no broker yet")
-        resource = config_resource.ConfigResource(
-            config_resource.ConfigResourceType.BROKER, str(brokers[0]["node_id"])
-        )
-        settings: dict[str, str] = {}
-        for response in await admin.describe_configs([resource]):
-            for _code, _message, _kind, _name, entries in response.resources:
-                settings |= {str(entry[0]): str(entry[1]) for entry in entries}
-        return KafkaFacts(str(cluster["cluster_id"]), len(brokers), settings)
-    except (KafkaError, IndexError, KeyError) as error:
-        raise ConnectionError(f"{type(error).__name__}: {error}") from error
-    finally:
-        with contextlib.suppress(Exception):
-            await admin.close()
+        async with admin_client(where) as admin:
+            cluster = await admin.describe_cluster()
+            broker = str(cluster["brokers"][0]["node_id"])
+            resource = kinds.ConfigResource(kinds.ConfigResourceType.BROKER, broker)
+            for response in await admin.describe_configs([resource]):
+                for _code, _message, _kind, _name, entries in response.resources:
+                    settings |= {str(entry[0]): str(entry[1]) for entry in entries}
+            return KafkaFacts(str(cluster["cluster_id"]), len(cluster["brokers"]), settings)
+    except Unavailable as error:
+        raise ConnectionError(str(error)) from error
+    except IndexError:
+        raise ConnectionError("the cluster has no broker yet") from None
 
 
 def postgres_facts(dsn: str) -> PostgresFacts:

@@ -150,6 +150,10 @@ class _Spawner:
 
 _SPAWNER: Final = _Spawner()
 
+# Our own children by id. An ended child stays a zombie until its parent asks for its exit code,
+# and whoever waits for its end may be another object than the one that started it.
+_CHILDREN: Final[dict[int, subprocess.Popen[bytes]]] = {}
+
 
 def spawn(
     argv: Sequence[str],
@@ -185,7 +189,17 @@ def spawn(
                 preexec_fn=preexec,  # noqa: PLW1509
             )
 
-        return _SPAWNER.start(start)
+        child = _SPAWNER.start(start)
+    _reap()
+    _CHILDREN[child.pid] = child
+    return child
+
+
+def _reap() -> None:
+    """Take the exit codes of children that have ended."""
+    for pid, child in list(_CHILDREN.items()):
+        if child.poll() is not None:
+            _CHILDREN.pop(pid, None)
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -215,17 +229,12 @@ def send(pid: int, signum: int) -> None:
         return
 
 
-def wait_until_gone(
-    record: ProcessRecord, timeout_seconds: float, child: subprocess.Popen[bytes] | None = None
-) -> bool:
+def wait_until_gone(record: ProcessRecord, timeout_seconds: float) -> bool:
     """Whether the process ended within the time."""
     deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        if child is not None:
-            child.poll()  # A child of ours stays a zombie until it is asked.
-        if not record.is_alive:
-            return True
+    while record.is_alive and time.monotonic() < deadline:
         time.sleep(0.02)
+    _reap()
     return not record.is_alive
 
 
@@ -234,14 +243,14 @@ def stop(
     *,
     signum: int = signal.SIGTERM,
     grace_seconds: float = 20.0,
-    child: subprocess.Popen[bytes] | None = None,
 ) -> bool:
     """Ask a process to end, and end it when it does not; whether it ended when asked."""
+    _reap()
     if not record.is_alive:
         return True
     send(record.pid, signum)
-    if wait_until_gone(record, grace_seconds, child):
+    if wait_until_gone(record, grace_seconds):
         return True
     send(record.pid, signal.SIGKILL)
-    wait_until_gone(record, 10.0, child)
+    wait_until_gone(record, 10.0)
     return False

@@ -114,7 +114,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if os.environ.get("TALLYSTICK_DEBUG"):
+        if os.environ.get("TALLYSTICK_RUN_DEBUG"):
             raise
         problem = problem_from(error)
         show(problem)

@@ -74,7 +74,7 @@ def problem_from(error: Exception) -> Problem:
             return Problem(
                 "Something happened that this command does not know",
                 why=f"{type(error).__name__}: {error}",
-                fix="run it again with TALLYSTICK_DEBUG=1 for the whole story, and report it",
+                fix="run it again with TALLYSTICK_RUN_DEBUG=1 for the whole story, and report it",
             )
 
 
