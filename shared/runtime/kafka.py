@@ -5,7 +5,7 @@ Topic administration is in ``kafka_admin`` and can be had from here too.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -156,6 +156,7 @@ class Publisher:
         self._free = asyncio.Semaphore(in_flight_max)
         self._starting = asyncio.Lock()
         self._client: Any = None  # Any: aiokafka has no types
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Connect.
@@ -170,6 +171,7 @@ class Publisher:
         client, self._client = self._client, None
         if client is not None:
             await _close(client)
+        await asyncio.gather(*self._closing)
 
     async def publish(
         self, topic: str, key: bytes | None, envelope: Envelope, timeout_seconds: float
@@ -202,11 +204,23 @@ class Publisher:
         except ERRORS.MessageSizeTooLargeError as error:
             raise RecordTooLarge(str(error)) from error
         except (KafkaFault, OSError) as error:
-            await self._drop()
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
     async def _publish_all(self, publications: Iterable[Publication]) -> list[Partition]:
         client = await self._ready()
+        try:
+            return await self._publish_by(client, publications)
+        except ERRORS.MessageSizeTooLargeError:
+            raise
+        except (KafkaFault, OSError):
+            self._drop(client)
+            raise
+
+    async def _publish_by(
+        self,
+        client: Any,  # Any: aiokafka has no types
+        publications: Iterable[Publication],
+    ) -> list[Partition]:
         sent: list[asyncio.Future[Any]] = []  # Any: the library's answer has no types
         for publication in publications:
             await self._free.acquire()
@@ -249,10 +263,14 @@ class Publisher:
                 )
             return self._client
 
-    async def _drop(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await _close(client)
+    def _drop(self, client: Any) -> None:  # Any: aiokafka has no types
+        # Failures of one client come in crowds: the fresh one that the first of them made must
+        # not be dropped by the second. Closing takes its time, and no caller's deadline.
+        if self._client is client:
+            self._client = None
+            closing = asyncio.create_task(_close(client))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
 
 async def _close(client: Any) -> None:  # Any: aiokafka has no types
@@ -293,7 +311,7 @@ async def scan(
     *,
     records_max: int = SCAN_RECORDS_MAX,
     silence_seconds_max: float = SCAN_SILENCE_SECONDS_MAX,
-) -> AsyncIterator[list[Record]]:
+) -> AsyncGenerator[list[Record], None]:
     """The records of spans ``(from, before)`` in batches, in order within a partition; no group.
 
     Raises:

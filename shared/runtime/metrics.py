@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 LOOPBACK: Final = "127.0.0.1"
 _STOP_POLL_SECONDS: Final = 0.05
@@ -85,7 +86,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: Starlette, *, host: str = LOOPBACK, port: int, stop: asyncio.Event, **options: object
+    app: ASGIApp, *, host: str = LOOPBACK, port: int, stop: asyncio.Event, **options: object
 ) -> None:
     """Serve an application until ``stop`` is set; open requests are finished first.
 
