@@ -1,0 +1,40 @@
+"""The door opens once Kafka has the topics as they should be; until then it answers 503."""
+
+import asyncio
+from typing import Final
+
+from services.ingest.shell.webhook import Door
+from shared.contracts.errors import Unavailable
+from shared.contracts.topics import INGEST_VERDICTS, STRIPE_EVENTS
+from shared.runtime import log
+from shared.runtime.kafka import KafkaAddress, Publisher, check_topics
+from shared.runtime.lifecycle import pause
+from shared.runtime.metrics import Health
+
+RETRY_SECONDS: Final = 1.0
+_log = log.get(__name__)
+
+
+async def open_when_safe(
+    kafka: KafkaAddress, publisher: Publisher, door: Door, health: Health, stop: asyncio.Event
+) -> None:
+    """Wait for Kafka, check the topics, connect, open the door, and stay until ``stop``.
+
+    Raises:
+        TopicsInvalid: A topic is missing or configured otherwise; the process must not go on.
+    """
+    health.not_ready("kafka", "not asked yet")
+    while not stop.is_set():
+        try:
+            await check_topics(kafka, [STRIPE_EVENTS, INGEST_VERDICTS])
+            await publisher.start()
+        except Unavailable as error:
+            health.not_ready("kafka", str(error))
+            _log.warning("door.waited", reason=str(error))
+            await pause(stop, RETRY_SECONDS)
+        else:
+            door.open()
+            health.ready("kafka")
+            _log.info("door.opened")
+            break
+    await stop.wait()

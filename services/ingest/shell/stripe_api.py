@@ -1,0 +1,144 @@
+"""Stripe's API by the ``stripe`` library's asynchronous client: pages as told, at a capped rate."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import stripe
+
+from services.ingest.catch_up import Fields, Window
+from shared.contracts.errors import TallystickError, Unavailable
+from shared.runtime.kafka import patiently
+
+# What the shapes that we read were seen in; it moves with the library, which pins the same.
+API_VERSION: Final[str] = stripe.api_version
+PAGE_ITEMS: Final = 100
+LIBRARY_RETRIES: Final = 2
+TIMEOUT_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
+
+
+class ApiRefused(TallystickError):
+    """Stripe refuses the key or the question: a person must mend it, no retry will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, newest first."""
+
+    items: tuple[Fields, ...]
+    has_more: bool
+
+
+class _Pace:
+    """At most so many calls a second, evenly."""
+
+    def __init__(self, per_second: float) -> None:
+        self._gap = 1 / per_second
+        self._free_at = 0.0
+
+    async def turn(self) -> None:
+        clock = asyncio.get_running_loop().time
+        at = max(clock(), self._free_at)
+        self._free_at = at + self._gap
+        await asyncio.sleep(at - clock())
+
+
+class StripeApi:
+    """Reading lists and single objects; it never writes."""
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        base: str | None,
+        requests_per_second: float,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._pace = _Pace(requests_per_second)
+        self._patience_seconds = patience_seconds
+        self._http = stripe.HTTPXClient(timeout=TIMEOUT_SECONDS)
+        self._client = stripe.StripeClient(
+            key,
+            http_client=self._http,
+            max_network_retries=LIBRARY_RETRIES,
+            stripe_version=API_VERSION,
+            base_addresses={"api": base.rstrip("/")} if base else {},
+        )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the library has no type for it
+
+    async def pages(
+        self, path: str, window: Window, *, expand: tuple[str, ...] = ()
+    ) -> AsyncGenerator[tuple[Fields, ...], None]:
+        """The pages of a list within a window, newest first.
+
+        Raises:
+            Unavailable: Stripe does not answer, or slows us down for longer than our patience.
+            ApiRefused: Stripe refuses the key or the question.
+        """
+        created = {"gte": window.since} | ({} if window.until is None else {"lt": window.until})
+        asked: dict[str, object] = {"created": created, "limit": PAGE_ITEMS}
+        if expand:
+            asked["expand"] = list(expand)
+        while True:
+            page = await self._page(path, asked)
+            if page.items:
+                yield page.items
+            last = page.items[-1].get("id") if page.items else None
+            if not page.has_more or not isinstance(last, str):
+                return
+            asked = asked | {"starting_after": last}
+
+    async def one(self, path: str) -> Fields:
+        """A single object.
+
+        Raises:
+            Unavailable: As for pages.
+            ApiRefused: As for pages.
+        """
+        return _object(await self._asked(path, {}))
+
+    async def _page(self, path: str, asked: Mapping[str, object]) -> Page:
+        told = _object(await self._asked(path, asked))
+        items = told.get("data")
+        if not isinstance(items, list):
+            raise Unavailable(f"Stripe's answer to {path} is not a list")
+        found = cast("list[object]", items)
+        return Page(tuple(_object(item) for item in found), told.get("has_more") is True)
+
+    async def _asked(self, path: str, asked: Mapping[str, object]) -> object:
+        async def ask() -> object:
+            await self._pace.turn()
+            return await self._answer(path, asked)
+
+        # In place, so that a long walk through pages goes on where it was slowed down.
+        return await patiently(
+            ask, what=f"Stripe {path}", give_up_after_seconds=self._patience_seconds
+        )
+
+    async def _answer(self, path: str, asked: Mapping[str, object]) -> object:
+        client: Any = self._client  # Any: raw_request_async has no types
+        try:
+            response = await client.raw_request_async("get", path, **asked)
+        except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+            raise Unavailable(_said(error)) from None
+        except stripe.APIError as error:
+            raise Unavailable(_said(error)) from None
+        except stripe.StripeError as error:
+            raise ApiRefused(_said(error)) from None
+        return cast("object", response.data)
+
+
+def _said(error: stripe.StripeError) -> str:
+    # Without the library's own text, which shows a part of the key.
+    return f"{type(error).__name__}, status {error.http_status}, request {error.request_id}"
+
+
+def _object(value: object) -> Fields:
+    if not isinstance(value, dict):
+        raise Unavailable("Stripe's answer holds something that is not an object")
+    return cast("dict[str, object]", value)

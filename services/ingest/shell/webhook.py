@@ -1,0 +1,308 @@
+"""The door: ``POST /webhooks/stripe/{endpoint}``, 2xx only for what Kafka has acknowledged.
+
+Plain ASGI: one route at thousands a second needs no framework. The body's bytes go through
+untouched; whatever is wrong with them is a 4xx, and what we cannot promise is a 503.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.ingest.admission import Admitted, Turned, admission
+from services.ingest.config import FailpointPlace
+from services.ingest.endpoints import Endpoint
+from services.ingest.shell.failpoint import Failpoint
+from services.ingest.shell.verdict_log import VerdictLog
+from shared.contracts.books import BookMap
+from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.messages import Verdict, VerdictReason
+from shared.contracts.topics import STRIPE_EVENTS
+from shared.runtime import log
+from shared.runtime.kafka import Publisher
+from shared.runtime.metrics import Health
+
+ROUTE: Final = "/webhooks/stripe/"
+RETRY_AFTER_SECONDS: Final = 5
+# How long a test's death after sending waits, so that the record has left this process.
+_AFTER_SEND_SECONDS: Final = 0.002
+_JSON: Final = (b"content-type", b"application/json")
+_RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
+_CLOSE: Final = (b"connection", b"close")
+_RECEIVED: Final = b'{"received":true}'
+
+_DELIVERIES = Counter(
+    "ingest_deliveries_total", "Deliveries at the door by verdict", ["endpoint", "reason"]
+)
+_ACK_SECONDS = Histogram(
+    "ingest_ack_seconds",
+    "From a whole body to Kafka's acknowledgement",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2),
+)
+_IN_FLIGHT = Gauge("ingest_in_flight", "Deliveries that are being answered")
+_log = log.get(__name__)
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorLimits:
+    """How much of everything the door takes."""
+
+    tolerance_seconds: int
+    body_bytes_max: int
+    body_timeout_seconds: float
+    in_flight_max: int
+    publish_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    name: str
+    endpoint: Endpoint | None
+    peer: str
+    received_at: datetime
+
+
+class _BodyTooLarge(Exception):
+    """The body goes on past the bound."""
+
+
+class _PeerGone(Exception):
+    """The peer left before its body was whole: there is nobody to answer."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Door:
+    """The ASGI application; what is not a delivery goes to ``otherwise`` (health, metrics)."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: Mapping[str, Endpoint],
+        books: BookMap,
+        limits: DoorLimits,
+        publisher: Publisher,
+        verdicts: VerdictLog,
+        health: Health,
+        otherwise: ASGIApp,
+        failpoint: Failpoint | None = None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._endpoints = endpoints
+        self._books = books
+        self._limits = limits
+        self._publisher = publisher
+        self._verdicts = verdicts
+        self._health = health
+        self._otherwise = otherwise
+        self._failpoint = failpoint
+        self._clock = clock
+        self._in_flight = 0
+        self._is_open = False
+
+    def open(self) -> None:
+        """Let deliveries in: the topics are there and as they should be."""
+        self._is_open = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(ROUTE):
+            await self._otherwise(scope, receive, send)
+        elif scope["method"] != "POST":
+            await _answer(send, 405, _problem("method", "only POST"), ((b"allow", b"POST"), _CLOSE))
+        else:
+            await self._deliver(scope, receive, send)
+
+    async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = scope["path"][len(ROUTE) :]
+        client = scope.get("client")
+        endpoint = self._endpoints.get(name)
+        delivery = _Delivery(
+            # Whatever somebody wrote into a path is not worth keeping for ever.
+            name=name if endpoint is not None else "",
+            endpoint=endpoint,
+            peer=client[0] if client else "",
+            received_at=self._clock(),
+        )
+        if self._in_flight >= self._limits.in_flight_max:
+            told: Admitted | Turned = _unavailable("too many deliveries at once")
+            await self._tell(delivery, told, b"", send)
+            return
+        self._in_flight += 1
+        _IN_FLIGHT.inc()
+        try:
+            body, told = await self._judged(delivery, scope, receive)
+            await self._tell(delivery, told, body, send)
+        except _PeerGone:
+            _DELIVERIES.labels(delivery.name, "peer_gone").inc()
+        finally:
+            self._in_flight -= 1
+            _IN_FLIGHT.dec()
+
+    async def _judged(
+        self, delivery: _Delivery, scope: Scope, receive: Receive
+    ) -> tuple[bytes, Admitted | Turned]:
+        headers: list[Header] = scope["headers"]
+        if delivery.endpoint is None:
+            return b"", Turned(VerdictReason.UNKNOWN_ENDPOINT, 404, "there is no such endpoint")
+        if any(n == b"content-encoding" and v.lower() != b"identity" for n, v in headers):
+            return b"", Turned(
+                VerdictReason.BODY_ENCODED, 415, "send the body as it was signed, not encoded"
+            )
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_seconds):
+                body = await _body(receive, headers, self._limits.body_bytes_max)
+        except _BodyTooLarge:
+            detail = f"the body is larger than {self._limits.body_bytes_max} bytes"
+            return b"", Turned(VerdictReason.BODY_TOO_LARGE, 413, detail)
+        except TimeoutError:
+            return b"", Turned(VerdictReason.UNAVAILABLE, 408, "the body did not come in time")
+        told = self._admission(delivery.endpoint, headers, body)
+        if isinstance(told, Admitted):
+            return body, await self._kept(told)
+        return body, told
+
+    def _admission(
+        self, endpoint: Endpoint, headers: list[Header], body: bytes
+    ) -> Admitted | Turned:
+        signatures = [value for name, value in headers if name == b"stripe-signature"]
+        if len(signatures) > 1:
+            return Turned(
+                VerdictReason.MALFORMED_HEADER, 400, "the Stripe-Signature header is there twice"
+            )
+        header = signatures[0].decode("latin-1") if signatures else None
+        return admission(
+            body,
+            header,
+            endpoint,
+            self._books,
+            # Asked anew: the body may have taken its time, and the tolerance is for now.
+            received_at=self._clock(),
+            tolerance_seconds=self._limits.tolerance_seconds,
+        )
+
+    async def _kept(self, told: Admitted) -> Admitted | Turned:
+        """The same once Kafka has it; only then is it promised."""
+        if not self._is_open:
+            return _named(_unavailable("the topics are not there yet"), told)
+        began = time.monotonic()
+        self._pass(FailpointPlace.BEFORE_SEND)
+        try:
+            await self._published(told)
+        except Unavailable as error:
+            self._health.not_ready("kafka", str(error))
+            return _named(_unavailable("the event could not be kept; send it again"), told)
+        except Refused as error:
+            _log.warning("event.too_large", event_id=told.event_id, reason=str(error))
+            return _named(Turned(VerdictReason.BODY_TOO_LARGE, 413, "the event is too large"), told)
+        _ACK_SECONDS.observe(time.monotonic() - began)
+        self._health.ready("kafka")
+        self._pass(FailpointPlace.AFTER_ACK)
+        return told
+
+    async def _published(self, told: Admitted) -> None:
+        publishing = self._publisher.publish(
+            STRIPE_EVENTS, told.key, told.envelope, self._limits.publish_timeout_seconds
+        )
+        if self._failpoint is None or self._failpoint.place is not FailpointPlace.AFTER_SEND:
+            await publishing
+            return
+        task = asyncio.ensure_future(publishing)
+        await asyncio.wait({task}, timeout=_AFTER_SEND_SECONDS)
+        self._pass(FailpointPlace.AFTER_SEND)
+        await task
+
+    async def _tell(
+        self, delivery: _Delivery, told: Admitted | Turned, body: bytes, send: Send
+    ) -> None:
+        """Take the verdict down and answer."""
+        if isinstance(told, Admitted):
+            reason, status = VerdictReason.ACCEPTED, 200
+        else:
+            reason, status = told.reason, told.status
+        _DELIVERIES.labels(delivery.name, reason).inc()
+        self._verdicts.add(
+            Verdict(
+                endpoint=delivery.name,
+                reason=reason,
+                status=status,
+                received_at=delivery.received_at,
+                peer=delivery.peer,
+                event_id=told.event_id,
+                event_type=told.event_type,
+                body_sha256=hashlib.sha256(body).hexdigest() if body else "",
+                body_bytes=len(body),
+                secret_id=told.secret,
+                detail=told.detail,
+            ),
+            book="" if delivery.endpoint is None else str(delivery.endpoint.book),
+        )
+        if isinstance(told, Admitted):
+            self._pass(FailpointPlace.BEFORE_REPLY)
+            await _answer(send, 200, _RECEIVED, ())
+            return
+        # An unread body would be taken for the next request.
+        headers = (_RETRY_AFTER, _CLOSE) if status == 503 else (_CLOSE,)
+        await _answer(send, status, _problem(reason, told.detail), headers)
+
+    def _pass(self, place: FailpointPlace) -> None:
+        if self._failpoint is not None:
+            self._failpoint.passed(place)
+
+
+async def _body(receive: Receive, headers: list[Header], bytes_max: int) -> bytes:
+    """The whole body, refused as soon as it is known to be too large.
+
+    Raises:
+        _BodyTooLarge: It says so in its length, or goes on past the bound.
+        _PeerGone: The peer left.
+    """
+    for name, value in headers:
+        if name == b"content-length" and int(value) > bytes_max:
+            raise _BodyTooLarge
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _PeerGone
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise _BodyTooLarge
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [_JSON, length, *headers]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def _problem(reason: str, detail: str) -> bytes:
+    return orjson.dumps({"error": {"reason": reason, "detail": detail}})
+
+
+def _unavailable(detail: str) -> Turned:
+    return Turned(VerdictReason.UNAVAILABLE, 503, detail)
+
+
+def _named(turned: Turned, told: Admitted) -> Turned:
+    return Turned(
+        turned.reason, turned.status, turned.detail, told.event_id, told.event_type, told.secret
+    )
