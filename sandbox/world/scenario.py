@@ -34,7 +34,8 @@ class WorldPart(_Part):
 
     Payments are made in the first ``payment_days`` of ``days``; the rest is for what they cause.
     After ``payout_days``, if they are given, no automatic payout is made, so that money stays in
-    the Stripe balance. ``hours_per_second`` is the default pace: simulated hours in a second of the wall clock.
+    the Stripe balance. ``hours_per_second`` is the default pace: how many simulated hours pass in
+    a second of the wall clock.
     """
 
     name: str
