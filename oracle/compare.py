@@ -32,6 +32,7 @@ def compare(model: Model, books: Books, truth: Truth | None = None) -> Report:
         *standing.differences,
         *differences,
         *_events(model, books),
+        *_judged(model, books),
         *_sums(expected, books),
         *chain_differences(books.entries, "journal"),
         *chain_differences(first_appearances(books.published), "ledger.entries"),
@@ -91,7 +92,7 @@ def standing_of(model: Model, books: Books) -> Standing:
                 )
             )
         loser = min((p for p in every if p in standing.lost), default=None)
-        if loser is not None and not books.event_conflicts & standing.lost:
+        if loser is not None and not books.conflicts & standing.lost:
             standing.differences.append(
                 Difference("conflict_not_noted", identity, "event_conflict", "", loser)
             )
@@ -211,6 +212,14 @@ def _events(model: Model, books: Books) -> Iterator[Difference]:
     for (book, identity), position in books.events.items():
         if (book, identity) not in model.versions:
             yield Difference("event_extra", identity, "", book, position)
+
+
+def _judged(model: Model, books: Books) -> Iterator[Difference]:
+    """What tells nothing is parked or refused, never skipped in silence."""
+    judged = books.refused | books.parked
+    for position, why in [*model.unreadable, *model.refused]:
+        if position not in judged:
+            yield Difference("skipped_in_silence", why, "parked or refused", "", position)
 
 
 def _sums(expected: Mapping[Name, Fact], books: Books) -> Iterator[Difference]:

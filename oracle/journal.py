@@ -64,6 +64,7 @@ class Books:
     """Everything of one snapshot, and the published entries read right after it.
 
     ``events`` are the messages that the ledger remembers by their id: id → where it stood.
+    ``refused``, ``parked`` and ``conflicts`` are the positions of messages that were so judged.
     """
 
     entries: tuple[Booked, ...]
@@ -73,6 +74,7 @@ class Books:
     positions: Mapping[tuple[str, int], int]
     published: tuple[Booked, ...]
     refused: frozenset[Position] = frozenset()
-    event_conflicts: frozenset[Position] = frozenset()
+    parked: frozenset[Position] = frozenset()
+    conflicts: frozenset[Position] = frozenset()
     reference_conflicts: frozenset[Name] = frozenset()
     events: Mapping[tuple[str, str], Position] | None = None

@@ -152,6 +152,7 @@ FAULTS: dict[str, tuple[Books, str]] = {
         ),
         "event_extra",
     ),
+    "a message skipped in silence": (replace(HONEST, parked=frozenset()), "skipped_in_silence"),
     "a gap in a sequence": (edited(HONEST, REFUND, sequence=9), "sequence_gap"),
     "a link of the chain changed": (edited(HONEST, REFUND, chain="00" * 32), "chain_broken"),
     "a recorded time changed": (
@@ -251,7 +252,7 @@ def same_id_other_content(*, noted: bool) -> tuple[Model, Books]:
     read = model(told)
     books = without(books_of(read, told), "stripe:payment:ch_2")
     if noted:
-        books = replace(books, event_conflicts=frozenset({other[-1].position}))
+        books = replace(books, conflicts=frozenset({other[-1].position}))
     return read, books
 
 

@@ -208,6 +208,8 @@ def books_of(read: Model, told: list[Record] = WORLD) -> Books:
                 for origin in {(r.position.topic, r.position.partition) for r in told}
             },
             published=(),
+            refused=frozenset(position for position, _ in read.refused),
+            parked=frozenset(position for position, _ in read.unreadable),
             events={
                 identity: min(p for at in versions.values() for p in at)
                 for identity, versions in read.versions.items()

@@ -1,0 +1,4 @@
+-- The events that are remembered by their id.
+select book, identity, topic, partition, "offset"
+from ledger_read.messages
+where topic = 'stripe.events'
