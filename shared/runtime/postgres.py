@@ -158,7 +158,7 @@ def load_queries(folder: Path) -> Mapping[str, str]:
     """
     named: dict[str, str] = {}
     for file in sorted(folder.glob("*.sql")):
-        queries = _AIOSQL.from_path(file, "asyncpg")
+        queries = _AIOSQL.from_path(file, "asyncpg", mandatory_parameters=False)
         for name in queries.available_queries:
             if name.endswith("_cursor"):
                 continue
