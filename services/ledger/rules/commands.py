@@ -1,6 +1,7 @@
 """Commands: what a person or a service asks for, booked or refused with the way out."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from services.ledger.chart import Chart
 from services.ledger.decisions import RULES_VERSION
@@ -42,7 +43,7 @@ def manual_entry(command: BookManualEntry, book: Book, chart: Chart) -> Entry:
         book=book,
         reference=references.command(command.idempotency_key),
         kind="manual_entry",
-        effective_at=command.effective_at,
+        effective_at=_in_utc(command.effective_at),
         lines=lines,
         rules_version=RULES_VERSION,
         description=command.description or command.reason,
@@ -63,6 +64,13 @@ def exchange_rate(command: SetExchangeRate) -> str:
     if base == quote:
         raise CommandRefused(f"a rate is between two currencies, not {base} and {quote}")
     return f"1 {base} is {command.rate} {quote} on {command.on}"
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise CommandRefused(f"an entry takes effect in the years 1 to 9999, not at {at}") from None
 
 
 def _line(posting: ManualPosting, chart: Chart) -> Line:

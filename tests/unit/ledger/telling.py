@@ -113,6 +113,7 @@ def reversal(**fields: object) -> Json:
 
 def txn(**fields: object) -> Json:
     """The balance transaction of that charge: 100.00, fee 3.20, net 96.80 USD."""
+    no_details: list[Json] = []
     return {
         "id": "txn_1",
         "object": "balance_transaction",
@@ -124,7 +125,7 @@ def txn(**fields: object) -> Json:
         "description": None,
         "exchange_rate": None,
         "fee": 320,
-        "fee_details": [],
+        "fee_details": no_details,
         "net": 9_680,
         "reporting_category": "charge",
         "source": "ch_1",

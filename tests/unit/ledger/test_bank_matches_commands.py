@@ -322,6 +322,11 @@ def test_manual_entry_that_breaks_a_rule_is_refused_with_the_way_out(
     assert part in decision.remarks[0].detail
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+def test_manual_entry_outside_the_calendar_is_refused(at: str) -> None:
+    assert said(of_command(command(effective_at=at))) == [("refused", "command", "key_1")]
+
+
 def test_command_for_a_book_that_is_not_is_refused() -> None:
     decision = of_command(command(book="elsewhere"))
     assert "there is no book 'elsewhere'" in decision.remarks[0].detail

@@ -1,0 +1,1 @@
+"""The ledger's shell: topics in, one transaction each, the journal out."""

@@ -1,0 +1,73 @@
+"""A batch on its way through its transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from services.ledger.posting_rules import Remark
+from services.ledger.shell.deciding import Decided
+from services.ledger.shell.rows import Head
+from shared.contracts.journal import Entry
+from shared.runtime.kafka import Partition
+from shared.runtime.postgres import load_queries
+
+SQL: Final = load_queries(Path(__file__).parent / "sql")
+
+Name = tuple[str, str]
+Moves = Mapping[Partition, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Booked:
+    """What became of a batch, counted."""
+
+    messages: int = 0
+    entries: int = 0
+    postings: int = 0
+    already_booked: int = 0
+    repeated: int = 0
+    conflicts: int = 0
+    parked: int = 0
+    outcomes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One telling of a fact, by one message."""
+
+    by: Decided
+    entry: Entry
+    digest: bytes
+
+    @property
+    def name(self) -> Name:
+        return (self.entry.book, self.entry.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who may book a reference: the message at this place, with this content."""
+
+    digest: bytes
+    origin_id: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch on its way through the transaction."""
+
+    decided: Sequence[Decided]
+    heads: dict[Partition, Head]
+    tellings: list[Told] = field(default_factory=list[Told])
+    conflicting: list[Told] = field(default_factory=list[Told])
+    remarks: dict[int, list[Remark]] = field(default_factory=dict[int, list[Remark]])
+    fresh: dict[Name, Entry] = field(default_factory=dict[Name, Entry])
+    booked: Booked = field(default_factory=Booked)
+
+    def head_of(self, each: Decided) -> Head:
+        return self.heads[Partition(each.record.topic, each.record.partition)]
+
+    def remark(self, each: Decided, *remarks: Remark) -> None:
+        self.remarks.setdefault(id(each), []).extend(remarks)

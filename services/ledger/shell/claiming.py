@@ -1,0 +1,200 @@
+"""What of a batch is new: messages by their ids, facts by their references."""
+
+from collections.abc import Mapping
+
+from services.ledger.decisions import COMMAND
+from services.ledger.posting_rules import Remark, difference, subject_of
+from services.ledger.shell.batch import SQL, Batch, Claim, Name, Told
+from services.ledger.shell.deciding import Decided
+from services.ledger.shell.rows import entries_of
+from shared.contracts import topics
+from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.errors import Unreadable
+from shared.contracts.journal import Entry
+from shared.contracts.messages import OutcomeKind
+from shared.runtime.postgres import Tx
+
+
+async def remember(tx: Tx, batch: Batch) -> None:
+    """Tell messages that are new from repeated ones and from those that contradict an earlier one.
+
+    What is new brings its entries and remarks into the batch.
+    """
+    first: dict[Name, Decided] = {}
+    for each in batch.decided:
+        if each.decision is not None and each.decision.identity is not None:
+            first.setdefault((each.decision.book, each.decision.identity), each)
+    standing = await _standing_events(tx, batch, first)
+    for each in batch.decided:
+        decision = each.decision
+        if decision is None:
+            batch.booked.parked += 1
+            continue
+        name = (decision.book, decision.identity or "")
+        if decision.identity is None or (first[name] is each and name not in standing):
+            _take_in(batch, each)
+            continue
+        said = standing.get(name)
+        if said is None:
+            original = first[name].decision
+            said = original.identity_digest if original is not None else None
+        if said == decision.identity_digest:
+            batch.booked.repeated += 1
+            _answer_again(batch, each)
+        else:
+            batch.booked.conflicts += 1
+            batch.remark(each, _contradiction(each, decision.identity))
+
+
+async def _standing_events(
+    tx: Tx, batch: Batch, first: Mapping[Name, Decided]
+) -> dict[Name, bytes]:
+    """What those messages of the batch had said that were remembered before it."""
+    if not first:
+        return {}
+    rows = sorted(first.items(), key=lambda item: item[0])
+    fresh = await tx.fetch(
+        SQL["remember_events"],
+        [book for (book, _), _ in rows],
+        [identity for (_, identity), _ in rows],
+        [each.decision.identity_digest or b"" for _, each in rows if each.decision is not None],
+        [batch.head_of(each).origin_id for _, each in rows],
+        [each.record.offset for _, each in rows],
+    )
+    known = first.keys() - {(row["book"], row["identity"]) for row in fresh}
+    if not known:
+        return {}
+    names = sorted(known)
+    found = await tx.fetch(SQL["read_events"], [n[0] for n in names], [n[1] for n in names])
+    return {(row["book"], row["identity"]): row["digest"] for row in found}
+
+
+def _take_in(batch: Batch, each: Decided) -> None:
+    if each.decision is None:
+        return
+    batch.tellings.extend(Told(each, entry, entry.digest()) for entry in each.decision.entries)
+    if each.decision.remarks:
+        batch.remark(each, *each.decision.remarks)
+
+
+def _answer_again(batch: Batch, each: Decided) -> None:
+    """Who repeats a command waits for an answer; who repeats an event does not."""
+    if each.record.topic != topics.LEDGER_COMMANDS or each.decision is None:
+        return
+    for remark in each.decision.remarks:
+        is_accepted = remark.outcome is OutcomeKind.ACCEPTED
+        batch.remark(
+            each,
+            Remark(
+                remark.outcome,
+                remark.reason,
+                remark.subject,
+                "replayed" if is_accepted else remark.detail,
+                remark.reference,
+                remark.amount,
+            ),
+        )
+
+
+def _contradiction(each: Decided, identity: str) -> Remark:
+    if each.record.topic == topics.LEDGER_COMMANDS:
+        return Remark(
+            OutcomeKind.CONFLICT,
+            COMMAND,
+            subject_of(identity),
+            "this idempotency key came before with another command",
+            identity,
+        )
+    return Remark(
+        OutcomeKind.CONFLICT,
+        DiscrepancyKind.EVENT_CONFLICT,
+        identity,
+        "this event came before with other content; the first stands, nothing of this is booked",
+    )
+
+
+async def claimed(tx: Tx, batch: Batch) -> list[Told]:
+    """The tellings that may be booked, in the order of the messages.
+
+    A telling is ours to book when the claim names its very message. That is so for what was
+    claimed just now, and for what was claimed on its behalf from our own published entries after
+    a database was lost.
+    """
+    first: dict[Name, Told] = {}
+    for told in batch.tellings:
+        first.setdefault(told.name, told)
+    if not first:
+        return []
+    claims = await _claims(tx, batch, first)
+    fresh: list[Told] = []
+    for told in batch.tellings:
+        claim = claims[told.name]
+        place = (batch.head_of(told.by).origin_id, told.by.record.offset)
+        if told.digest != claim.digest:
+            batch.booked.conflicts += 1
+            batch.conflicting.append(told)
+        elif place == (claim.origin_id, claim.offset):
+            fresh.append(told)
+            batch.fresh[told.name] = told.entry
+        else:
+            batch.booked.already_booked += 1
+    return fresh
+
+
+async def _claims(tx: Tx, batch: Batch, first: Mapping[Name, Told]) -> dict[Name, Claim]:
+    rows = sorted(first.items(), key=lambda item: item[0])
+    wanted = {
+        name: Claim(told.digest, batch.head_of(told.by).origin_id, told.by.record.offset)
+        for name, told in rows
+    }
+    won = await tx.fetch(
+        SQL["claim_references"],
+        [book for book, _ in wanted],
+        [reference for _, reference in wanted],
+        [claim.digest for claim in wanted.values()],
+        [claim.origin_id for claim in wanted.values()],
+        [claim.offset for claim in wanted.values()],
+    )
+    lost = sorted(wanted.keys() - {(row["book"], row["reference"]) for row in won})
+    if lost:
+        for row in await tx.fetch(
+            SQL["read_claims"], [book for book, _ in lost], [reference for _, reference in lost]
+        ):
+            wanted[row["book"], row["reference"]] = Claim(
+                row["digest"], row["origin_id"], row["caused_offset"]
+            )
+    return wanted
+
+
+async def look_into_conflicts(tx: Tx, batch: Batch) -> None:
+    """Say of each conflict by how much it differs from what stands."""
+    elsewhere = sorted({told.name for told in batch.conflicting} - batch.fresh.keys())
+    standing: dict[Name, Entry] = dict(batch.fresh)
+    if elsewhere:
+        standing |= entries_of(
+            await tx.fetch(
+                SQL["read_claimed_entries"],
+                [book for book, _ in elsewhere],
+                [reference for _, reference in elsewhere],
+            )
+        )
+    for told in batch.conflicting:
+        first = standing.get(told.name)
+        batch.remark(
+            told.by,
+            Remark(
+                OutcomeKind.CONFLICT,
+                DiscrepancyKind.REFERENCE_CONFLICT,
+                _subject(told.entry.reference),
+                "this fact was booked before with other postings; the first stands",
+                told.entry.reference,
+                difference(first, told.entry) if first is not None else None,
+            ),
+        )
+
+
+def _subject(reference: str) -> str:
+    try:
+        return subject_of(reference)
+    except Unreadable:
+        return reference

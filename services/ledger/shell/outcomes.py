@@ -1,0 +1,73 @@
+"""What was not simply booked, as rows: outcomes, and records that are parked with their bytes."""
+
+from typing import Final
+
+import orjson
+
+from services.ledger.posting_rules import Remark
+from services.ledger.shell.batch import Batch
+from services.ledger.shell.deciding import Decided
+from services.ledger.shell.rows import DEAD_LETTER_COLUMNS, OUTCOME_COLUMNS, Row
+from shared.contracts.messages import OutcomeKind
+from shared.runtime.postgres import Tx
+
+_TEXT_LENGTH_MAX: Final = 2_000
+
+
+async def write_outcomes(tx: Tx, batch: Batch) -> None:
+    outcomes: list[Row] = []
+    letters: list[Row] = []
+    for each in batch.decided:
+        origin_id = batch.head_of(each).origin_id
+        remarks = batch.remarks.get(id(each), [])
+        if each.refusal is not None:
+            letters.append(_letter_row(each, origin_id))
+            reason, detail = each.refusal.reason, each.refusal.detail
+            remarks = [Remark(OutcomeKind.REFUSED, reason, each.subject, detail)]
+        for ordinal, remark in enumerate(remarks, 1):
+            outcomes.append(_outcome_row(each, remark, origin_id=origin_id, ordinal=ordinal))
+    batch.booked.outcomes = len(outcomes)
+    if outcomes:
+        await tx.copy_records_to_table("outcomes", records=outcomes, columns=OUTCOME_COLUMNS)
+    if letters:
+        await tx.copy_records_to_table("dead_letters", records=letters, columns=DEAD_LETTER_COLUMNS)
+
+
+def _outcome_row(each: Decided, remark: Remark, *, origin_id: int, ordinal: int) -> Row:
+    amount = remark.amount
+    return (
+        origin_id,
+        each.record.offset,
+        ordinal,
+        remark.outcome.value,
+        str(remark.reason),
+        _text(each.book),
+        _text(remark.subject),
+        _text(remark.detail),
+        _text(remark.reference) if remark.reference is not None else None,
+        amount.minor if amount is not None else None,
+        amount.currency.code if amount is not None else None,
+        amount.currency.exponent if amount is not None else None,
+        _text(each.message_id),
+        each.record.appended_at,
+    )
+
+
+def _letter_row(each: Decided, origin_id: int) -> Row:
+    record, refusal = each.record, each.refusal
+    headers = [(name, value.hex()) for name, value in record.headers]
+    return (
+        origin_id,
+        record.offset,
+        refusal.reason if refusal is not None else "",
+        _text(refusal.detail if refusal is not None else ""),
+        record.key,
+        record.value,
+        orjson.dumps(headers),
+        record.appended_at,
+    )
+
+
+def _text(said: str) -> str:
+    """Text that the database takes, whatever the outside put into it."""
+    return said[:_TEXT_LENGTH_MAX].replace("\x00", "\ufffd").encode(errors="replace").decode()

@@ -1,0 +1,145 @@
+-- name: begin_origins
+-- Make a row for each input partition that has none.
+insert into origins (topic, partition)
+select topic, partition
+from unnest($1::text[], $2::integer[]) as n (topic, partition)
+order by topic, partition
+on conflict do nothing
+
+-- name: begin_published
+-- Make a row for each origin that has none.
+insert into published (origin_id)
+select origin_id
+from origins
+order by origin_id
+on conflict do nothing
+
+-- name: read_origins
+-- Every origin with the head of its chain.
+select origin_id, topic, partition, sequence, chain
+from origins
+order by origin_id
+
+-- name: move_origins
+-- The new heads. The position rows, which are locked, keep others away.
+update origins as o
+set sequence = m.sequence, chain = m.chain
+from unnest($1::integer[], $2::bigint[], $3::bytea[]) as m (origin_id, sequence, chain)
+where o.origin_id = m.origin_id
+
+-- name: remember_events
+-- Remember messages by id. No row for an id that was there before.
+insert into seen_events (book, identity, digest, origin_id, caused_offset)
+select book, identity, digest, origin_id, caused_offset
+from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
+    as n (book, identity, digest, origin_id, caused_offset)
+order by book, identity
+on conflict do nothing
+returning book, identity
+
+-- name: read_events
+-- What remembered messages said.
+select s.book, s.identity, s.digest
+from unnest($1::text[], $2::text[]) as n (book, identity)
+join seen_events as s on s.book = n.book and s.identity = n.identity
+
+-- name: claim_references
+-- Claim references, in sorted order so that two projectors never wait for each other in a ring.
+-- No row for one that was claimed before.
+insert into claims (book, reference, digest, origin_id, caused_offset)
+select book, reference, digest, origin_id, caused_offset
+from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
+    as n (book, reference, digest, origin_id, caused_offset)
+order by book, reference
+on conflict do nothing
+returning book, reference
+
+-- name: read_claims
+-- Who claimed references. A later statement than the claim, so that it sees who won meanwhile.
+select c.book, c.reference, c.digest, c.origin_id, c.caused_offset
+from unnest($1::text[], $2::text[]) as n (book, reference)
+join claims as c on c.book = n.book and c.reference = n.reference
+
+-- name: read_claimed_entries
+-- The entries of references with their postings, a row for each posting. No row: claimed, not booked.
+select
+    e.book, e.reference, e.kind, e.effective_at, e.rules_version, e.description, e.reverses,
+    p.account, p.key, p.direction, p.minor, p.currency, p.exponent
+from unnest($1::text[], $2::text[]) as n (book, reference)
+join claims as c on c.book = n.book and c.reference = n.reference
+join entries as e
+    on e.origin_id = c.origin_id
+    and e.caused_offset = c.caused_offset
+    and e.book = c.book
+    and e.reference = c.reference
+join postings as p on p.origin_id = e.origin_id and p.sequence = e.sequence
+order by e.book, e.reference, p.ordinal
+
+-- name: add_balances
+-- Add to what each origin has put on each account.
+insert into balances as b
+    (book, account, currency, origin_id, exponent, debit_minor, credit_minor)
+select book, account, currency, origin_id, exponent, debit_minor, credit_minor
+from unnest(
+    $1::text[], $2::text[], $3::text[], $4::integer[], $5::smallint[], $6::numeric[], $7::numeric[]
+) as n (book, account, currency, origin_id, exponent, debit_minor, credit_minor)
+order by book, account, currency, origin_id
+on conflict (book, account, currency, origin_id) do update
+set
+    debit_minor = b.debit_minor + excluded.debit_minor,
+    credit_minor = b.credit_minor + excluded.credit_minor
+
+-- name: add_day_buckets
+-- The same by effective and recorded day.
+insert into day_buckets as b (
+    book, account, currency, effective_day, recorded_day, origin_id,
+    exponent, debit_minor, credit_minor
+)
+select
+    book, account, currency, effective_day, recorded_day, origin_id,
+    exponent, debit_minor, credit_minor
+from unnest(
+    $1::text[], $2::text[], $3::text[], $4::date[], $5::date[], $6::integer[],
+    $7::smallint[], $8::numeric[], $9::numeric[]
+) as n (
+    book, account, currency, effective_day, recorded_day, origin_id,
+    exponent, debit_minor, credit_minor
+)
+order by book, account, currency, effective_day, recorded_day, origin_id
+on conflict (book, account, currency, effective_day, recorded_day, origin_id) do update
+set
+    debit_minor = b.debit_minor + excluded.debit_minor,
+    credit_minor = b.credit_minor + excluded.credit_minor
+
+-- name: add_open_items
+-- Add to keys that wait, and give those that stand at zero now.
+with added as (
+    insert into open_items as i
+        (book, account, key, currency, exponent, minor, since, since_recorded)
+    select book, account, key, currency, exponent, minor, since, since_recorded
+    from unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::numeric[],
+        $7::timestamptz[], $8::timestamptz[]
+    ) as n (book, account, key, currency, exponent, minor, since, since_recorded)
+    order by book, account, key, currency
+    on conflict (book, account, key, currency) do update
+    set
+        minor = i.minor + excluded.minor,
+        since = least(i.since, excluded.since),
+        since_recorded = least(i.since_recorded, excluded.since_recorded)
+    returning book, account, key, currency, minor
+)
+select book, account, key, currency
+from added
+where minor = 0
+
+-- name: drop_open_items
+-- Keys that have returned to zero.
+delete from open_items as i
+using unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n (book, account, key, currency)
+where
+    i.book = n.book
+    and i.account = n.account
+    and i.key = n.key
+    and i.currency = n.currency
+    and i.minor = 0
