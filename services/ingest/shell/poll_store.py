@@ -28,7 +28,7 @@ class PollStore:
         """How far a list has been read, in Stripe's time; ``None`` before the first time."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
-                _SQL["read_cursor"], self._account, self._mode, resource
+                _SQL["read_created_to"], self._account, self._mode, resource
             )
         return None if row is None else int(row["created_to"])
 
@@ -36,7 +36,7 @@ class PollStore:
         """Remember how far a list has been read: all of it published and acknowledged."""
         async with self._database.connection() as connection:
             await connection.execute(
-                _SQL["move_cursor"], self._account, self._mode, resource, created_to
+                _SQL["move_created_to"], self._account, self._mode, resource, created_to
             )
 
     async def known(self, object_ids: Iterable[str]) -> dict[str, bytes]:

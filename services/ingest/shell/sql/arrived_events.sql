@@ -1,4 +1,4 @@
--- name: remember_arrived
+-- name: remember_arrived!
 -- Remember the ids of events that are on the topic; the first time of each stands.
 insert into arrived_events (event_id, arrived_at)
 select event_id, arrived_at
@@ -12,7 +12,7 @@ select event_id
 from arrived_events
 where event_id = any($1::text[])
 
--- name: forget_arrived
+-- name: forget_arrived!
 -- Forget events that Stripe's list does not show any more either.
 delete from arrived_events
 where arrived_at < $1

@@ -1,10 +1,10 @@
--- name: read_cursor
+-- name: read_created_to
 -- How far a list has been read. No row: never.
 select created_to
 from cursors
 where account = $1 and mode = $2 and resource = $3
 
--- name: move_cursor
+-- name: move_created_to!
 -- Remember how far a list has been read. An awaited event may move it back.
 insert into cursors (account, mode, resource, created_to)
 values ($1, $2, $3, $4)

@@ -1,0 +1,421 @@
+"""The door as a process before a real Kafka: what it promises, refuses, and never loses."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.contracts.messages import Verdict, VerdictReason
+from shared.contracts.topics import INGEST_VERDICTS, STRIPE_EVENTS
+from shared.runtime.kafka import Partition, Record, create_topics, end_offsets
+from tests.support.ingest import (
+    SECRET,
+    ServiceProcess,
+    door,
+    free_port,
+    records_since,
+    service,
+    signed,
+)
+from tests.support.stack import embedded_stack
+
+pytestmark = pytest.mark.stack
+HOOK = "/webhooks/stripe/main"
+ANSWER_SECONDS_MAX = 2.0
+VERDICT_SECONDS_MAX = 15.0
+
+
+def event_body(event_id: str = "", **changes: object) -> bytes:
+    event: dict[str, Any] = {  # JSON: values of any kind
+        "id": event_id or f"evt_{uuid.uuid4().hex}",
+        "object": "event",
+        "type": "charge.succeeded",
+        "created": int(time.time()),
+        "livemode": False,
+        "data": {"object": {"id": "ch_1", "object": "charge", "amount": 2**60 + 1}},
+    }
+    return json.dumps(event | changes, indent=2).encode()
+
+
+def id_of(body: bytes) -> str:
+    return str(json.loads(body)["id"])
+
+
+@pytest.fixture(scope="module")
+async def kafka(kafka_bootstrap: str) -> str:
+    await create_topics(kafka_bootstrap)
+    return kafka_bootstrap
+
+
+@pytest.fixture(scope="module")
+def open_door(kafka: str) -> Iterator[ServiceProcess]:
+    with door(kafka, body_bytes_max="4096", webhook_secret_previous="whsec_older") as process:
+        process.await_answer("/readyz")
+        yield process
+
+
+@pytest.fixture
+async def client(open_door: ServiceProcess) -> AsyncGenerator[httpx.AsyncClient, None]:
+    async with httpx.AsyncClient(base_url=open_door.url, timeout=10) as found:
+        yield found
+
+
+@pytest.fixture
+async def since(kafka: str) -> dict[Partition, int]:
+    return await end_offsets(kafka, [STRIPE_EVENTS, INGEST_VERDICTS])
+
+
+def by_event(records: list[Record]) -> dict[str, Record]:
+    return {record.envelope().id: record for record in records}
+
+
+async def verdict_of(kafka: str, since: dict[Partition, int], sha256_or_event: str) -> Verdict:
+    """The verdict on a delivery, waited for: it is written behind the answer."""
+    deadline = time.monotonic() + VERDICT_SECONDS_MAX
+    while time.monotonic() < deadline:
+        for record in await records_since(kafka, INGEST_VERDICTS, since):
+            verdict = Verdict.model_validate_json(record.value)
+            if sha256_or_event in (verdict.event_id, verdict.body_sha256, verdict.detail):
+                return verdict
+    raise AssertionError("no verdict came")
+
+
+async def test_event_answered_2xx_is_on_the_topic_byte_for_byte_with_its_signature(
+    client: httpx.AsyncClient, kafka: str, since: dict[Partition, int]
+) -> None:
+    body = event_body()
+    headers = signed(body)
+    answer = await client.post(HOOK, content=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    record = by_event(await records_since(kafka, STRIPE_EVENTS, since))[id_of(body)]
+    assert record.value == body
+    assert record.key == b"|ch_1"
+    envelope = record.envelope()
+    assert envelope.extension("signature") == headers["Stripe-Signature"]
+    assert envelope.extension("book") == "main"
+    assert envelope.extension("livemode") == "false"
+    assert envelope.extension("via") == "webhook"
+
+
+async def test_every_delivery_of_a_crowd_that_is_answered_2xx_is_on_the_topic(
+    client: httpx.AsyncClient, kafka: str, since: dict[Partition, int]
+) -> None:
+    bodies = [event_body() for _ in range(300)]
+    gate = asyncio.Semaphore(32)
+
+    async def deliver(body: bytes) -> str | None:
+        async with gate:
+            answer = await client.post(HOOK, content=body, headers=signed(body))
+        return id_of(body) if answer.status_code == 200 else None
+
+    promised = set(await asyncio.gather(*map(deliver, bodies))) - {None}
+    assert len(promised) == len(bodies)
+    assert promised <= by_event(await records_since(kafka, STRIPE_EVENTS, since)).keys()
+
+
+async def test_same_event_delivered_twice_is_accepted_twice_and_kept_twice(
+    client: httpx.AsyncClient, kafka: str, since: dict[Partition, int]
+) -> None:
+    body = event_body()
+    for _ in range(2):
+        assert (await client.post(HOOK, content=body, headers=signed(body))).status_code == 200
+    records = await records_since(kafka, STRIPE_EVENTS, since)
+    assert [r.value for r in records if r.envelope().id == id_of(body)] == [body, body]
+
+
+async def test_event_signed_with_the_older_secret_is_accepted_and_the_verdict_names_it(
+    client: httpx.AsyncClient, kafka: str, since: dict[Partition, int]
+) -> None:
+    body = event_body()
+    answer = await client.post(HOOK, content=body, headers=signed(body, secret="whsec_older"))
+    assert answer.status_code == 200
+    verdict = await verdict_of(kafka, since, id_of(body))
+    assert (verdict.reason, verdict.secret_id) == (VerdictReason.ACCEPTED, "previous")
+    assert verdict.body_bytes == len(body)
+
+
+REFUSED: dict[str, tuple[dict[bytes, bytes], VerdictReason]] = {
+    "no header": ({}, VerdictReason.MISSING_HEADER),
+    "words": ({b"Stripe-Signature": b"hello"}, VerdictReason.MALFORMED_HEADER),
+    "bytes": ({b"Stripe-Signature": b"t=\xff,v1=\xff"}, VerdictReason.MALFORMED_HEADER),
+    "a time that is none": (
+        {b"Stripe-Signature": b"t=now,v1=" + b"0" * 64},
+        VerdictReason.BAD_TIMESTAMP,
+    ),
+    "another's": (
+        {b"Stripe-Signature": b"t=%d,v1=" % time.time() + b"0" * 64},
+        VerdictReason.BAD_SIGNATURE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_delivery_that_stripe_did_not_sign_is_refused_with_its_reason_and_kept_nowhere(
+    name: str, client: httpx.AsyncClient, kafka: str, since: dict[Partition, int]
+) -> None:
+    headers, reason = REFUSED[name]
+    body = event_body()
+    answer = await client.post(HOOK, content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["reason"] == reason
+    assert not await records_since(
+        kafka, STRIPE_EVENTS, {p: at for p, at in since.items() if p.topic == STRIPE_EVENTS}
+    )
+
+
+@pytest.mark.parametrize("seconds", [-400, 400])
+async def test_delivery_signed_too_long_ago_or_ahead_is_refused_and_audited(
+    seconds: int, client: httpx.AsyncClient, kafka: str, since: dict[Partition, int]
+) -> None:
+    body = event_body()
+    headers = signed(body, at=time.time() + seconds)
+    answer = await client.post(HOOK, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["reason"]) == (400, "out_of_tolerance")
+    verdict = await verdict_of(kafka, since, answer.json()["error"]["detail"])
+    # The event was not read, since it may be a replay.
+    assert (verdict.reason, verdict.event_id) == (VerdictReason.OUT_OF_TOLERANCE, "")
+
+
+async def test_delivery_with_two_signature_headers_is_refused(client: httpx.AsyncClient) -> None:
+    body = event_body()
+    value = signed(body)["Stripe-Signature"]
+    answer = await client.post(
+        HOOK, content=body, headers=[("Stripe-Signature", value), ("Stripe-Signature", value)]
+    )
+    assert (answer.status_code, answer.json()["error"]["reason"]) == (400, "malformed_header")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"not json", "not_json"),
+        (b"\xff\xfe\x00", "not_json"),
+        (b"[]", "not_an_event"),
+        (b"null", "not_an_event"),
+        (b'{"object":"charge"}', "not_an_event"),
+        (event_body(object="v2.core.event"), "not_an_event"),
+        (event_body(livemode=True), "wrong_mode"),
+    ],
+)
+async def test_signed_body_that_is_no_event_of_ours_is_a_clear_4xx(
+    body: bytes, reason: str, client: httpx.AsyncClient
+) -> None:
+    answer = await client.post(HOOK, content=body, headers=signed(body))
+    assert (answer.status_code, answer.json()["error"]["reason"]) == (400, reason)
+
+
+async def test_body_too_large_is_refused_by_its_length_and_while_it_streams(
+    client: httpx.AsyncClient,
+) -> None:
+    body = event_body(padding="x" * 5000)
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        for _ in range(64):
+            yield b"x" * 1024
+
+    for content in (body, stream()):
+        answer = await client.post(HOOK, content=content, headers=signed(body))
+        assert (answer.status_code, answer.json()["error"]["reason"]) == (413, "body_too_large")
+
+
+async def test_body_of_exactly_the_bound_is_taken(client: httpx.AsyncClient) -> None:
+    event_id = f"evt_{uuid.uuid4().hex}"
+    body = event_body(event_id, padding="")
+    body = event_body(event_id, padding="x" * (4096 - len(body)))
+    assert len(body) == 4096
+    assert (await client.post(HOOK, content=body, headers=signed(body))).status_code == 200
+
+
+async def test_encoded_body_is_refused(client: httpx.AsyncClient) -> None:
+    body = event_body()
+    headers = signed(body) | {"Content-Encoding": "gzip"}
+    answer = await client.post(HOOK, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["reason"]) == (415, "body_encoded")
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stripe/other", "/webhooks/stripe/", "/webhooks/stripe/main/x", "/webhooks/stripe/%6dain%2f"])  # fmt: skip
+async def test_unknown_endpoint_is_404(path: str, client: httpx.AsyncClient) -> None:
+    body = event_body()
+    answer = await client.post(path, content=body, headers=signed(body))
+    assert (answer.status_code, answer.json()["error"]["reason"]) == (404, "unknown_endpoint")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+async def test_other_methods_are_405(method: str, client: httpx.AsyncClient) -> None:
+    answer = await client.request(method, HOOK)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_health_and_metrics_tell_of_the_deliveries(client: httpx.AsyncClient) -> None:
+    body = event_body()
+    await client.post(HOOK, content=body, headers=signed(body))
+    assert (await client.get("/readyz")).json() == {"ready": True, "reasons": {}}
+    metrics = (await client.get("/metrics")).text
+    assert 'ingest_deliveries_total{endpoint="main",reason="accepted"}' in metrics
+    assert "ingest_verdicts_dropped_total 0.0" in metrics
+
+
+async def test_no_secret_is_in_the_log_or_in_the_verdicts(
+    client: httpx.AsyncClient,
+    open_door: ServiceProcess,
+    kafka: str,
+    since: dict[Partition, int],
+) -> None:
+    body = event_body(email="someone@example.com")
+    await client.post(HOOK, content=body, headers=signed(body))
+    await client.post(HOOK, content=body, headers={"Stripe-Signature": SECRET})
+    await verdict_of(kafka, since, id_of(body))
+    kept = [r.value + repr(r.headers).encode() for r in await records_since(kafka, INGEST_VERDICTS, since)]  # fmt: skip
+    for text in (*kept, open_door.told().encode()):
+        assert SECRET.encode() not in text
+        assert b"someone@example.com" not in text
+
+
+async def test_verdicts_of_the_last_answers_are_kept_when_the_door_is_asked_to_stop(
+    kafka: str, since: dict[Partition, int]
+) -> None:
+    bodies = [event_body() for _ in range(50)]
+    with door(kafka) as process:
+        process.await_answer("/readyz")
+        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+            answers = await asyncio.gather(
+                *(client.post(HOOK, content=b, headers=signed(b)) for b in bodies)
+            )
+        assert {a.status_code for a in answers} == {200}
+        assert await asyncio.to_thread(process.stop) == 0, process.told()
+    records = await records_since(kafka, INGEST_VERDICTS, since)
+    told = {Verdict.model_validate_json(r.value).event_id for r in records}
+    assert {id_of(body) for body in bodies} <= told
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("place", ["before_send", "after_send", "after_ack", "before_reply"])
+async def test_door_killed_at_a_failpoint_loses_nothing_that_it_answered_2xx(
+    place: str, kafka: str, since: dict[Partition, int]
+) -> None:
+    promised: set[str] = set()
+    broken = 0
+    gate = asyncio.Semaphore(8)
+    with door(kafka, failpoint=f"{place}:40") as process:
+        process.await_answer("/readyz")
+        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+
+            async def deliver() -> None:
+                nonlocal broken
+                body = event_body()
+                async with gate:
+                    try:
+                        answer = await client.post(HOOK, content=body, headers=signed(body))
+                    except httpx.TransportError:
+                        broken += 1
+                    else:
+                        if answer.status_code == 200:
+                            promised.add(id_of(body))
+
+            await asyncio.gather(*(deliver() for _ in range(80)))
+        assert await asyncio.to_thread(process.child.wait, 10) == 137
+    assert broken > 0
+    assert len(promised) >= 30
+    kept = by_event(await records_since(kafka, STRIPE_EVENTS, since))
+    assert promised <= kept.keys()
+
+
+def answered_in_time(answer: httpx.Response) -> bool:
+    return answer.elapsed.total_seconds() < ANSWER_SECONDS_MAX
+
+
+async def test_door_that_never_saw_kafka_answers_503_with_retry_after() -> None:
+    with door(f"127.0.0.1:{free_port()}") as process:
+        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+            body = event_body()
+            answer = await client.post(HOOK, content=body, headers=signed(body))
+            assert (answer.status_code, answer.json()["error"]["reason"]) == (503, "unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+            assert answered_in_time(answer)
+            refused = await client.post(HOOK, content=body, headers={})
+            assert refused.status_code == 400
+            assert (await client.get("/readyz")).status_code == 503
+        assert await asyncio.to_thread(process.stop) == 0
+
+
+@pytest.mark.fault
+async def test_kafka_killed_under_the_door_gives_503_in_time_and_2xx_again_when_it_is_back() -> (
+    None
+):
+    with embedded_stack() as own:
+        await create_topics(own.kafka_bootstrap)
+        with door(own.kafka_bootstrap) as process:
+            process.await_answer("/readyz")
+            limits = httpx.Limits(max_connections=200)
+            async with httpx.AsyncClient(base_url=process.url, timeout=10, limits=limits) as client:
+                promised: list[str] = []
+
+                async def deliver() -> httpx.Response:
+                    body = event_body()
+                    answer = await client.post(HOOK, content=body, headers=signed(body))
+                    if answer.status_code == 200:
+                        promised.append(id_of(body))
+                    return answer
+
+                assert (await deliver()).status_code == 200
+                await asyncio.to_thread(own.kill, "kafka")
+                for _ in range(3):
+                    answers = await asyncio.gather(*(deliver() for _ in range(20)))
+                    assert {a.status_code for a in answers} == {503}
+                    assert all(map(answered_in_time, answers))
+                assert len(promised) == 1
+                await asyncio.to_thread(own.start)
+                deadline = time.monotonic() + 30
+                while (await deliver()).status_code != 200:
+                    assert time.monotonic() < deadline, process.told()
+                assert (await client.get("/readyz")).status_code == 200
+        kept = by_event(await records_since(own.kafka_bootstrap, STRIPE_EVENTS, {}))
+        assert set(promised) <= kept.keys()
+
+
+async def test_crowd_past_the_bound_is_told_to_come_again(kafka: str) -> None:
+    with door(kafka, in_flight_max="1") as process:
+        process.await_answer("/readyz")
+        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+            bodies = [event_body() for _ in range(40)]
+            answers = await asyncio.gather(
+                *(client.post(HOOK, content=b, headers=signed(b)) for b in bodies)
+            )
+        assert {a.status_code for a in answers} == {200, 503}
+        assert all("retry-after" in a.headers for a in answers if a.status_code == 503)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({}, "no signing secret"),
+        ({"TALLYSTICK_INGEST_WEBHOOK_SECRET": " "}, "empty or has odd characters"),
+        ({"TALLYSTICK_INGEST_WEBHOK_SECRET": "whsec_1"}, "no such setting"),
+        (
+            {"TALLYSTICK_INGEST_WEBHOOK_SECRET": "whsec_1", "TALLYSTICK_INGEST_FAILPOINT": "after_ack"},
+            "only where every endpoint is of test mode",
+        ),
+        (
+            {
+                "TALLYSTICK_INGEST_WEBHOOK_SECRET": "whsec_1",
+                "TALLYSTICK_INGEST_MODE": "live",
+                "TALLYSTICK_INGEST_FAILPOINT": "after_ack",
+            },
+            "only where every endpoint is of test mode",
+        ),
+        (
+            {"TALLYSTICK_INGEST_WEBHOOK_SECRET": "whsec_1", "TALLYSTICK_INGEST_STRIPE_ACCOUNT": "acct_1"},
+            "no book names the Stripe account acct_1",
+        ),
+    ],
+)  # fmt: skip
+def test_door_that_cannot_be_safe_refuses_to_start(settings: dict[str, str], word: str) -> None:
+    with service("services.ingest", "door", port=0, environment=settings) as process:
+        assert process.child.wait(30) == 78
+        assert word in process.told()
+        assert "whsec_1" not in process.told()
