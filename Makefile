@@ -50,8 +50,8 @@ faults: setup ## Only the tests that kill processes
 bench: setup ## Measure on this machine
 	$(BIN)/pytest -q tests/bench $(ARGS)
 
-lock: setup ## Renew the locks: Python packages and Kafka's jars
-	$(PIP_COMPILE) --quiet --all-extras -o locks/dev.txt
+lock: setup ## Renew the locks (ARGS=--upgrade for the newest versions)
+	$(PIP_COMPILE) --quiet $(ARGS) --all-extras -o locks/dev.txt
 	$(PIP_COMPILE) --quiet -c locks/dev.txt -o locks/runtime.txt
 	$(BIN)/python -m sandbox.stack.locks
 

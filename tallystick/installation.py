@@ -27,6 +27,7 @@ from tallystick.supervisor import (
     RestartPolicy,
     Supervisor,
     base_environment,
+    merged_environment,
 )
 
 STACK_WATCH_SECONDS: Final = 1.0
@@ -100,6 +101,23 @@ def spec_for(process: ServiceProcess, environment: Mapping[str, str]) -> Process
     )
 
 
+def value_of(name: str, environment: Mapping[str, str]) -> str:
+    """A setting, given as a value or as a file that holds it; empty when it is not given.
+
+    Raises:
+        StackProblem: The file cannot be read.
+    """
+    file = environment.get(f"{name}_FILE", "")
+    if not file:
+        return environment.get(name, "")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise StackProblem(
+            f"{name}_FILE cannot be read", why=str(error), fix="correct the path or its permissions"
+        ) from error
+
+
 class Installation:
     """Kafka, Postgres, topics and services, from ``start`` to ``stop``.
 
@@ -143,9 +161,16 @@ class Installation:
         self.supervisor: Supervisor | None = None
 
     def environment(self) -> dict[str, str]:
-        """The variables that the services get in addition to our own."""
-        found = self.stack.environment() if self.stack is not None else {}
-        return {name: value for name, value in found.items() if value} | self._given
+        """The variables that the services get in addition to our own, both addresses among them."""
+        outside = base_environment() | self._given
+        found = {
+            name: value_of(name, outside)
+            for name in (KAFKA_VARIABLE, POSTGRES_VARIABLE)
+            if _is_given(name, outside)
+        }
+        embedded = self.stack.environment() if self.stack is not None else {}
+        missing = {name: value for name, value in embedded.items() if name not in found and value}
+        return self._given | found | missing
 
     def start(self, *, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
         """Start everything and wait until every service is ready.
@@ -197,10 +222,18 @@ class Installation:
                 self._progress(f"stack: {problem.what}; next try in {delay:.0f} s")
                 until.wait(delay)
 
+    def left_out(self) -> dict[str, tuple[tuple[str, ...], ...]]:
+        """The services that lack what they must be told, with what that is; they do not start."""
+        variables = base_environment() | self.environment()
+        return {
+            each.name: each.lacks(variables) for each in self._services if each.lacks(variables)
+        }
+
     def _supervisor(self) -> Supervisor:
         variables = base_environment() | self.environment()
+        services = [each for each in self._services if not each.lacks(variables)]
         supervisor = Supervisor(
-            [*(spec_for(each, variables) for each in self._services), *self._extra],
+            [*(spec_for(each, variables) for each in services), *self._extra],
             log_dir=log_dir(self.settings),
             state_dir=process_state_dir(self.settings),
             on_event=self._on_event,
@@ -208,7 +241,7 @@ class Installation:
         )
         # What an earlier run left holds our ports; it goes before we look at them.
         supervisor.end_left_overs()
-        for each in self._services:
+        for each in services:
             require_free(
                 service_port(each, variables), purpose=each.name, setting=each.port_variable
             )
@@ -223,7 +256,7 @@ class Installation:
                 code = subprocess.run(
                     [sys.executable, *TOPICS.arguments],
                     check=False,
-                    env=base_environment() | self.environment(),
+                    env=merged_environment(self.environment()),
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,

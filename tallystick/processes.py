@@ -4,6 +4,7 @@ The supervisor starts what stands here, and ``docker-compose.yml`` is checked ag
 machine and many run the same commands with the same variables.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,8 @@ class ServiceProcess:
         arguments: What follows the Python interpreter.
         prefix: The variables of its address are ``{prefix}_HOST`` and ``{prefix}_PORT``.
         port: The default port of its HTTP face; 0 when it has none.
-        variables: What it must be told to run at all.
+        needs: What it must be told to run at all; of each group one variable is enough. A
+            variable may also be given as a file that holds the value: ``NAME_FILE``.
         after: Processes that are started before it.
         runs_once: It ends when its work is done, and what comes after it waits for that.
     """
@@ -29,7 +31,7 @@ class ServiceProcess:
     arguments: tuple[str, ...]
     prefix: str = ""
     port: int = 0
-    variables: tuple[str, ...] = (KAFKA_VARIABLE, POSTGRES_VARIABLE)
+    needs: tuple[tuple[str, ...], ...] = ((KAFKA_VARIABLE,), (POSTGRES_VARIABLE,))
     after: tuple[str, ...] = ("topics",)
     runs_once: bool = False
 
@@ -43,12 +45,20 @@ class ServiceProcess:
         """The variable of the port that it listens on."""
         return f"{self.prefix}_PORT"
 
+    def lacks(self, environment: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+        """The groups of which an environment gives none."""
+        return tuple(
+            group
+            for group in self.needs
+            if not any(environment.get(name) or environment.get(f"{name}_FILE") for name in group)
+        )
+
 
 TOPICS: Final = ServiceProcess(
     name="topics",
     about="creates the topics of the registry and checks those that are there",
     arguments=("-m", "tallystick", "topics", "create"),
-    variables=(KAFKA_VARIABLE,),
+    needs=((KAFKA_VARIABLE,),),
     after=(),
     runs_once=True,
 )
@@ -92,6 +102,11 @@ SERVICES: Final = (
         arguments=("-m", "services.ingest", "poller"),
         prefix="TALLYSTICK_INGEST_POLLER",
         port=8401,
+        needs=(
+            (KAFKA_VARIABLE,),
+            (POSTGRES_VARIABLE,),
+            ("TALLYSTICK_INGEST_STRIPE_API_KEY",),
+        ),
     ),
     ServiceProcess(
         name="door",
@@ -99,7 +114,10 @@ SERVICES: Final = (
         arguments=("-m", "services.ingest", "door"),
         prefix="TALLYSTICK_INGEST_DOOR",
         port=8400,
-        variables=(KAFKA_VARIABLE,),
+        needs=(
+            (KAFKA_VARIABLE,),
+            ("TALLYSTICK_INGEST_WEBHOOK_SECRET", "TALLYSTICK_INGEST_ENDPOINTS_FILE"),
+        ),
     ),
 )
 

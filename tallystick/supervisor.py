@@ -66,7 +66,8 @@ class ProcessSpec:
     """A process to keep running.
 
     Attributes:
-        env: Variables in addition to those of the supervisor, or instead of them.
+        env: Variables in addition to those of the supervisor, or instead of them; one given here
+            replaces a file that was to hold its value (``NAME_FILE``).
         health_url: Answers 200 when the process is ready; empty: running is ready.
     """
 
@@ -316,7 +317,7 @@ class Supervisor:
         child.popen = spawn(
             child.spec.argv,
             log=child.log,
-            env=base_environment() | dict(child.spec.env),
+            env=merged_environment(child.spec.env),
             # Nothing softer: a child that hangs on its way out would be an orphan. What it does
             # is safe to be cut off at any moment, or it is not safe at all.
             death_signal=signal.SIGKILL,
@@ -374,6 +375,15 @@ class Supervisor:
 def base_environment() -> dict[str, str]:
     """Our own variables, as a child gets them: output unbuffered, so that no log line is lost."""
     return dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
+
+
+def merged_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Our own variables with others in front of them."""
+    variables = base_environment() | dict(given)
+    for name in given:
+        # Set as a value and as a file, a setting would be refused.
+        variables.pop(f"{name}_FILE", None)
+    return variables
 
 
 def answers_ok(url: str) -> bool:

