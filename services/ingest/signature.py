@@ -106,8 +106,9 @@ def verify(
             "no v1 signature fits the body and a secret of this endpoint",
             signed_at=signed_at,
         )
-    # Written as the library writes it, so that not even the rounding of a float differs.
-    if signed_at < now_seconds - tolerance_seconds or signed_at > now_seconds + tolerance_seconds:
+    # The sum that the library makes, so that not even the rounding of a float differs; put as a
+    # claim that must hold, so that a time which is no number refuses.
+    if not now_seconds - tolerance_seconds <= signed_at <= now_seconds + tolerance_seconds:
         side = "past" if signed_at < now_seconds else "future"
         return SignatureVerdict(
             SignatureReason.OUT_OF_TOLERANCE,

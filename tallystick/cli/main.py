@@ -46,6 +46,7 @@ VERBS: Final = (
         START,
     ),
     Verb("logs", "tallystick.cli.stack", "logs", "Show a log, or follow it", START),
+    Verb("signature", "tallystick.cli.signature", "app", "Was a webhook Stripe's? Offline", LEDGER),
     Verb("topics", "tallystick.cli.topics", "app", "Create and check the topics", LEDGER),
     Verb(
         "preview",

@@ -216,6 +216,12 @@ def test_signature_tolerance_is_what_was_asked_for() -> None:
         assert verdict.reason is reason
 
 
+def test_signature_at_a_time_that_is_no_number_is_out_of_tolerance() -> None:
+    for now in (float("nan"), float("inf"), float("-inf")):
+        verdict = verify(BODY, f"t={NOW},v1={GOOD}", [Secret("current", SECRET)], now_seconds=now)
+        assert verdict.reason is R.OUT_OF_TOLERANCE
+
+
 def test_signature_header_at_the_length_bound_is_still_read() -> None:
     filler = "0" * (HEADER_CHARACTERS_MAX - len(f"t={NOW},v1={GOOD},v0="))
     verdict = verify(
