@@ -1,0 +1,137 @@
+"""``tallystick preview``: a dry run over files: what would be booked, matched, and found wrong."""
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from tallystick.cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from tallystick.preview.options import Config, Options
+
+STDIN: Final = "-"
+_FORMAT: Final = "see docs/reference/preview.md for the form of the lines"
+
+
+def preview(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="JSON Lines; - reads standard input."),
+    ],
+    *,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="What is overdue is overdue at this time: RFC 3339 or Unix seconds."
+            " Without it: the latest time that the lines tell.",
+        ),
+    ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(metavar="acct_…", help="A Stripe account of ours; may be repeated."),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="live|test",
+            help="Stripe's mode of the books. Without it: live where any line is live.",
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML: books, charts, bank accounts and the Stripe destinations that they are.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
+) -> None:
+    """What would be booked and matched, with no Kafka and no Postgres.
+
+    Each line is {"topic": …, "value": …, "received_at": …}; the topics are stripe.events,
+    stripe.objects, bank.observations and ledger.commands.
+    """
+    # The ledger's rules and Rich are loaded here, so that help and mistakes answer at once.
+    from tallystick.preview.run import preview as run  # noqa: PLC0415
+
+    options = _options(as_of, tuple(account or ()), mode, config)
+    report = run([(name, _lines(name)) for name in files], options)
+    if json:
+        import json as json_text  # noqa: PLC0415
+
+        sys.stdout.write(json_text.dumps(report.as_json(), indent=2, ensure_ascii=True) + "\n")
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    from tallystick.preview.render import show  # noqa: PLC0415
+
+    show(report, Console(file=sys.stdout))
+
+
+def _options(
+    as_of: str | None, accounts: tuple[str, ...], mode: str | None, config: str | None
+) -> "Options":
+    from shared.contracts.books import Mode  # noqa: PLC0415
+    from tallystick.preview.options import Options  # noqa: PLC0415
+
+    if mode is not None and mode not in set(Mode):
+        raise _usage(f"{mode!r} is not a mode", "Stripe has two", "say --mode live or --mode test")
+    return Options(
+        as_of=None if as_of is None else _moment(as_of),
+        mode=None if mode is None else Mode(mode),
+        accounts=tuple(a for a in accounts if a),
+        config=None if config is None else _config(config),
+    )
+
+
+def _moment(text: str) -> datetime:
+    from shared.contracts.errors import Refused  # noqa: PLC0415
+    from tallystick.preview.lines import moment  # noqa: PLC0415
+
+    try:
+        return moment(text)
+    except Refused as refused:
+        raise _usage(
+            f"--as-of {text[:60]!r} is not a time",
+            str(refused),
+            "say it like --as-of 2026-11-21T04:05:06Z or --as-of 1793000000",
+        ) from None
+
+
+def _config(name: str) -> "Config":
+    from shared.contracts.errors import Refused  # noqa: PLC0415
+    from tallystick.preview.options import config_from  # noqa: PLC0415
+
+    try:
+        return config_from(Path(name))
+    except OSError as error:
+        raise _usage(
+            f"The config {error.filename or name} cannot be read",
+            error.strerror or str(error),
+            "check the path after --config",
+        ) from None
+    except Refused as refused:
+        raise _usage(f"The config {name} is not right", str(refused), _FORMAT) from None
+
+
+def _lines(name: str) -> Iterable[bytes]:
+    """The lines of a file, opened now, so that a missing one is said before anything is read."""
+    if name == STDIN:
+        return sys.stdin.buffer.read().split(b"\n")
+    try:
+        return Path(name).read_bytes().split(b"\n")
+    except OSError as error:
+        raise _usage(
+            f"{name} cannot be read",
+            error.strerror or str(error),
+            "check the path; - reads standard input",
+        ) from None
+
+
+def _usage(what: str, why: str, fix: str) -> Problem:
+    return Problem(what, why=why, fix=fix, code=ExitCode.USAGE)

@@ -1,0 +1,127 @@
+"""What the ledger's database remembers, in memory: ids seen, references booked, balances.
+
+Of two messages with one id, and of two tellings of one fact, the first that is taken stands.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from services.ledger.posting_rules import Decision, Remark, difference, subject_of
+from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.journal import Account, Book, Entry
+from shared.contracts.messages import OutcomeKind
+from shared.contracts.money import Currency
+
+COMMAND_PREFIX = "command:"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry and when the message that told it reached us."""
+
+    entry: Entry
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Balance:
+    """What an account holds under a key, debit positive."""
+
+    book: str
+    account: str
+    key: str
+    currency: Currency
+    minor: int
+
+
+@dataclass(slots=True)
+class Books:
+    """The books of one run."""
+
+    _seen: dict[tuple[Book, str], bytes] = field(default_factory=dict[tuple[Book, str], bytes])
+    _booked: dict[tuple[Book, str], Recorded] = field(
+        default_factory=dict[tuple[Book, str], Recorded]
+    )
+
+    def take(self, decision: Decision, recorded_at: datetime) -> tuple[Remark, ...]:
+        """Book a decision; gives its remarks, and those of what contradicts the books."""
+        if not self._is_first_or_same(decision):
+            return (_contradiction(decision),)
+        told = [self._book(entry, recorded_at) for entry in decision.entries]
+        conflicts = [remark for remark in told if remark is not None]
+        return (*decision.remarks, *conflicts)
+
+    def entries(self) -> tuple[Recorded, ...]:
+        """All entries, in the order in which they took effect."""
+        return tuple(sorted(self._booked.values(), key=_order))
+
+    def balances(self) -> tuple[Balance, ...]:
+        """What every account holds under every key, in order, zero left out."""
+        sums: dict[tuple[str, str, str, Currency], int] = {}
+        for recorded in self._booked.values():
+            entry = recorded.entry
+            for p in entry.postings:
+                at = (entry.book, p.account, p.key, p.amount.currency)
+                sums[at] = sums.get(at, 0) + p.signed_minor
+        return tuple(sorted(Balance(*at, minor) for at, minor in sums.items() if minor))
+
+    def held(self, book: Book, accounts: Iterable[Account]) -> dict[tuple[Account, str], int]:
+        """What some accounts of a book hold over all keys, by account and currency."""
+        wanted = frozenset(accounts)
+        sums: dict[tuple[Account, str], int] = {}
+        for recorded in self._booked.values():
+            for p in recorded.entry.postings if recorded.entry.book == book else ():
+                if p.account in wanted:
+                    at = (p.account, p.amount.currency.code)
+                    sums[at] = sums.get(at, 0) + p.signed_minor
+        return sums
+
+    def _is_first_or_same(self, decision: Decision) -> bool:
+        if decision.identity is None or decision.identity_digest is None:
+            return True
+        seen = self._seen.setdefault((decision.book, decision.identity), decision.identity_digest)
+        return seen == decision.identity_digest
+
+    def _book(self, entry: Entry, recorded_at: datetime) -> Remark | None:
+        at = (entry.book, entry.reference)
+        told = Recorded(entry, recorded_at)
+        first = self._booked.setdefault(at, told)
+        if first is told:
+            return None
+        if first.entry.digest() == entry.digest():
+            # Tellings of one fact may differ in their times. The least is kept, so that the
+            # report does not depend on which of them stands first in the file.
+            least = min(first, told, key=_order)
+            self._booked[at] = replace(least, recorded_at=min(first.recorded_at, told.recorded_at))
+            return None
+        return Remark(
+            OutcomeKind.CONFLICT,
+            DiscrepancyKind.REFERENCE_CONFLICT,
+            subject_of(entry.reference),
+            "told again with other money; the first telling stands",
+            entry.reference,
+            difference(first.entry, entry),
+        )
+
+
+def _contradiction(decision: Decision) -> Remark:
+    identity = decision.identity or ""
+    if identity.startswith(COMMAND_PREFIX):
+        return Remark(
+            OutcomeKind.REFUSED,
+            "command",
+            identity.removeprefix(COMMAND_PREFIX),
+            "this key was used for something else: send it under a key of its own",
+        )
+    return Remark(
+        OutcomeKind.CONFLICT,
+        DiscrepancyKind.EVENT_CONFLICT,
+        identity,
+        "told again with other content; the first stands and nothing of this one is booked",
+    )
+
+
+def _order(recorded: Recorded) -> tuple[datetime, str, str, str]:
+    entry = recorded.entry
+    return (entry.effective_at, entry.book, entry.reference, entry.description)

@@ -1,0 +1,154 @@
+"""The run itself: read, decide, remember, reconcile, book the matches, report."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from services.ledger.decisions import COMMAND, FOREIGN_ACCOUNT, UNREADABLE
+from services.ledger.posting_rules import Decision, Input, Remark, decide
+from shared.contracts import topics
+from shared.contracts.books import BookData, BookMap
+from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.envelope import Envelope
+from shared.contracts.errors import InvariantBroken, Refused
+from shared.contracts.messages import MatchMade, Outcome, OutcomeKind, Position
+from shared.contracts.money import MoneyOnWire
+from tallystick.preview.books import Books
+from tallystick.preview.lines import Told, Unread, told_lines
+from tallystick.preview.options import Options, books_of, clock_of, mode_of
+from tallystick.preview.reconciling import Reconciled, Taken, facts_by_book, reconciled
+from tallystick.preview.report import Report
+
+_SOURCE: Final = "tallystick/preview"
+# Discrepancies tell of the other refusals; these have no kind of their own.
+_SAID_AS_REFUSED: Final = frozenset({UNREADABLE, COMMAND})
+_UNHEARD: Final = frozenset(
+    {FOREIGN_ACCOUNT, DiscrepancyKind.MODE_MISMATCH, DiscrepancyKind.EVENT_CONFLICT}
+)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What has been taken so far."""
+
+    book_map: BookMap
+    as_of: datetime
+    is_configured: bool
+    books: Books = field(default_factory=Books)
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    messages: list[Input] = field(default_factory=list[Input])
+    refused: list[Unread] = field(default_factory=list[Unread])
+
+
+def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) -> Report:
+    """What these lines mean: would be booked, would be matched, is wrong, cannot be read.
+
+    ``sources`` are names of files with their lines.
+    """
+    read = [line for name, lines in sources for line in told_lines(name, lines)]
+    told = [line for line in read if isinstance(line, Told)]
+    mode = mode_of(options, told)
+    run = _Run(
+        book_map=books_of(options, mode, told),
+        as_of=clock_of(options, told),
+        is_configured=options.config is not None,
+        refused=[line for line in read if isinstance(line, Unread)],
+    )
+    charts = options.config.charts if options.config is not None else {}
+    for number, line in enumerate(told):
+        message = _message(line, run)
+        try:
+            decision = decide(message, run.book_map, charts)
+        except Refused as refused:
+            run.refused.append(Unread(line.topic, line.id, f"{refused.reason}: {refused}"))
+        else:
+            _take(run, decision, line, message, number)
+    taken = Taken(run.messages, run.books.entries(), run.outcomes)
+    facts = facts_by_book(taken, run.book_map)
+    named = {book.name: book for book in run.book_map.books}
+    books = [named.get(name) or BookData(name=name) for name in sorted({*named, *facts})]
+    found = [reconciled(book, facts.get(book.name, ()), at=run.as_of) for book in books]
+    for made in (match for part in found for match in part.made):
+        _book_match(run, made)
+    return _report(run, mode, tuple(book.name for book in books), found)
+
+
+def _message(line: Told, run: _Run) -> Input:
+    at = line.at or run.as_of
+    book = line.book or ("" if run.is_configured else run.book_map.books[0].name)
+    extensions = {"book": book, "account": line.account}
+    return Input(
+        topic=line.topic,
+        envelope=Envelope(
+            id=line.id,
+            source=_SOURCE,
+            type=line.topic,
+            time=at,
+            data=line.data,
+            subject=line.id,
+            extensions={name: value for name, value in extensions.items() if value},
+        ),
+        received_at=at,
+    )
+
+
+def _take(run: _Run, decision: Decision, line: Told, message: Input, number: int) -> None:
+    remarks = run.books.take(decision, message.received_at)
+    run.outcomes.extend(_outcome(remark, decision, message, number) for remark in remarks)
+    run.refused.extend(
+        Unread(line.topic, remark.subject, f"{remark.reason}: {remark.detail}")
+        for remark in remarks
+        if remark.outcome is OutcomeKind.REFUSED and remark.reason in _SAID_AS_REFUSED
+    )
+    if not any(_is_unheard(remark) for remark in remarks):
+        run.messages.append(message)
+
+
+def _is_unheard(remark: Remark) -> bool:
+    """Whether a message is not of these books, or contradicts one that stands: no evidence."""
+    return remark.reason in _UNHEARD
+
+
+def _outcome(remark: Remark, decision: Decision, message: Input, number: int) -> Outcome:
+    return Outcome(
+        outcome=remark.outcome,
+        reason=remark.reason,
+        book=decision.book,
+        subject=remark.subject,
+        detail=remark.detail,
+        reference=remark.reference,
+        amount=None if remark.amount is None else MoneyOnWire.of(remark.amount),
+        message_id=message.envelope.id,
+        caused_by=Position(topic=message.topic, partition=0, offset=number),
+        recorded_at=message.received_at,
+    )
+
+
+def _book_match(run: _Run, made: MatchMade) -> None:
+    envelope = Envelope(
+        id=made.id,
+        source=_SOURCE,
+        type=topics.MATCHES,
+        time=made.effective_at,
+        data=made.model_dump_json().encode(),
+    )
+    decision = decide(Input(topics.MATCHES, envelope, run.as_of), run.book_map)
+    remarks = run.books.take(decision, run.as_of)
+    if any(remark.outcome is OutcomeKind.REFUSED for remark in remarks):
+        raise InvariantBroken(f"the ledger refuses match {made.id}: {remarks[0].detail}")
+
+
+def _report(run: _Run, mode: str, books: tuple[str, ...], found: list[Reconciled]) -> Report:
+    return Report(
+        as_of=run.as_of,
+        mode=mode,
+        books=books,
+        entries=tuple(recorded.entry for recorded in run.books.entries()),
+        balances=run.books.balances(),
+        matches=tuple(sorted(match for part in found for match in part.matches)),
+        discrepancies=tuple(
+            sorted((each for part in found for each in part.discrepancies), key=lambda d: d.place)
+        ),
+        refused=tuple(sorted(run.refused)),
+    )
