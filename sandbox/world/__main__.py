@@ -93,7 +93,7 @@ def main(given: list[str] | None = None) -> int:
             )
         )
     finally:
-        file.close()
+        runner.close()
     return 0
 
 

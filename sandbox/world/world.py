@@ -17,6 +17,7 @@ from sandbox.world.payout_life import PayoutLife
 from sandbox.world.planting import ON_PAYOUTS, Planting, unmet_payouts
 from sandbox.world.schedule import Happening
 from sandbox.world.state import Plan, ScenarioUnmet, State
+from sandbox.world.truth import Truth
 
 
 @dataclass(slots=True)
@@ -92,6 +93,20 @@ class World:
         expected = Counter(self.state.scenario.expect.discrepancies)
         if came != expected:
             raise ScenarioUnmet(f"discrepancies {dict(came)}, expected {dict(expected)}")
+        self._check_books()
+
+    def _check_books(self) -> None:
+        plan, pinned = self.state.plan, self.state.scenario.expect.books
+        if pinned is None or (pinned.seed, pinned.payments, pinned.end) != (
+            plan.seed,
+            plan.payments,
+            plan.end.isoformat(),
+        ):
+            return
+        came = Truth.of(self.state).books.balances()
+        expected = {(b.account, b.currency): b.minor for b in pinned.balances}
+        if came != expected:
+            raise ScenarioUnmet(f"books {came}, expected {expected}")
 
     def progress(self) -> JsonObject:
         """How far the world is, in numbers."""

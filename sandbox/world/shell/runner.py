@@ -179,6 +179,10 @@ class Runner:
         self._answered_deliveries.add(answered.delivery_id)
         self._file.answered(answered)
 
+    def close(self) -> None:
+        """Let go of the state file."""
+        self._file.close()
+
     def clock(self) -> JsonObject:
         """The world's time."""
         return {"now": self.world.now, "text": text_of(self.world.now)}

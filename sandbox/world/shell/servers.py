@@ -21,7 +21,7 @@ from sandbox.world.shell.runner import Report, Runner
 LOOPBACK = "127.0.0.1"
 
 
-class _Server(uvicorn.Server):
+class SignallessServer(uvicorn.Server):
     """A server that leaves signals to the process."""
 
     @contextlib.contextmanager
@@ -101,7 +101,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     listeners = (stripe_socket, bank_socket)
-    servers: list[_Server] = []
+    servers: list[SignallessServer] = []
     for app in apps(runner, api_keys=api_keys, webhook_url=webhook_url):
         config = uvicorn.Config(
             app,
@@ -111,7 +111,7 @@ async def serve(
             ws="none",
             timeout_graceful_shutdown=1,
         )
-        servers.append(_Server(config))
+        servers.append(SignallessServer(config))
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))
         for server, listener in zip(servers, listeners, strict=True)
