@@ -166,6 +166,10 @@ class GroupReader:
             sought[ours] = here
         return sought
 
+    def seek_later(self) -> None:
+        """Pass over what is in hand and seek before the next batch; for when a batch failed."""
+        self._reshared()
+
     async def commit_hint(self, positions: Mapping[Partition, int]) -> None:
         """Tell Kafka how far we are, for lag displays; failing is of no consequence."""
         mine = {LIBRARY.TopicPartition(*p): n for p, n in positions.items() if p in self._next}

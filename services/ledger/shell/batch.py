@@ -42,6 +42,7 @@ class Told:
 
     @property
     def name(self) -> Name:
+        """The fact that it tells: book and reference."""
         return (self.entry.book, self.entry.reference)
 
 
@@ -67,7 +68,9 @@ class Batch:
     booked: Booked = field(default_factory=Booked)
 
     def head_of(self, each: Decided) -> Head:
+        """The chain that a message's entries go on."""
         return self.heads[Partition(each.record.topic, each.record.partition)]
 
     def remark(self, each: Decided, *remarks: Remark) -> None:
+        """Say something of a message beside its entries."""
         self.remarks.setdefault(id(each), []).extend(remarks)

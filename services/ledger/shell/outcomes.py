@@ -15,6 +15,7 @@ _TEXT_LENGTH_MAX: Final = 2_000
 
 
 async def write_outcomes(tx: Tx, batch: Batch) -> None:
+    """Write what a batch has to say beside its entries, and what could not be read at all."""
     outcomes: list[Row] = []
     letters: list[Row] = []
     for each in batch.decided:

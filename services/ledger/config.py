@@ -1,0 +1,55 @@
+"""What the ledger is told by its environment."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.runtime.settings import Settings
+
+
+class LedgerSettings(Settings):
+    """Settings of the ledger, beside the common ones."""
+
+    area: ClassVar[str] = "LEDGER"
+
+    ledger_host: str = Field(default="127.0.0.1", description="where health and metrics listen")
+    ledger_port: int = Field(default=8403, ge=0, le=65_535, description="their port")
+    ledger_group: str = Field(
+        default="ledger",
+        min_length=1,
+        description="consumer group that shares the partitions out among ledger processes",
+    )
+    ledger_batch_messages_max: int = Field(
+        default=2_000, ge=1, le=50_000, description="messages in one transaction at most"
+    )
+    ledger_batch_bytes_max: int = Field(
+        default=16 * 1024 * 1024, ge=1024, description="bytes in one transaction, about, at most"
+    )
+    ledger_batch_wait_seconds: float = Field(
+        default=0.2, gt=0, le=5, description="how long a quiet topic is listened to at once"
+    )
+    ledger_batch_gather_seconds: float = Field(
+        default=0.02, ge=0, le=5, description="how much longer a batch is filled once it has begun"
+    )
+    ledger_publish_records_max: int = Field(
+        default=1_000, ge=1, le=10_000, description="entries of one origin in one publication"
+    )
+    ledger_publish_interval_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=60,
+        description="how often the journal is looked through for what nobody announced",
+    )
+    ledger_publish_timeout_seconds: float = Field(
+        default=20, gt=0, le=120, description="how long a publication may take"
+    )
+    ledger_start_wait_seconds: float = Field(
+        default=120, ge=0, description="how long Kafka and Postgres are waited for at the start"
+    )
+    ledger_connections_max: int = Field(
+        default=4, ge=2, le=50, description="connections to the database at most"
+    )
+    ledger_failpoint: str = Field(
+        default="",
+        description="for fault tests: NAME or NAME:N, where the process ends itself at once",
+    )

@@ -1,0 +1,177 @@
+"""The ledger as a process: wait for what it needs, then projector, publisher and health."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.ledger.chart import Chart, chart_of
+from services.ledger.config import LedgerSettings
+from services.ledger.shell.books import INPUT_TOPICS, Books
+from services.ledger.shell.deciding import Decider
+from services.ledger.shell.failpoints import Failpoints
+from services.ledger.shell.projector import Projector
+from services.ledger.shell.publisher import JournalPublisher
+from services.ledger.shell.store import bring_up_to_date, open_journal
+from services.ledger.shell.tails import learn_from_tails
+from shared.contracts.books import BookMap
+from shared.contracts.errors import Refused
+from shared.contracts.journal import Book
+from shared.contracts.topics import (
+    LEDGER_DEAD_LETTERS,
+    LEDGER_ENTRIES,
+    LEDGER_OUTCOMES,
+    TOPICS,
+)
+from shared.runtime import log
+from shared.runtime.kafka import Partition, Publisher, check_topics, patiently
+from shared.runtime.kafka_group import BatchBounds, GroupReader
+from shared.runtime.lifecycle import together
+from shared.runtime.metrics import Health, health_app, serve
+from shared.runtime.positions import Log, read_positions
+from shared.runtime.postgres import Database
+from shared.runtime.settings import SettingsInvalid
+
+OUTPUT_TOPICS: Final = (LEDGER_ENTRIES, LEDGER_OUTCOMES, LEDGER_DEAD_LETTERS)
+STARTING: Final = "start"
+_logger = log.get(__name__)
+
+
+def charts_of(book_map: BookMap) -> dict[Book, Chart]:
+    """The charts that books name, read from their files.
+
+    Raises:
+        SettingsInvalid: A file cannot be read or is no chart.
+    """
+    charts: dict[Book, Chart] = {}
+    for book in book_map.books:
+        if book.chart is None:
+            continue
+        try:
+            charts[book.book] = chart_of(Path(book.chart).read_text("utf-8"))
+        except (OSError, Refused) as error:
+            raise SettingsInvalid(f"book {book.name}: chart {book.chart}: {error}") from error
+    return charts
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The journal in use, with the log that it is a projection of."""
+
+    database: Database
+    books: Books
+    log: Log
+
+    async def positions(self, wanted: frozenset[Partition]) -> Mapping[Partition, int]:
+        """Where partitions are read on; rows are made for those that have none."""
+        async with self.database.transaction() as tx:
+            await self.books.begin(tx, wanted)
+            return await read_positions(tx, self.log)
+
+
+def input_partitions() -> Iterable[Partition]:
+    """Every partition of every input, as the registry has them."""
+    for topic in INPUT_TOPICS:
+        for number in range(TOPICS[topic].partitions):
+            yield Partition(topic, number)
+
+
+async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
+    """Run until ``stop``; health is served from the first moment, with the reason of each wait.
+
+    Raises:
+        SettingsInvalid: Books, chart or failpoint are wrong.
+        TopicsInvalid: A topic is missing or configured otherwise.
+        Unavailable: Kafka or Postgres did not come up in time.
+        InvariantBroken: The journal, the log or what was published contradict one another.
+    """
+    health = Health()
+    health.not_ready(STARTING, "starting")
+    failpoints = Failpoints(settings.ledger_failpoint, is_live=settings.is_live())
+    decider = Decider(settings.books(), charts_of(settings.books()))
+
+    async def serve_health(until: asyncio.Event) -> None:
+        await serve(
+            health_app(health),
+            host=settings.ledger_host,
+            port=settings.ledger_port,
+            stop=until,
+        )
+
+    async def work(until: asyncio.Event) -> None:
+        async with AsyncExitStack() as held:
+            parts = await _prepare(settings, decider, failpoints, health, held)
+            if parts is None or until.is_set():
+                return
+            projector, publisher = parts
+            health.ready(STARTING)
+            _logger.info("ledger.started", group=settings.ledger_group)
+            await together(until, projector.run, publisher.run)
+
+    await together(stop, work, serve_health)
+
+
+async def _prepare(
+    settings: LedgerSettings,
+    decider: Decider,
+    failpoints: Failpoints,
+    health: Health,
+    held: AsyncExitStack,
+) -> tuple[Projector, JournalPublisher] | None:
+    kafka, wait = settings.kafka, settings.ledger_start_wait_seconds
+    dsn = settings.postgres_dsn.get_secret_value()
+    if not dsn:
+        raise SettingsInvalid("TALLYSTICK_POSTGRES_DSN: say where the database is")
+    health.not_ready(STARTING, "waiting for Kafka and its topics")
+    topics = [*INPUT_TOPICS, *OUTPUT_TOPICS]
+    await patiently(
+        lambda: check_topics(kafka, topics),
+        what="the topics",
+        give_up_after_seconds=wait,
+    )
+    health.not_ready(STARTING, "waiting for Postgres and its migrations")
+    await bring_up_to_date(dsn, wait_seconds=wait)
+    database = await open_journal(
+        dsn, connections_max=settings.ledger_connections_max, wait_seconds=wait
+    )
+    held.push_async_callback(database.close)
+    log_ids = await Log.ask(kafka, INPUT_TOPICS)
+    books = Books(log_ids, decider.book_map, reached=failpoints.reached)
+    journal = Journal(database, books, log_ids)
+    await journal.positions(frozenset(input_partitions()))
+    health.not_ready(STARTING, "reading the tails of its own topics")
+    await learn_from_tails(database, kafka)
+    publisher = Publisher(kafka, client_id="ledger")
+    held.push_async_callback(publisher.stop)
+    await patiently(publisher.start, what="Kafka", give_up_after_seconds=wait)
+    reader = GroupReader(
+        kafka,
+        group=settings.ledger_group,
+        topics=INPUT_TOPICS,
+        positions=journal.positions,
+        bounds=BatchBounds(
+            records_max=settings.ledger_batch_messages_max,
+            bytes_max=settings.ledger_batch_bytes_max,
+            wait_seconds=settings.ledger_batch_wait_seconds,
+            gather_seconds=settings.ledger_batch_gather_seconds,
+        ),
+        client_id="ledger",
+    )
+    held.push_async_callback(reader.stop)
+    await patiently(reader.start, what="Kafka", give_up_after_seconds=wait)
+    booked = asyncio.Event()
+    return (
+        Projector(database, reader, books, decider, health, failpoints, booked),
+        JournalPublisher(
+            database,
+            publisher,
+            health,
+            failpoints,
+            booked,
+            records_max=settings.ledger_publish_records_max,
+            interval_seconds=settings.ledger_publish_interval_seconds,
+            timeout_seconds=settings.ledger_publish_timeout_seconds,
+        ),
+    )

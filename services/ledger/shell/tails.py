@@ -1,0 +1,176 @@
+"""What our own topics know and the database does not: after a crash, a restore, or a loss.
+
+``ledger.entries`` is the record of the order in which facts were booked. Before the first write,
+what stands there beyond the journal is claimed on behalf of the very messages that it names. So
+the same messages book the same entries under the same sequence, the chain comes out equal, and
+what was published is not published again.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import ValidationError
+
+from services.ledger.hash_chain import GENESIS
+from services.ledger.shell.batch import SQL
+from shared.contracts.errors import InvariantBroken
+from shared.contracts.messages import OUTCOME_RECORD, EntryBooked, Progress
+from shared.contracts.topics import LEDGER_ENTRIES, LEDGER_OUTCOMES
+from shared.contracts.topics import origin as origin_name
+from shared.runtime import log
+from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
+from shared.runtime.postgres import Database, Tx
+
+_CLAIMS_AT_ONCE: Final = 5_000
+_logger = log.get(__name__)
+
+
+@dataclass(slots=True)
+class Tail:
+    """The last that our topics tell of an origin."""
+
+    sequence: int = 0
+    chain: bytes = GENESIS
+    next_offset: int = 0
+
+
+@dataclass(slots=True)
+class _Seeding:
+    """What is found on the way through the tails."""
+
+    origin_ids: Mapping[str, int]
+    journal: Mapping[int, int]
+    tails: dict[int, Tail] = field(default_factory=dict[int, Tail])
+    claims: list[tuple[str, str, bytes, int, int]] = field(
+        default_factory=list[tuple[str, str, bytes, int, int]]
+    )
+    seeded: int = 0
+
+    def entry(self, told: EntryBooked) -> None:
+        """Take in a published entry; a repeated one says nothing new."""
+        origin_id = self._origin_id(told.origin)
+        tail = self.tails.setdefault(origin_id, Tail())
+        if told.sequence <= tail.sequence:
+            return
+        tail.sequence, tail.chain = told.sequence, bytes.fromhex(told.chain)
+        if told.sequence > self.journal[origin_id]:
+            place = (bytes.fromhex(told.digest), origin_id, told.caused_by.offset)
+            self.claims.append((told.book, told.reference, *place))
+            self.seeded += 1
+
+    def progress(self, told: Progress) -> None:
+        """Take in a progress mark."""
+        tail = self.tails.setdefault(self._origin_id(told.origin), Tail())
+        tail.next_offset = max(tail.next_offset, told.next_offset)
+
+    def _origin_id(self, name: str) -> int:
+        found = self.origin_ids.get(name)
+        if found is None:
+            raise InvariantBroken(
+                f"our own topics name the origin {name}, which is no input of ours"
+            )
+        return found
+
+
+async def learn_from_tails(database: Database, kafka: KafkaAddress | str) -> int:
+    """Take in what our topics know beyond the database, and give how many entries are to come.
+
+    The rows of all origins are there before. Nothing is done twice; several processes take turns.
+
+    Raises:
+        InvariantBroken: What was published is not what the journal has.
+        Unavailable: Kafka or Postgres is away.
+    """
+    first, end = await offset_bounds(kafka, (LEDGER_ENTRIES, LEDGER_OUTCOMES))
+    async with database.transaction() as tx:
+        await tx.execute(SQL["hold_seeding"])
+        known = {
+            Partition(r["topic"], r["partition"]): r["next_offset"]
+            for r in await tx.fetch(SQL["read_tails"])
+        }
+        spans = {p: (max(first[p], known.get(p, 0)), end[p]) for p in end}
+        for partition, (since, before) in spans.items():
+            if since > before:
+                raise InvariantBroken(
+                    f"{partition} ends at {before}, and {since} of it were published: "
+                    "it was cut or made anew"
+                )
+        rows = await tx.fetch(SQL["read_published"])
+        seeding = _Seeding(
+            {origin_name(row["topic"], row["partition"]): row["origin_id"] for row in rows},
+            {row["origin_id"]: row["journal_sequence"] for row in rows},
+        )
+        await _read_through(tx, seeding, scan(kafka, spans))
+        await _write(tx, seeding, spans)
+        await check_published_chains(tx)
+    if seeding.seeded:
+        _logger.warning("journal.behind_its_topic", entries=seeding.seeded)
+    return seeding.seeded
+
+
+async def check_published_chains(tx: Tx) -> bool:
+    """Hold the chain that was published against the journal's, where the journal has come so far.
+
+    True when it has come so far everywhere.
+
+    Raises:
+        InvariantBroken: They part: the journal is not the one that was published.
+    """
+    published = await tx.fetch(SQL["read_published"])
+    rows = [row for row in published if 0 < row["sequence"] <= row["journal_sequence"]]
+    at = await tx.fetch(
+        SQL["chains_at"], [r["origin_id"] for r in rows], [r["sequence"] for r in rows]
+    )
+    chains = {row["origin_id"]: row["chain"] for row in at}
+    for row in rows:
+        if chains.get(row["origin_id"]) != row["chain"]:
+            raise InvariantBroken(
+                f"{row['topic']}/{row['partition']}: the chain of the journal at sequence "
+                f"{row['sequence']} is not the one that was published"
+            )
+    return all(row["sequence"] <= row["journal_sequence"] for row in published)
+
+
+async def _read_through(tx: Tx, seeding: _Seeding, batches: AsyncIterator[list[Record]]) -> None:
+    async for batch in batches:
+        for record in batch:
+            try:
+                if record.topic == LEDGER_ENTRIES:
+                    seeding.entry(EntryBooked.model_validate_json(record.value))
+                else:
+                    told = OUTCOME_RECORD.validate_json(record.value)
+                    if isinstance(told, Progress):
+                        seeding.progress(told)
+            except ValidationError as error:
+                raise InvariantBroken(
+                    f"{record.position} is not what we publish: {error.error_count()} mistakes"
+                ) from None
+        if len(seeding.claims) >= _CLAIMS_AT_ONCE:
+            await _seed(tx, seeding)
+    await _seed(tx, seeding)
+
+
+async def _seed(tx: Tx, seeding: _Seeding) -> None:
+    if seeding.claims:
+        columns = [list(column) for column in zip(*seeding.claims, strict=True)]
+        await tx.execute(SQL["seed_claims"], *columns)
+        seeding.claims.clear()
+
+
+async def _write(tx: Tx, seeding: _Seeding, spans: Mapping[Partition, tuple[int, int]]) -> None:
+    found = sorted(seeding.tails.items())
+    await tx.execute(
+        SQL["advance_published"],
+        [origin_id for origin_id, _ in found],
+        [tail.sequence for _, tail in found],
+        [tail.chain for _, tail in found],
+        [tail.next_offset for _, tail in found],
+    )
+    ends = sorted(spans.items())
+    await tx.execute(
+        SQL["move_tails"],
+        [p.topic for p, _ in ends],
+        [p.partition for p, _ in ends],
+        [before for _, (_, before) in ends],
+    )
