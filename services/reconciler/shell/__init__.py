@@ -1,0 +1,1 @@
+"""The reconciler's shell: Faust carries, Postgres remembers, the core decides."""

@@ -1,0 +1,189 @@
+"""One book judged: what is known goes through the core, and what differs is written and told.
+
+All in the transaction of the caller, who holds the book: matches, discrepancies, the letters
+that tell of them, what is done with, and when to look again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.reconciler.calendars import FEED_SILENCE_MAX
+from services.reconciler.facts import (
+    STRIPE_BALANCE,
+    BalanceTransaction,
+    Booking,
+    Concern,
+    Expectation,
+    Facts,
+    Line,
+    Proof,
+    StripeBalance,
+    Transfer,
+)
+from services.reconciler.findings import Reconciliation, difference
+from services.reconciler.reconcile import reconcile
+from services.reconciler.scope import match_hooks
+from services.reconciler.shell import letters, life, memory
+from services.reconciler.shell.fact_json import proof_from
+from services.reconciler.shell.memory import SQL, OpenBook
+from services.reconciler.shell.outbox import put
+from shared.contracts.books import BookData, BookMap
+from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
+from shared.runtime.postgres import Tx
+
+_INSTANT: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a judgement goes by beside the facts."""
+
+    books: BookMap
+    require_readings: bool = True
+    proofs_needed: int = 2
+
+    def book(self, name: str) -> BookData:
+        """The data of a book; one that is named nowhere has none."""
+        return self.books.named(name) or BookData(name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judgement changed."""
+
+    matches: tuple[MatchMade | MatchUndone, ...] = ()
+    discrepancies: tuple[DiscrepancyReported, ...] = ()
+    open_facts: int = field(default=0)
+
+
+async def judge(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> Judgement:
+    """Judge the open part of a book and write what differs; ``open_book`` is brought up to date."""
+    facts = await _facts(tx, open_book, rules)
+    found = reconcile(facts, at=at)
+    records = await _matches(tx, open_book, found)
+    reports = await _discrepancies(tx, open_book, found, at=at)
+    await memory.put_matches(tx, records)
+    await memory.put_discrepancies(tx, reports)
+    await put(tx, letters.of_matches(records, at=at))
+    await put(tx, letters.of_discrepancies(reports, at=at))
+    await _settle_down(tx, open_book, found.dormant)
+    await _look_again(tx, open_book.book, found.wake_at, facts.read_until, at=at)
+    open_book.version = await tx.fetchval(SQL["bump_book"], open_book.book)
+    return Judgement(tuple(records), tuple(reports), len(open_book.facts))
+
+
+async def _facts(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
+    book = open_book.book
+    rows = await tx.fetch(SQL["proofs_of"], book)
+    proofs: tuple[Proof, ...] = tuple(proof_from(row["body"]) for row in rows)
+    read = {row["account"]: row["at"] for row in await tx.fetch(SQL["read_until"], book)}
+    sums = await tx.fetch(SQL["rest_sums_of"], book, STRIPE_BALANCE)
+    known = [open_book.facts[key] for key in sorted(open_book.facts)]
+    return Facts(
+        book=rules.book(book),
+        expectations=tuple(f for f in known if isinstance(f, Expectation)),
+        lines=tuple(f for f in known if isinstance(f, Line)),
+        bookings=tuple(f for f in known if isinstance(f, Booking)),
+        transfers=tuple(f for f in known if isinstance(f, Transfer)),
+        balance_transactions=tuple(f for f in known if isinstance(f, BalanceTransaction)),
+        concerns=tuple(f for f in known if isinstance(f, Concern)),
+        stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
+        proofs=proofs,
+        standing=tuple(open_book.matches[key] for key in sorted(open_book.matches)),
+        read_until=read,
+        ledger_stripe={row["currency"]: row["minor"] for row in sums},
+        require_readings=rules.require_readings,
+        proofs_needed=rules.proofs_needed,
+    )
+
+
+async def _matches(
+    tx: Tx, open_book: OpenBook, found: Reconciliation
+) -> list[MatchMade | MatchUndone]:
+    fresh = [m.id for m in found.matches if m.id not in open_book.matches]
+    revisions = await memory.last_revisions(tx, fresh) if fresh else {}
+    records = difference(open_book.matches.values(), found.matches, revisions=revisions)
+    for record in records:
+        if isinstance(record, MatchMade):
+            open_book.matches[record.id] = record
+        else:
+            open_book.matches.pop(record.id, None)
+    return list(records)
+
+
+async def _discrepancies(
+    tx: Tx, open_book: OpenBook, found: Reconciliation, *, at: datetime
+) -> list[DiscrepancyReported]:
+    known = dict(open_book.discrepancies)
+    fresh = [d.id for d in found.discrepancies if d.id not in known]
+    if fresh:
+        known |= await memory.last_reports(tx, fresh)
+    reports = life.reports(book=open_book.book, wanted=found.discrepancies, known=known, at=at)
+    for report in reports:
+        if memory.is_resolved(report):
+            open_book.discrepancies.pop(report.id, None)
+        else:
+            open_book.discrepancies[report.id] = report
+    return reports
+
+
+async def _settle_down(tx: Tx, open_book: OpenBook, dormant: Iterable[str]) -> None:
+    """Let go of what is done with: facts, and matches all of whose facts are.
+
+    A match and its facts go together or stay together: a match whose facts were not in hand
+    would look as if nothing spoke for it.
+    """
+    done = set(dormant) & open_book.facts.keys()
+    done -= _held_by_matches(open_book, done)
+    facts = dict.fromkeys(sorted(done - open_book.woken), True)
+    facts |= dict.fromkeys(sorted((open_book.woken & open_book.facts.keys()) - done), False)
+    open_book.let_go(done)
+    held = {hook for key in open_book.facts for hook in open_book.hooks_of(key)}
+    over = {k for k, made in open_book.matches.items() if not match_hooks(made) & held}
+    matches = {k: True for k in sorted(over) if memory.MATCH + k not in open_book.woken}
+    matches |= {
+        k: False
+        for k in sorted(open_book.matches.keys() - over)
+        if memory.MATCH + k in open_book.woken
+    }
+    await memory.set_dormant(tx, open_book.book, facts=facts, matches=matches)
+    open_book.matches = {k: m for k, m in open_book.matches.items() if k not in over}
+    open_book.woken = set()
+
+
+def _held_by_matches(open_book: OpenBook, done: set[str]) -> set[str]:
+    """Facts that are done with but share a match with one that is not."""
+    by_hook: dict[str, set[str]] = {}
+    for key in open_book.facts:
+        for hook in open_book.hooks_of(key):
+            by_hook.setdefault(hook, set()).add(key)
+    of_match = [
+        {key for hook in match_hooks(made) for key in by_hook.get(hook, ())}
+        for made in open_book.matches.values()
+    ]
+    kept: set[str] = set()
+    while True:
+        left = done - kept
+        more = {key for keys in of_match if keys - left for key in keys & left}
+        if not more:
+            return kept
+        kept |= more
+
+
+async def _look_again(
+    tx: Tx,
+    book: str,
+    wake_at: datetime | None,
+    read_until: Mapping[str, datetime],
+    *,
+    at: datetime,
+) -> None:
+    """Write when the answer may change by itself: a due time, a window's end, a silent bank."""
+    silences = [until + FEED_SILENCE_MAX + _INSTANT for until in read_until.values()]
+    times = [time for time in (wake_at, *silences) if time is not None and time > at]
+    if times:
+        await tx.execute(SQL["set_due"], book, min(times))
+    else:
+        await tx.execute(SQL["clear_due"], book)
