@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 import psutil
 
-from sandbox.stack import Stack, StackSettings, jars, probe
+from sandbox.stack import Stack, StackProblem, StackSettings, jars, probe
 from sandbox.stack.kafka import java
 from sandbox.stack.ports import holder, is_free
 from sandbox.stack.process import ProcessRecord
@@ -142,15 +142,19 @@ def memory_finding() -> Finding:
 def java_finding() -> Finding:
     """Whether the Java that comes with our packages runs."""
     try:
+        program = java()
+    except StackProblem as problem:
+        return bad("Java", problem.why, problem.fix)
+    try:
         asked = subprocess.run(
-            [str(java()), "-version"],
+            [str(program), "-version"],
             check=True,
             capture_output=True,
             text=True,
             timeout=JAVA_TIMEOUT_SECONDS,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return bad("Java", f"{java()}: {error}", "rm -rf .venv; make setup")
+        return bad("Java", f"{program}: {error}", "rm -rf .venv; make setup")
     return good("Java", (asked.stderr or asked.stdout).splitlines()[0])
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sandbox.stack.problems import StackProblem
+from sandbox.stack.problems import StackProblem, not_installed
 
 LOCK_FILE: Final = Path(__file__).parent / "locks" / "kafka.toml"
 ENDPOINT: Final = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
@@ -127,8 +127,11 @@ def _fetch_all(
 def _fetch(jar: Jar, scratch: Path, folder: Path, mirror: str) -> None:
     """Fetch one jar, check it, and only then put it where it is used from."""
     # Slow imports, needed only when a jar is missing.
-    from jgo.maven import MavenContext  # noqa: PLC0415
-    from requests import RequestException  # noqa: PLC0415
+    try:
+        from jgo.maven import MavenContext  # noqa: PLC0415
+        from requests import RequestException  # noqa: PLC0415
+    except ImportError as error:
+        raise not_installed(error.name or "jgo") from error
 
     remote = {"mirror": mirror} if mirror else None
     for attempt in range(1, FETCH_TRIES + 1):

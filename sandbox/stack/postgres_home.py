@@ -19,7 +19,7 @@ from typing import Final
 
 import psutil
 
-from sandbox.stack.problems import StackProblem
+from sandbox.stack.problems import StackProblem, not_installed
 from sandbox.stack.settings import StackSettings
 
 # Found, not imported: its import looks for a server of its own and warns about its surroundings.
@@ -71,6 +71,8 @@ def locate(settings: StackSettings) -> PostgresHome:
     Raises:
         StackProblem: No place was found that the server's user can reach.
     """
+    if _SPEC is None:
+        raise not_installed(_PACKAGE)
     own = settings.dir.absolute() / "postgres"
     if os.geteuid() != 0:
         return _made(PostgresHome(own, PROGRAMS, None))

@@ -17,3 +17,12 @@ class StackProblem(Unavailable):
         self.why = why
         self.fix = fix
         super().__init__(f"{what}\n  why: {why}\n  do:  {fix}")
+
+
+def not_installed(package: str) -> StackProblem:
+    """What to say when a package of the embedded stack is missing."""
+    return StackProblem(
+        "The embedded stack is not installed here",
+        why=f"the package {package} is missing; an installation for a cluster goes without it",
+        fix="make setup, or set TALLYSTICK_KAFKA_BOOTSTRAP and TALLYSTICK_POSTGRES_DSN",
+    )

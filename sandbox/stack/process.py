@@ -31,12 +31,13 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else
 def birth(pid: int) -> str:
     """What tells a process from an earlier one with its id; empty when none runs.
 
-    A zombie does not run. On Linux it is the boot and the clock tick of the start, because a
-    start time in seconds moves when the wall clock is set.
+    A zombie does not run, unless threads of it still do: a Java process may lose its first
+    thread long before its last, and holds its ports until then. On Linux it is the boot and the
+    clock tick of the start, because a start time in seconds moves when the wall clock is set.
     """
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
             return ""
         if _BOOT_ID.exists():
             boot = _BOOT_ID.read_text(encoding="ascii").strip()
@@ -232,10 +233,12 @@ def send(pid: int, signum: int) -> None:
 def wait_until_gone(record: ProcessRecord, timeout_seconds: float) -> bool:
     """Whether the process ended within the time."""
     deadline = time.monotonic() + timeout_seconds
-    while record.is_alive and time.monotonic() < deadline:
+    while True:
+        _reap()
+        is_gone = not record.is_alive and record.pid not in _CHILDREN
+        if is_gone or time.monotonic() >= deadline:
+            return is_gone
         time.sleep(0.02)
-    _reap()
-    return not record.is_alive
 
 
 def stop(
