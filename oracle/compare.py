@@ -140,6 +140,7 @@ def _entries(
 def _may_be_absent(told: Iterable[Told], books: Books, standing: Standing) -> bool:
     return all(
         telling.position in standing.open
+        or not telling.fact.is_sure
         or (telling.is_request and telling.position in books.refused)
         for telling in told
     )
@@ -175,8 +176,11 @@ def _against(entry: Booked, told: list[Told], books: Books) -> Iterator[Differen
     """An entry against every telling of its reference."""
     name = entry.name.reference
     contents = {telling.fact.legs for telling in told}
-    tellings_of_origin = [t for t in told if t.position.origin == entry.origin]
-    teller = min(tellings_of_origin, key=lambda t: t.position, default=None)
+    teller = min(
+        (t for t in told if t.position == entry.caused_by or _goes_before(t, entry)),
+        key=lambda t: t.position,
+        default=None,
+    )
     fact = _standing_fact(entry, told)
     if tuple(sorted(entry.legs)) != fact.legs:
         yield Difference(
@@ -198,6 +202,15 @@ def _against(entry: Booked, told: list[Told], books: Books) -> Iterator[Differen
         yield Difference(
             "conflict_not_noted", name, "reference_conflict", "", max(t.position for t in told)
         )
+
+
+def _goes_before(telling: Told, entry: Booked) -> bool:
+    """Whether a telling must have been booked before the entry's own: same origin, and sure."""
+    return (
+        telling.fact.is_sure
+        and telling.position.origin == entry.origin
+        and telling.position < entry.caused_by
+    )
 
 
 def _events(model: Model, books: Books) -> Iterator[Difference]:

@@ -139,9 +139,7 @@ def _event_attempts(
     own = books.by_name.get(book, BookData()).stripe_accounts
     if said == "true" or (not said and account and account not in own) or inner is None:
         return
-    if isinstance(inner.get("livemode"), bool) and inner["livemode"] != told.get("livemode"):
-        return
-    yield from _of_our_mode(books, book, told, inner)
+    yield from _of_our_mode(record, books, book, told, inner)
 
 
 def _object_attempts(
@@ -151,14 +149,20 @@ def _object_attempts(
     account = record.attributes.get("account", "")
     if account and account not in books.by_name.get(book, BookData()).stripe_accounts:
         return
-    yield from _of_our_mode(books, book, told, told)
+    yield from _of_our_mode(record, books, book, told, told)
 
 
-def _of_our_mode(books: Books, book: str, told: Json, inner: Json) -> Iterator[Fact | CannotBook]:
-    """The facts of an object, unless it is of the mode that its book does not keep."""
-    mode = books.by_name.get(book, BookData()).mode
-    livemode = told.get("livemode")
-    if mode and isinstance(livemode, bool) and livemode != (mode == "live"):
+def _of_our_mode(
+    record: Record, books: Books, book: str, told: Json, inner: Json
+) -> Iterator[Fact | CannotBook]:
+    """The facts of an object, when everything that names a mode names that of the book."""
+    text(inner, "object")
+    mode, said = books.by_name.get(book, BookData()).mode, record.attributes.get("livemode", "")
+    named = {livemode for o in (told, inner) if isinstance(livemode := o.get("livemode"), bool)}
+    named |= {mode == "live"} if mode and named else set()
+    named |= {said == "true"} if said and named else set()
+    if len(named) > 1:
+        yield CannotBook("a test object for live books, or the other way")
         return
     for attempt in stripe.facts_of(book, inner):
         if attempt is not None:

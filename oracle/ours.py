@@ -28,7 +28,7 @@ def account(told: Json) -> str:
 
 
 def bank_line(book: str, told: Json) -> Iterator[Fact | None]:
-    """A line in its N-th form: the form before, its reversal, and the form that stands now."""
+    """A line in its N-th form: the reversal of the form before, and the form that stands now."""
     if told.get("kind", "line") != "line":
         return
     bank, line = text(told, "account"), text(told, "id")
@@ -49,10 +49,11 @@ def bank_line(book: str, told: Json) -> Iterator[Fact | None]:
         ]
 
     now = form(told.get("amount"))
-    if told.get("previous") is not None and revision > 1:
+    if told.get("previous") is not None:
+        if revision == 1:
+            raise CannotRead("the first form of a line has none before it")
         before = reference("bank", bank, "line", line, f"r{revision - 1}")
         legs = form(told["previous"])
-        yield fact(book, before, legs)
         yield fact(book, f"{before}:reversed", reversed_legs(legs), reverses=before)
     if state == "posted":
         yield fact(book, reference("bank", bank, "line", line, f"r{revision}"), now)

@@ -6,6 +6,7 @@ ones too.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from oracle.reading import (
@@ -18,7 +19,7 @@ from oracle.reading import (
     stripe_money,
     text,
 )
-from oracle.values import CannotBook, Fact, Leg, fact, reference, reversed_legs
+from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
 
 BALANCE: Final = "assets:stripe:balance"
 SETTLING: Final = "assets:stripe:settling"
@@ -40,13 +41,45 @@ _HALVES: Final = {
     "payment_failure_refund",
     "transfer",
     "transfer_refund",
+    "transfer_cancel",
+    "transfer_failure",
 }
-_RESERVES: Final = {"reserve_hold", "reserve_release"}
+_RESERVES: Final = {
+    "reserve_hold",
+    "reserve_release",
+    "reserved_funds",
+    "payment_network_reserve_hold",
+    "payment_network_reserve_release",
+}
 _IN_TRANSIT: Final = {"payout", "payout_failure", "payout_cancel", "topup", "topup_reversal"}
 _APPLICATION_FEES: Final = {"application_fee", "application_fee_refund"}
 _BILLS: Final = {"stripe_fee", "stripe_fx_fee", "tax_fee"}
 _ADJUSTED_HALVES: Final = {"refund_failure", "charge_failure"}
 _RESERVE_ACCOUNTS: Final = {"payments": BALANCE, "risk_reserved": "assets:stripe:reserve"}
+
+_INSIDE: Final = {
+    "charge": (
+        "balance_transaction",
+        "failure_balance_transaction",
+        "transfer",
+        "application_fee",
+        "dispute",
+    ),
+    "refund": (
+        "balance_transaction",
+        "failure_balance_transaction",
+        "charge",
+        "transfer_reversal",
+    ),
+    "transfer": ("balance_transaction", "source_transaction"),
+    "transfer_reversal": ("balance_transaction", "transfer", "source_refund"),
+    "balance_transaction": ("source",),
+    "dispute": ("balance_transactions", "charge"),
+    "payout": ("balance_transaction", "failure_balance_transaction"),
+    "topup": ("balance_transaction",),
+    "application_fee": ("balance_transaction",),
+    "list": ("data",),
+}
 
 Attempt = Fact | CannotBook | None
 
@@ -54,10 +87,16 @@ Attempt = Fact | CannotBook | None
 def facts_of(book: str, told: Json) -> Iterator[Attempt]:
     """Each fact that a Stripe object tells, or why one of them is no money.
 
+    An object that stands inside another in full tells itself, unless it is another account's
+    (the payment that a transfer became, the charge behind an application fee).
+
     Raises:
         CannotRead: The object lacks what a rule needs.
     """
-    match told.get("object"):
+    kind = told.get("object")
+    if kind in _INSIDE and kind != "list":
+        text(told, "id")
+    match kind:
         case "charge":
             yield from _charge(book, told)
         case "refund":
@@ -68,11 +107,24 @@ def facts_of(book: str, told: Json) -> Iterator[Attempt]:
             yield from _reversal(book, told, destination=_destination(told.get("transfer")))
         case "balance_transaction":
             yield _attempt(_balance_transaction, book, told)
-        case "dispute":
-            for movement in items(told.get("balance_transactions")):
-                yield _attempt(_balance_transaction, book, movement)
         case _:
-            return
+            pass
+    yield from _inside(book, told)
+
+
+def _inside(book: str, told: Json) -> Iterator[Attempt]:
+    """The facts of the objects that stand in full inside another."""
+    for name in _INSIDE.get(str(told.get("object")), ()):
+        inside = maybe_object(told.get(name))
+        for item in [inside] if inside and "data" not in inside else items(told.get(name)):
+            # A movement inside a dispute is the dispute's, also where it does not say so.
+            is_disputes = name == "balance_transactions" and not (
+                id_of(item.get("source")) or _is_of_uncaptured_part(item)
+            )
+            if name == "source" and _gives_back_a_charge(told) and item.get("object") == "refund":
+                # The refund item of a returned debit or of an uncaptured part books nothing.
+                continue
+            yield from facts_of(book, item | {"source": told["id"]} if is_disputes else item)
 
 
 def _attempt(rule: Callable[[str, Json], Fact | None], book: str, told: Json) -> Attempt:
@@ -83,27 +135,45 @@ def _attempt(rule: Callable[[str, Json], Fact | None], book: str, told: Json) ->
 
 
 def _charge(book: str, told: Json) -> Iterator[Attempt]:
-    is_captured = told.get("captured") is True
-    status = told.get("status")
+    status, is_captured = told.get("status"), told.get("captured")
+    if is_captured not in (True, False, None):
+        raise CannotRead("captured is no truth value")
     came_back = status == "failed" and bool(
         id_of(told.get("balance_transaction")) or id_of(told.get("failure_balance_transaction"))
     )
-    if is_captured and (status == "succeeded" or came_back):
+    if came_back or (status == "succeeded" and is_captured is not False):
         yield _attempt(_payment, book, told)
-        if came_back:
-            yield _attempt(_payment_failed, book, told)
-    if is_captured:
-        for item in items(told.get("refunds")):
-            yield from _refund(book, item)
+    if came_back:
+        yield _attempt(_payment_failed, book, told)
+    for item in items(told.get("refunds")):
+        # Stripe once gave back an uncaptured part by a refund item: of one that is just as large,
+        # or of a charge that was never captured, nobody can say which it is.
+        is_sure = is_captured is not False and not _may_be_uncaptured(told, item)
+        for attempt in facts_of(book, item):
+            if is_sure:
+                yield attempt
+            elif isinstance(attempt, Fact):
+                yield replace(attempt, is_sure=False)
+
+
+def _may_be_uncaptured(told: Json, item: Json) -> bool:
+    whole, captured, given_back = (
+        told.get("amount"),
+        told.get("amount_captured"),
+        item.get("amount"),
+    )
+    return type(whole) is int and type(captured) is int and 0 < whole - captured == given_back
 
 
 def _payment_legs(told: Json) -> list[Leg]:
     charge = text(told, "id")
-    captured, currency = stripe_money(
-        told, "amount" if told.get("amount_captured") is None else "amount_captured"
-    )
+    is_known = told.get("amount_captured") is not None
+    if told.get("status") == "failed" and told.get("amount_captured") == 0:
+        is_known = False
+    captured, currency = stripe_money(told, "amount_captured" if is_known else "amount")
     if captured < 0:
         raise CannotBook(f"{charge}: captured {captured}")
+    _created(told)
     sent_on, account = 0, ""
     if told.get("transfer_data") is not None:
         transfer_data = an_object(told["transfer_data"], "transfer_data")
@@ -138,10 +208,24 @@ def _refund(book: str, told: Json) -> Iterator[Attempt]:
 def _is_uncaptured_part(told: Json) -> bool:
     """Whether a refund item only gives back what was authorized and never captured."""
     movement = maybe_object(told.get("balance_transaction")) or {}
+    charge = maybe_object(told.get("charge")) or {}
     return (
-        movement.get("reporting_category") == "partial_capture_reversal"
+        charge.get("captured") is False
+        or _is_of_uncaptured_part(movement)
         or told.get("reason") == "expired_uncaptured_charge"
     )
+
+
+def _gives_back_a_charge(movement: Json) -> bool:
+    """Whether a movement undoes a charge itself, so that its charge is the key and no refund."""
+    return _is_of_uncaptured_part(movement) or (
+        movement.get("type") == "payment_failure_refund"
+        or movement.get("reporting_category") == "charge_failure"
+    )
+
+
+def _is_of_uncaptured_part(movement: Json) -> bool:
+    return movement.get("reporting_category") == "partial_capture_reversal"
 
 
 def _refund_legs(told: Json) -> list[Leg]:
@@ -149,6 +233,7 @@ def _refund_legs(told: Json) -> list[Leg]:
     amount, currency = stripe_money(told, "amount")
     if amount < 0:
         raise CannotBook(f"{refund}: {amount} refunded")
+    _created(told)
     return [Leg(REFUNDS, "", currency, amount), Leg(SETTLING, refund, currency, -amount)]
 
 
@@ -169,6 +254,7 @@ def _transfer(book: str, told: Json) -> Iterator[Attempt]:
     yield _attempt(_transferred, book, told)
     for item in items(told.get("reversals")):
         yield from _reversal(book, item, destination=_destination(told))
+        yield from _inside(book, item)
 
 
 def _transferred(book: str, told: Json) -> Fact | None:
@@ -176,6 +262,7 @@ def _transferred(book: str, told: Json) -> Fact | None:
     amount, currency = stripe_money(told, "amount")
     if amount < 0 or not account:
         raise CannotBook(f"{transfer}: {amount} transferred to {account!r}")
+    _created(told)
     legs = [Leg(CONNECT, account, currency, amount), Leg(SETTLING, transfer, currency, -amount)]
     return fact(book, reference("stripe", "transfer", transfer), legs)
 
@@ -194,6 +281,7 @@ def _came_back(book: str, told: Json, account: tuple[str, str]) -> Fact | None:
     amount, currency = stripe_money(told, "amount")
     if amount < 0:
         raise CannotBook(f"{reversal}: {amount} reversed")
+    _created(told)
     legs = [Leg(SETTLING, reversal, currency, amount), Leg(*account, currency, -amount)]
     return fact(book, reference("stripe", "transfer_reversal", reversal), legs)
 
@@ -203,6 +291,7 @@ def _balance_transaction(book: str, told: Json) -> Fact | None:
     txn = text(told, "id")
     (amount, currency), (net, _) = stripe_money(told, "amount"), stripe_money(told, "net")
     fee, _ = stripe_money(told, "fee")
+    _created(told)
     if net != amount - fee:
         raise CannotBook(f"{txn}: net {net} is not {amount} - {fee}")
     balance = _balance_account(optional_text(told, "balance_type") or "payments")
@@ -233,8 +322,10 @@ def _other_side(told: Json) -> tuple[str, str] | None:
         return APPLICATION_FEES, ""
     if kind in _BILLS:
         return FEES, ""
-    if category == "partial_capture_reversal":
+    if _is_of_uncaptured_part(told):
         source = _charge_behind(told.get("source"))
+    elif _gives_back_a_charge(told):
+        source = _charge_behind(told.get("source")) or source
     if not source:
         return None
     if kind in _HALVES | _RESERVES:
@@ -255,3 +346,13 @@ def _charge_behind(source: object) -> str:
         return id_of(told.get("charge"))
     charge = id_of(source)
     return charge if charge.startswith(("ch_", "py_")) else ""
+
+
+def _created(told: Json) -> None:
+    """An object without a time of its own has no effective time: it cannot be booked.
+
+    Raises:
+        CannotRead: There is none.
+    """
+    if type(told.get("created")) is not int:
+        raise CannotRead(f"{told.get('object')} without a time")

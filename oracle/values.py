@@ -60,11 +60,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One balanced fact: its name, its legs in a fixed order, what it reverses."""
+    """One balanced fact: its name, its legs in a fixed order, what it reverses.
+
+    One that is not sure may have been booked from this telling, or not.
+    """
 
     name: Name
     legs: tuple[Leg, ...]
     reverses: str = ""
+    is_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ REFUND: Json = {
     "charge": "ch_1",
     "status": "succeeded",
     "currency": "usd",
+    "created": 1_793_000_000,
 }
 TRANSFER: Json = {
     "id": "tr_1",
@@ -41,6 +42,7 @@ TRANSFER: Json = {
     "amount": 4_000,
     "currency": "usd",
     "destination": "acct_m",
+    "created": 1_793_000_000,
     "reversals": {"object": "list", "data": []},
 }
 
