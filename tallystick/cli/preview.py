@@ -56,11 +56,12 @@ def preview(
     Each line is {"topic": …, "value": …, "received_at": …}; the topics are stripe.events,
     stripe.objects, bank.observations and ledger.commands.
     """
-    # The ledger's rules and Rich are loaded here, so that help and mistakes answer at once.
+    options = _options(as_of, tuple(account or ()), mode, config)
+    sources = [(name, _lines(name)) for name in files]
+    # The rules and Rich are loaded here, so that help and mistakes answer at once.
     from tallystick.preview.run import preview as run  # noqa: PLC0415
 
-    options = _options(as_of, tuple(account or ()), mode, config)
-    report = run([(name, _lines(name)) for name in files], options)
+    report = run(sources, options)
     if json:
         import json as json_text  # noqa: PLC0415
 
