@@ -98,7 +98,7 @@ class IngestSettings(Settings):
         default=60.0, ge=0.05, le=86_400, description="the pause between two polls"
     )
     ingest_poll_lookback_days: int = Field(
-        default=31, ge=0, le=36_500, description="how far the very first poll looks back"
+        default=90, ge=0, le=36_500, description="how far the very first poll looks back"
     )
     ingest_poll_overlap_seconds: int = Field(
         default=3_600, ge=1, description="how much of the time before its cursor a poll reads again"

@@ -27,8 +27,6 @@ BACK_OFF_SECONDS_MAX: Final = 60.0
 ALIVE_WITHIN_SECONDS: Final = 180.0
 TOLD_KEPT: Final = timedelta(days=90)
 FORGET_EVERY: Final = timedelta(hours=1)
-# Stripe's event list reaches no further back.
-EVENT_LOOKBACK_DAYS_MAX: Final = 30
 EVENT_OVERLAP_SECONDS: Final = 600
 
 _log = log.get(__name__)
@@ -57,10 +55,11 @@ async def run_poller(stop: asyncio.Event) -> None:
         base=settings.ingest_stripe_api_base,
         requests_per_second=settings.ingest_requests_per_second,
     )
+    interval_seconds = settings.ingest_poll_interval_seconds
     lookback_days = settings.ingest_poll_lookback_days
 
     def beat() -> None:
-        health.beat("poll", next_within_seconds=ALIVE_WITHIN_SECONDS)
+        health.beat("poll", next_within_seconds=ALIVE_WITHIN_SECONDS + interval_seconds)
 
     mirror = Mirror(
         api=api,
@@ -82,7 +81,7 @@ async def run_poller(stop: asyncio.Event) -> None:
         whose=whose,
         books=books,
         listing=Listing("events", "/v1/events", EVENT_OVERLAP_SECONDS),
-        lookback_seconds=min(lookback_days, EVENT_LOOKBACK_DAYS_MAX) * DAY_SECONDS,
+        lookback_seconds=lookback_days * DAY_SECONDS,
         grace=timedelta(seconds=settings.ingest_event_grace_seconds),
         beat=beat,
     )
@@ -92,7 +91,7 @@ async def run_poller(stop: asyncio.Event) -> None:
             [mirror.poll, auditor.look],
             store=store,
             health=health,
-            interval_seconds=settings.ingest_poll_interval_seconds,
+            interval_seconds=interval_seconds,
             beat=beat,
             stop=stop,
         )

@@ -27,7 +27,7 @@ from shared.runtime import log
 from shared.runtime.kafka import Publication, Publisher
 
 PUBLISH_SECONDS_MAX: Final = 30.0
-WINDOW_SECONDS: Final = 7 * DAY_SECONDS
+WINDOW_SECONDS: Final = 30 * DAY_SECONDS
 
 _PUBLISHED = Counter("ingest_objects_published_total", "Objects whose content was news", ["list"])
 _UNREADABLE = Counter("ingest_objects_unreadable_total", "Objects that cannot be published")
