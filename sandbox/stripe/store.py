@@ -51,6 +51,7 @@ class Store:
     _by_kind: dict[str, list[str]] = field(
         default_factory=lambda: defaultdict[str, list[str]](list)
     )
+    _owners: set[str] = field(default_factory=set[str])
     _sequence: int = 0
 
     def next_sequence(self) -> int:
@@ -67,6 +68,7 @@ class Store:
         known: AnyFact = fact  # type: ignore[assignment]  # every kind of Fact is in AnyFact
         if fact.id not in self._facts:
             self._by_kind[type(fact).__name__].append(fact.id)
+            self._owners.add(fact.owner)
         self._facts[fact.id] = known
         return fact
 
@@ -99,7 +101,7 @@ class Store:
 
     def owners(self) -> set[str]:
         """Every account that owns an object, the platform among them."""
-        return {self.account} | {fact.owner for fact in self._facts.values()}
+        return {self.account} | self._owners
 
     def view(self, now: int) -> View:
         """How objects look at a second."""

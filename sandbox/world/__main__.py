@@ -32,6 +32,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
         help="simulated hours in a second; 0 waits for nothing; default: the scenario's",
     )
     parser.add_argument("--end", type=date.fromisoformat, help="the world's end; default: today")
+    parser.add_argument("--live", action="store_true", help="events and objects of live mode")
     parser.add_argument("--hold", action="store_true", help="time passes by /sim/advance alone")
     parser.add_argument("--stripe-port", type=int, default=0)
     parser.add_argument("--bank-port", type=int, default=0)
@@ -57,6 +58,7 @@ def main(given: list[str] | None = None) -> int:
         seed=arguments.seed,
         payments=arguments.payments,
         end=arguments.end or datetime.now(UTC).date(),
+        livemode=arguments.live,
     )
     try:
         remembered = file.open(wanted)

@@ -238,7 +238,7 @@ class Business:
             "id": f"{noun[:4]}_{dice.token(f'{label}/id', 14)}",
             "object": noun,
             "created": at,
-            "livemode": self.state.scenario.world.livemode,
+            "livemode": self.state.plan.livemode,
             "metadata": {},
         }
         self.state.stripe.platform.tell(at, event_type, subject)

@@ -55,6 +55,7 @@ class Planting:
             PlantedKind.TOPUP_NEVER_LEAVES: self._topup_never_leaves,
             PlantedKind.CHARGE_NEVER_SETTLES: self._charge_never_settles,
             PlantedKind.BANK_DRIFTS: self._bank_drifts,
+            PlantedKind.BALANCE_BELOW_ZERO: self._below_zero,
             PlantedKind.EVENT_CONTRADICTED: self._event_contradicted,
             PlantedKind.CHARGE_CONTRADICTED: self._charge_contradicted,
             PlantedKind.OTHER_MODE: self._other_mode,
@@ -204,6 +205,15 @@ class Planting:
         self.state.bank.move_unseen(now, account.id, -part.amount)
         self.state.found("balance_drift", account.name, part.amount, part.currency)
 
+    def _below_zero(self, now: int, part: PlantedPart) -> None:
+        """A bill that takes more than there is; to be planted when nothing comes in any more."""
+        store = self.state.stripe.store
+        amount = store.balance(part.currency) + part.amount
+        self.state.stripe.platform.bill(
+            now, amount=amount, currency=part.currency, description="Stripe - Account Fee"
+        )
+        self.state.found("negative_stripe_balance", store.account, part.amount, part.currency)
+
     def _succeeded(self, charge: Charge) -> Event:
         """The event which tells of a charge, marked clean so that it is sure to be sent."""
         for event in reversed(self.state.stripe.store.every(Event)):
@@ -234,7 +244,7 @@ class Planting:
             self.state.clean.add(event.id)
 
         self.state.agenda.note(now + 2 * DAY, contradict)
-        self.state.found("reference_conflict", charge.id, None, None)
+        self.state.found("reference_conflict", charge.id, _CONTRADICTION_MINOR, charge.currency)
 
     def _negative_amount(self, now: int, part: PlantedPart) -> None:
         """An event of a charge with a negative amount, which no API ever shows."""
@@ -254,7 +264,7 @@ class Planting:
         told = as_object(as_object(body["data"])["object"])
         body["id"] = f"evt_3{self.state.dice.token('other-mode', 23)}"
         told["id"] = f"ch_3{self.state.dice.token('other-mode', 23)}"
-        body["livemode"] = told["livemode"] = not self.state.scenario.world.livemode
+        body["livemode"] = told["livemode"] = not self.state.plan.livemode
         self.state.replies.append(
             Delivery(
                 id=f"{body['id']}#1",

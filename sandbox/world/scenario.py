@@ -44,7 +44,6 @@ class WorldPart(_Part):
     payment_days: int = Field(default=30, ge=3, le=380)
     payments: int = Field(default=400, ge=0)
     payout_days: int | None = None
-    livemode: bool = False
     hours_per_second: int = Field(default=24, ge=1)
 
 
@@ -117,6 +116,7 @@ class PlantedKind(StrEnum):
     TOPUP_NEVER_LEAVES = "topup_never_leaves"
     CHARGE_NEVER_SETTLES = "charge_never_settles"
     BANK_DRIFTS = "bank_drifts"
+    BALANCE_BELOW_ZERO = "balance_below_zero"
     EVENT_CONTRADICTED = "event_contradicted"
     CHARGE_CONTRADICTED = "charge_contradicted"
     OTHER_MODE = "other_mode"

@@ -25,6 +25,7 @@ class Plan:
     seed: int
     payments: int
     end: date
+    livemode: bool = False
 
     @property
     def end_at(self) -> int:
@@ -81,9 +82,7 @@ class State:
     def begun(cls, plan: Plan) -> "State":
         """A world at its first second."""
         dice = Dice(plan.seed)
-        stripe = SimulatedStripe.opened(
-            account=ACCOUNT, livemode=plan.scenario.world.livemode, dice=dice
-        )
+        stripe = SimulatedStripe.opened(account=ACCOUNT, livemode=plan.livemode, dice=dice)
         bank = SimulatedBank(dice)
         for name, part in plan.scenario.banks.items():
             bank.open_account(plan.start_at, name, part.currency)

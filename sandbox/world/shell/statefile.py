@@ -29,6 +29,7 @@ class Wanted:
     seed: int | None
     payments: int | None
     end: date
+    livemode: bool = False
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class StateFile:
                     if wanted.payments is None
                     else wanted.payments,
                     end=wanted.end,
+                    livemode=wanted.livemode,
                 )
             )
         if self._path is not None:
@@ -84,6 +86,7 @@ class StateFile:
                         "seed": plan.seed,
                         "payments": plan.payments,
                         "end": plan.end.isoformat(),
+                        "live": plan.livemode,
                     }
                 )
         return remembered
@@ -139,6 +142,7 @@ def _remembered(lines: list[JsonObject]) -> Remembered:
                 seed=as_int(head["seed"]),
                 payments=as_int(head["payments"]),
                 end=date.fromisoformat(as_text(head["end"])),
+                livemode=head["live"] is True,
             )
         )
         for line in lines[1:]:
@@ -167,6 +171,7 @@ def _compare(wanted: Wanted, plan: Plan) -> None:
         ("scenario", name, plan.scenario.world.name),
         ("seed", wanted.seed, plan.seed),
         ("payments", wanted.payments, plan.payments),
+        ("live mode", wanted.livemode, plan.livemode),
     ):
         if asked is not None and asked != kept:
             raise StateRefused(f"the state file holds a world with {what} {kept}, not {asked}")
