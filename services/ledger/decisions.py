@@ -1,6 +1,6 @@
 """What the core is asked and what it answers: a message in, a decision out."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -95,7 +95,9 @@ class Findings:
         return (), tuple(self.remarks[:1])
 
 
-def _each_once(entries: Iterable[Entry]) -> list[Entry]:
+def _each_once(entries: Sequence[Entry]) -> Sequence[Entry]:
+    if len(entries) < 2:
+        return entries
     found: dict[tuple[str, bytes], Entry] = {}
     for told in entries:
         found.setdefault((told.reference, told.digest()), told)

@@ -35,6 +35,15 @@ def _whole(text: str) -> object:
     return int(text) if len(text) <= _DIGITS_MAX else Inexact(text)
 
 
+def _wrapped(value: object) -> object:
+    # A member's name that no text read here can have: a number is never taken for its text.
+    return {"\x00number": str(value)}
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=Inexact, parse_constant=Inexact, parse_int=_whole)
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_wrapped)
+
+
 def parse(data: bytes) -> object:
     """The value that the bytes say, with ``Inexact`` for what is not a whole number.
 
@@ -49,9 +58,7 @@ def parse(data: bytes) -> object:
     if text.count("{") + text.count("[") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
         raise Unreadable(f"nested deeper than {DEPTH_MAX} levels")
     try:
-        value: object = json.loads(
-            text, parse_float=Inexact, parse_constant=Inexact, parse_int=_whole
-        )
+        value: object = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {str(error)[:120]}") from None
     if _SUSPECT.search(data):
@@ -83,13 +90,7 @@ def as_list(value: object) -> Sequence[object] | None:
 
 def digest(value: object) -> bytes:
     """SHA-256 of a value's canonical form: keys sorted, no blanks, numbers as they were written."""
-    said = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_inexact)
-    return hashlib.sha256(said.encode()).digest()
-
-
-def _inexact(value: object) -> object:
-    # In a wrapping that no JSON text can have as its sender's own form of a number.
-    return {"\x00number": str(value)}
+    return hashlib.sha256(_ENCODER.encode(value).encode()).digest()
 
 
 def _depth(text: str) -> int:

@@ -1,0 +1,55 @@
+"""JSON read exactly: no float is ever made, and nothing breaks the reader."""
+
+import json
+
+import pytest
+
+from services.ledger.readers.exact_json import DEPTH_MAX, Inexact, digest, parse, parse_object
+from shared.contracts.errors import Unreadable
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53 + 1, 2**63, 2**64, -(2**200), 10**399])
+def test_whole_number_of_any_size_stays_whole(number: int) -> None:
+    assert parse(str(number).encode()) == number
+
+
+@pytest.mark.parametrize("text", ["1.0", "1e2", "-0.5", "1E400", "NaN", "Infinity", "9" * 10_000])
+def test_number_that_is_no_amount_keeps_its_text(text: str) -> None:
+    assert parse(text.encode()) == Inexact(text)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[1,]", b"\xff", b"\xef\xbb\xbf{}", b'"\\ud800"', b'{"\\u0000": 1}', b"01"]
+)
+def test_bytes_that_are_no_json_are_unreadable(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        parse(raw)
+
+
+def test_depth_has_an_end_and_brackets_in_texts_are_no_depth() -> None:
+    assert parse(b"[" * DEPTH_MAX + b"]" * DEPTH_MAX) is not None
+    with pytest.raises(Unreadable, match="nested deeper"):
+        parse(b"[" * (DEPTH_MAX + 1) + b"]" * (DEPTH_MAX + 1))
+    assert parse(json.dumps('{["\\' * 500).encode()) == '{["\\' * 500
+    assert parse(json.dumps([[]] * 500).encode()) == [[]] * 500
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"1", b"null", b'"{}"'])
+def test_value_that_is_no_object_is_unreadable(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        parse_object(raw)
+
+
+def test_digest_is_of_what_is_said_and_not_of_how_it_is_laid_out() -> None:
+    one, other = (
+        parse(b'{"a":[1,{"b":null}],"c":"\\u00e9"}'),
+        parse('{ "c" : "é", "a" : [1, {"b": null}] }'.encode()),
+    )
+    assert digest(one) == digest(other)
+
+
+@pytest.mark.parametrize(
+    "other", [b'{"a": 1.0}', b'{"a": "1"}', b'{"a": true}', b'{"a": [1]}', b"{}"]
+)
+def test_digest_of_something_else_is_another(other: bytes) -> None:
+    assert digest(parse(b'{"a": 1}')) != digest(parse(other))
