@@ -221,7 +221,7 @@ class LedgerRig:
             except asyncpg.PostgresError:
                 return False
             at = {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
-            return all(at.get(tuple(p), 0) >= end for p, end in ends.items())
+            return all(at.get((p.topic, p.partition), 0) >= end for p, end in ends.items())
 
         await until("the ledger to catch up", booked)
         if published:
@@ -233,7 +233,7 @@ class LedgerRig:
             " join ledger.positions q on q.topic = o.topic and q.partition = o.partition"
             " where o.sequence > p.sequence or q.next_offset > p.next_offset"
         )
-        return behind == 0
+        return bool(behind == 0)
 
     async def records(self, topic: str) -> list[Record]:
         """Everything on a topic."""

@@ -29,7 +29,7 @@ from shared.runtime.postgres import Database
 
 HEALTH: Final = "projector"
 BEAT_SECONDS_MAX: Final = 120.0
-DECIDED_AT_ONCE: Final = 200
+DECIDED_AT_ONCE: Final = 20
 UNFIT_IN_A_ROW_MAX: Final = 20
 # What a database says of a message, rather than of itself.
 _UNFIT = (
@@ -66,45 +66,58 @@ class Projector:
         """
         backoff = RETRY_SECONDS_FIRST
         while not stop.is_set():
-            self.health.beat(HEALTH, next_within_seconds=BEAT_SECONDS_MAX)
             try:
-                await self._one_batch()
+                await self._book_until(stop)
             except Fenced as fenced:
                 measures.FENCED.inc()
-                self.reader.seek_later()
                 _logger.info("batch.fenced", partitions=[str(p) for p in fenced.partitions])
             except Unavailable as error:
-                self.reader.seek_later()
+                if HEALTH not in self.health.reasons:
+                    backoff = RETRY_SECONDS_FIRST
                 self.health.not_ready(HEALTH, str(error))
+                self.health.beat(HEALTH, next_within_seconds=BEAT_SECONDS_MAX)
                 _logger.warning("projector.waited", reason=str(error), seconds=backoff)
                 await pause(stop, backoff)
                 backoff = min(backoff * 2, RETRY_SECONDS_MAX)
-            else:
-                self.health.ready(HEALTH)
-                backoff = RETRY_SECONDS_FIRST
 
-    async def _one_batch(self) -> None:
+    async def _book_until(self, stop: asyncio.Event) -> None:
+        """Book batch after batch; while the database works on one, the next is decided.
+
+        When a batch fails, the next, which counts on it, is forgotten, and both are read again.
+        """
+        upcoming = asyncio.create_task(self._decided_batch())
+        try:
+            while not stop.is_set():
+                self.health.beat(HEALTH, next_within_seconds=BEAT_SECONDS_MAX)
+                batch, decided = await upcoming
+                upcoming = asyncio.create_task(self._decided_batch())
+                if batch.moves:
+                    await self._take_in(batch, decided)
+                self.health.ready(HEALTH)
+        finally:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+            self.reader.seek_later()
+
+    async def _decided_batch(self) -> tuple[Batch, list[Decided]]:
         batch = await self.reader.next_batch()
         measures.PARTITIONS.set(len(self.reader.partitions))
-        if not batch.moves:
-            return
+        decided: list[Decided] = []
+        for number, record in enumerate(batch.records, 1):
+            decided.append(self.decider.decided(record))
+            if number % DECIDED_AT_ONCE == 0:
+                # The transaction under way, the publisher and health live on the same loop.
+                await asyncio.sleep(0)
+        return batch, decided
+
+    async def _take_in(self, batch: Batch, decided: Sequence[Decided]) -> None:
         began = time.monotonic()
-        decided = await self._decided(batch)
         self.failpoints.reached(Failpoint.BEFORE_TX)
         booked = await self.take(decided, batch.moves)
         self.failpoints.reached(Failpoint.AFTER_COMMIT)
         self.booked.set()
         _report(booked, seconds=time.monotonic() - began)
         await self.reader.commit_hint({p: after for p, (_, after) in batch.moves.items()})
-
-    async def _decided(self, batch: Batch) -> list[Decided]:
-        decided: list[Decided] = []
-        for number, record in enumerate(batch.records, 1):
-            decided.append(self.decider.decided(record))
-            if number % DECIDED_AT_ONCE == 0:
-                # The publisher, health and the group's heartbeat live on the same loop.
-                await asyncio.sleep(0)
-        return decided
 
     async def take(self, decided: Sequence[Decided], moves: Moves) -> Booked:
         """Book messages and move the positions; what the database cannot take is parked.

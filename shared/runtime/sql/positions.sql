@@ -5,7 +5,7 @@ from positions
 where topic = any($1::text[])
 order by topic, partition
 
--- name: begin_positions
+-- name: begin_positions!
 -- Make rows for partitions that have none, at offset zero.
 insert into positions (cluster_id, topic_id, topic, partition, next_offset)
 select $1, topic_id, topic, partition, 0

@@ -197,9 +197,10 @@ create table published_tails (
 -- No commit leaves an unbalanced, empty or later-extended entry, whoever writes the SQL.
 --
 -- Each statement that inserts entries or postings notes which sequences it touched: one row for
--- an origin, however many entries. At commit each note is looked into once, set by set: every
--- entry in that range has all its postings and balances in each currency, and no posting stands
--- without its entry. The same range noted twice, by the entries and by their postings, is one row.
+-- an origin, however many entries. At commit all notes of the transaction are looked into at once,
+-- set by set: every entry in those ranges has all its postings and balances in each currency, and
+-- no posting stands without its entry. The same range noted twice, by the entries and by their
+-- postings, is one row.
 
 create unlogged table journal_notes (
     transaction xid8 not null default pg_current_xact_id(),
@@ -227,46 +228,52 @@ begin
 end
 $$;
 
-create function check_journal_note() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- The first note to be looked into takes all the others of its transaction with it, so the check is
+-- planned and run once a commit. It is planned each time, with the tables as large as they are then,
+-- and must not fall back on reading a whole table while statistics are young.
+
+create function check_journal_notes() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off as $$
 declare
     wrong record;
 begin
     execute format(
-        'delete from %I.journal_notes '
-        'where transaction = $1 and origin_id = $2 and first_sequence = $3 and last_sequence = $4',
-        tg_table_schema
-    ) using new.transaction, new.origin_id, new.first_sequence, new.last_sequence;
-    execute format(
-        'with sums as ('
-        '    select sequence, currency, count(*) as legs, '
-        '        sum(case direction when ''debit'' then minor else -minor end) as excess '
-        '    from %1$I.postings '
-        '    where origin_id = $1 and sequence between $2 and $3 '
-        '    group by sequence, currency'
-        '), '
-        'legs as ('
-        '    select sequence, sum(legs) as legs, max(abs(excess)) as excess '
-        '    from sums group by sequence'
-        '), '
-        'written as ('
-        '    select sequence, reference, posting_count '
-        '    from %1$I.entries where origin_id = $1 and sequence between $2 and $3'
+        'with notes as ('
+        '    delete from %1$I.journal_notes where transaction = $1 '
+        '    returning origin_id, first_sequence, last_sequence'
         ') '
-        'select coalesce(written.sequence, legs.sequence) as sequence, written.reference, '
-        '    coalesce(legs.legs, 0) as legs, coalesce(legs.excess, 0) as excess, posting_count '
-        'from written full join legs on legs.sequence = written.sequence '
-        'where posting_count is null or legs.legs is distinct from posting_count '
-        '    or legs.excess <> 0 '
-        'order by 1 limit 1',
+        'select notes.origin_id, found.* from notes cross join lateral ('
+        '    select coalesce(written.sequence, legs.sequence) as sequence, written.reference, '
+        '        written.posting_count, coalesce(legs.legs, 0) as legs, legs.excess '
+        '    from ('
+        '        select sequence, sum(legs) as legs, max(abs(excess)) as excess from ('
+        '            select sequence, count(*) as legs, '
+        '                sum(case direction when ''debit'' then minor else -minor end) as excess '
+        '            from %1$I.postings where origin_id = notes.origin_id '
+        '                and sequence between notes.first_sequence and notes.last_sequence '
+        '            group by sequence, currency'
+        '        ) as sums group by sequence'
+        '    ) as legs '
+        '    full join ('
+        '        select sequence, reference, posting_count '
+        '        from %1$I.entries where origin_id = notes.origin_id '
+        '            and sequence between notes.first_sequence and notes.last_sequence'
+        '    ) as written on written.sequence = legs.sequence '
+        '    where posting_count is null '
+        '        or legs.legs is distinct from posting_count or legs.excess <> 0 '
+        '    order by 1 limit 1'
+        ') as found order by 1, 2 limit 1',
         tg_table_schema
-    ) into wrong using new.origin_id, new.first_sequence, new.last_sequence;
+    ) into wrong using new.transaction;
     if wrong.sequence is null then
         return null;
     end if;
     if wrong.posting_count is null then
         raise exception 'postings without an entry: origin %, sequence %',
-            new.origin_id, wrong.sequence
+            wrong.origin_id, wrong.sequence
             using errcode = 'check_violation', constraint = 'postings_entry_exists';
     end if;
     if wrong.legs <> wrong.posting_count then
@@ -289,7 +296,7 @@ for each statement execute function note_journal_rows();
 
 create constraint trigger journal_notes_checked after insert on journal_notes
 deferrable initially deferred
-for each row execute function check_journal_note();
+for each row execute function check_journal_notes();
 
 -- ---------------------------------------------------------------- law 8
 -- Rights are for roles, and an owner has them all; so the tables themselves refuse as well.

@@ -1,4 +1,4 @@
--- name: begin_origins
+-- name: begin_origins!
 -- Make a row for each input partition that has none.
 insert into origins (topic, partition)
 select topic, partition
@@ -6,7 +6,7 @@ from unnest($1::text[], $2::integer[]) as n (topic, partition)
 order by topic, partition
 on conflict do nothing
 
--- name: begin_published
+-- name: begin_published!
 -- Make a row for each origin that has none.
 insert into published (origin_id)
 select origin_id
@@ -20,7 +20,7 @@ select origin_id, topic, partition, sequence, chain
 from origins
 order by origin_id
 
--- name: move_origins
+-- name: move_origins!
 -- The new heads. The position rows, which are locked, keep others away.
 update origins as o
 set sequence = m.sequence, chain = m.chain
@@ -75,7 +75,7 @@ join entries as e
 join postings as p on p.origin_id = e.origin_id and p.sequence = e.sequence
 order by e.book, e.reference, p.ordinal
 
--- name: add_balances
+-- name: add_balances!
 -- Add to what each origin has put on each account.
 insert into balances as b
     (book, account, currency, origin_id, exponent, debit_minor, credit_minor)
@@ -89,7 +89,7 @@ set
     debit_minor = b.debit_minor + excluded.debit_minor,
     credit_minor = b.credit_minor + excluded.credit_minor
 
--- name: add_day_buckets
+-- name: add_day_buckets!
 -- The same by effective and recorded day.
 insert into day_buckets as b (
     book, account, currency, effective_day, recorded_day, origin_id,
@@ -133,7 +133,7 @@ select book, account, key, currency
 from added
 where minor = 0
 
--- name: drop_open_items
+-- name: drop_open_items!
 -- Keys that have returned to zero.
 delete from open_items as i
 using unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n (book, account, key, currency)

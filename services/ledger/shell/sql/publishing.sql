@@ -90,7 +90,7 @@ cross join lateral (
     limit 1
 ) as e
 
--- name: move_published
+-- name: move_published!
 -- How far each origin has been published.
 update published as p
 set sequence = m.sequence, chain = coalesce(m.chain, p.chain), next_offset = m.next_offset
@@ -118,7 +118,7 @@ join entries as e on e.origin_id = n.origin_id and e.sequence = n.sequence
 select topic, partition, next_offset
 from published_tails
 
--- name: move_tails
+-- name: move_tails!
 -- Know more of our own output.
 insert into published_tails as t (topic, partition, next_offset)
 select topic, partition, next_offset
@@ -127,7 +127,7 @@ order by topic, partition
 on conflict (topic, partition) do update
 set next_offset = greatest(t.next_offset, excluded.next_offset)
 
--- name: advance_published
+-- name: advance_published!
 -- What our own output shows to have been published, never backwards.
 update published as p
 set
@@ -138,7 +138,7 @@ from unnest($1::integer[], $2::bigint[], $3::bytea[], $4::bigint[])
     as m (origin_id, sequence, chain, next_offset)
 where p.origin_id = m.origin_id
 
--- name: seed_claims
+-- name: seed_claims!
 -- Claim references on behalf of the messages that our own published entries name.
 insert into claims (book, reference, digest, origin_id, caused_offset)
 select book, reference, digest, origin_id, caused_offset
