@@ -95,6 +95,11 @@ SERVICES: Final = (
         arguments=("-m", "services.feeds"),
         prefix="TALLYSTICK_FEEDS",
         port=8402,
+        needs=(
+            (KAFKA_VARIABLE,),
+            (POSTGRES_VARIABLE,),
+            ("TALLYSTICK_FEEDS_BANKS_FILE", "TALLYSTICK_FEEDS_BANK_BASE_URL"),
+        ),
     ),
     ServiceProcess(
         name="poller",
