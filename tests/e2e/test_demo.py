@@ -1,0 +1,28 @@
+"""The demo as a newcomer runs it: everything real, and an exit code that can be believed."""
+
+import pytest
+
+from tests.support.demo import demo
+from tests.support.stack import scratch_folder
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+
+
+def test_demo_month_ends_with_equal_books_and_just_the_planted_discrepancies() -> None:
+    with scratch_folder() as folder, demo(folder / "demo", "--speed", "48") as running:
+        code = running.wait(360)
+        said = running.output
+        assert code == 0, said[-6000:] + running.logs()
+    assert "DIFFERS" not in said
+    assert "FAILED" not in said
+    for kind in ("payout_overdue", "payout_amount_mismatch", "unidentified_bank_credit"):
+        assert said.count(kind) == 1, said[-6000:]
+
+
+def test_demo_of_a_quiet_month_finds_nothing() -> None:
+    with (
+        scratch_folder() as folder,
+        demo(folder / "demo", "--scenario", "quiet", "--speed", "96") as running,
+    ):
+        assert running.wait(360) == 0, running.output[-6000:] + running.logs()
+        assert "Discrepancies: none" in running.output

@@ -1,0 +1,65 @@
+"""Processes killed for real, under load; the books end equal to the simulators' own all the same.
+
+Every run ends with the demo's own proof: balances and discrepancies against the simulated world,
+and the independent oracle over the raw topics.
+"""
+
+import pytest
+
+from tests.support.demo import RunningDemo, demo
+from tests.support.stack import scratch_folder
+
+KILLS = 10
+PAYMENTS = 300
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def seeds() -> dict[str, str]:
+    return {"door": "101", "poller": "102", "ledger": "103", "reconciler": "104", "feeds": "105"}
+
+
+@pytest.mark.parametrize("service", ["door", "poller", "ledger", "reconciler", "feeds"])
+def test_books_equal_the_world_when_a_service_is_killed_ten_times(
+    service: str, seeds: dict[str, str]
+) -> None:
+    with (
+        scratch_folder() as folder,
+        demo(
+            folder / "demo",
+            *("--scenario", "faults", "--payments", str(PAYMENTS), "--seed", seeds[service]),
+            *("--speed", "48"),
+        ) as running,
+    ):
+        for kill in range(1, KILLS + 1):
+            # Spread over the month: each kill waits until more has been told than at the last.
+            _until_share(running, kill / (KILLS + 2))
+            running.kill(service)
+        assert running.wait(300) == 0, running.output[-6000:] + running.logs()
+
+
+def test_books_equal_the_world_when_everything_is_killed_and_started_again() -> None:
+    with (
+        scratch_folder() as folder,
+        demo(
+            folder / "demo",
+            *("--scenario", "faults", "--payments", str(PAYMENTS), "--seed", "106"),
+            *("--speed", "48"),
+        ) as running,
+    ):
+        for share in (0.3, 0.6):
+            _until_share(running, share)
+            running.kill_everything()
+            running.start()
+        assert running.wait(300) == 0, running.output[-6000:] + running.logs()
+
+
+def _until_share(running: RunningDemo, share: float) -> None:
+    """Wait until this share of the month has passed."""
+    running.until(lambda: _share_of_month(running.progress()) >= share, f"{share:.0%} of the month")
+
+
+def _share_of_month(progress: dict[str, object]) -> float:
+    days = int(str(progress.get("days", 0)))
+    return int(str(progress.get("day", 0))) / days if days else 0.0
