@@ -378,8 +378,8 @@ class Facts:
     stripe_balances: tuple[StripeBalance, ...] = ()
     proofs: tuple[Proof, ...] = ()
     standing: tuple[MatchMade, ...] = ()
-    read_until: Mapping[str, datetime] = field(default=_NO_TIMES)
-    ledger_stripe: Mapping[str, int] = field(default=_NO_SUMS)
+    read_until: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
+    ledger_stripe: Mapping[str, int] = field(default_factory=lambda: _NO_SUMS)
     require_readings: bool = False
     proofs_needed: int = 1
 

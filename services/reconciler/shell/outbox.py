@@ -48,7 +48,7 @@ class Letter:
     book: str
     time: datetime
     value: bytes | None
-    extensions: Mapping[str, str] = field(default=_NO_EXTENSIONS)
+    extensions: Mapping[str, str] = field(default_factory=lambda: _NO_EXTENSIONS)
 
 
 async def put(tx: Tx, letters: Iterable[Letter]) -> int:

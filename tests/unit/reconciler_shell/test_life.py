@@ -1,0 +1,69 @@
+"""A discrepancy's life, told in full state at each step."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from services.reconciler.findings import Discrepancy
+from services.reconciler.shell import life
+from shared.contracts.discrepancies import DiscrepancyId, DiscrepancyKind, DiscrepancyState
+from shared.contracts.messages import DiscrepancyReported
+from shared.contracts.money import Money
+
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LATER = AT + timedelta(hours=1)
+FOUND = Discrepancy(
+    id=DiscrepancyId("dsc_1"),
+    kind=DiscrepancyKind.PAYOUT_OVERDUE,
+    subject="po_1",
+    amount=Money.of(1000, "usd"),
+    expected="10.00 USD",
+    found="no bank line",
+    explanation="nothing came",
+    next_step="ask",
+)
+
+
+def opened() -> DiscrepancyReported:
+    (report,) = life.reports(book="main", wanted=[FOUND], known={}, at=AT)
+    return report
+
+
+def test_discrepancy_found_first_is_opened_in_its_first_revision() -> None:
+    report = opened()
+    assert (report.revision, report.state, report.opened_at) == (1, DiscrepancyState.OPEN, AT)
+    assert report.amount is not None
+    assert report.amount.money() == FOUND.amount
+
+
+def test_discrepancy_found_again_is_not_told_again() -> None:
+    known = {"dsc_1": opened()}
+    assert life.reports(book="main", wanted=[FOUND], known=known, at=LATER) == []
+    moved = replace(FOUND, found="no bank line at 13:00")
+    assert life.reports(book="main", wanted=[moved], known=known, at=LATER) == []
+
+
+def test_discrepancy_with_another_amount_is_changed_and_keeps_its_state() -> None:
+    known = {"dsc_1": opened().model_copy(update={"state": DiscrepancyState.ACKNOWLEDGED})}
+    other = replace(FOUND, amount=Money.of(900, "usd"))
+    (report,) = life.reports(book="main", wanted=[other], known=known, at=LATER)
+    assert (report.revision, report.state) == (2, DiscrepancyState.ACKNOWLEDGED)
+    assert (report.opened_at, report.changed_at) == (AT, LATER)
+
+
+def test_discrepancy_no_longer_found_is_resolved_once() -> None:
+    (report,) = life.reports(book="main", wanted=[], known={"dsc_1": opened()}, at=LATER)
+    assert (report.revision, report.state, report.resolved_at) == (
+        2,
+        DiscrepancyState.RESOLVED,
+        LATER,
+    )
+    assert life.reports(book="main", wanted=[], known={"dsc_1": report}, at=LATER) == []
+
+
+def test_discrepancy_found_after_it_was_resolved_is_opened_again() -> None:
+    resolved = opened().model_copy(
+        update={"state": DiscrepancyState.RESOLVED, "revision": 2, "resolved_at": AT}
+    )
+    (report,) = life.reports(book="main", wanted=[FOUND], known={"dsc_1": resolved}, at=LATER)
+    assert (report.revision, report.state) == (3, DiscrepancyState.OPEN)
+    assert (report.opened_at, report.resolved_at) == (LATER, None)
