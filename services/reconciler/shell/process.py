@@ -223,14 +223,15 @@ async def _carried(carrier: Carrier, stop: asyncio.Event, *, within: float) -> N
     if ended.done():
         raise Unavailable(f"Faust ended by itself: {carrier.crash_reason or 'no reason given'}")
     ended.cancel()
-    try:
-        async with asyncio.timeout(within):
-            await carrier.stop()
-    except TimeoutError:
+    # Waited for and not cancelled: Faust takes a cancellation for nothing and goes on waiting.
+    stopping = asyncio.create_task(carrier.stop())
+    await asyncio.wait({stopping}, timeout=within)
+    if not stopping.done():
         # Faust waits for the batch in work for ever. Positions stand in Postgres, so leaving now
         # loses nothing: the batch is taken again, or found to have been taken.
         _logger.warning("carrier.left_behind", seconds=within)
         os._exit(EXIT_OK)
+    stopping.result()
 
 
 def _status(watch: Watch) -> Callable[[Request], Awaitable[Response]]:
