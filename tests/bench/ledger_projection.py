@@ -16,6 +16,7 @@ from typing import Any, Final
 import asyncpg
 import uvloop
 
+from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.failpoints import Failpoints
@@ -95,7 +96,9 @@ async def project(
     await reader.start()
     total = sum((await end_offsets(kafka, INPUT_TOPICS)).values())
     booked, health, failpoints = asyncio.Event(), Health(), Failpoints()
-    projector = Projector(database, reader, books, Decider(BookMap()), health, failpoints, booked)
+    projector = Projector(
+        BatchBooker(database, books), reader, Decider(BookMap()), health, failpoints, booked
+    )
     output = Publisher(kafka)
     outbox = JournalPublisher(database, output, health, failpoints, booked)
     clock = [0.0, 0.0, 0.0]

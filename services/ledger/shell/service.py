@@ -9,6 +9,7 @@ from typing import Final
 
 from services.ledger.chart import Chart, chart_of
 from services.ledger.config import LedgerSettings
+from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.failpoints import Failpoints
@@ -163,7 +164,7 @@ async def _prepare(
     await patiently(reader.start, what="Kafka", give_up_after_seconds=wait)
     booked = asyncio.Event()
     return (
-        Projector(database, reader, books, decider, health, failpoints, booked),
+        Projector(BatchBooker(database, books), reader, decider, health, failpoints, booked),
         JournalPublisher(
             database,
             publisher,

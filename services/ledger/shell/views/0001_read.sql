@@ -110,3 +110,9 @@ grant select on
     positions, balances, trial_balance, open_items, entries, postings, outcomes, dead_letters,
     messages
 to ledger_reader;
+
+do $$
+begin
+    execute format('grant ledger_reader to %I', current_user);
+end
+$$;

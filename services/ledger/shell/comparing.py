@@ -1,0 +1,166 @@
+"""Two journals side by side: what they say in any order, and the order that was published."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.ledger.shell.batch import SQL
+from shared.runtime.kafka import Partition
+from shared.runtime.positions import Log, read_positions
+from shared.runtime.postgres import Tx
+
+DIFFERENCES_MAX: Final = 20
+_PARTS: Final = ("first_part", "second_part", "third_part", "fourth_part")
+
+Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a journal says, whatever the order.
+
+    ``balances`` are (debits, credits) by (book, account, currency).
+    """
+
+    entries: int
+    digest: str
+    balances: Mapping[Place, tuple[int, int]]
+    open_items: int
+    open_items_digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A journal at one moment: its content, how far it had read, numbered and published."""
+
+    content: Content
+    positions: Mapping[Partition, int]
+    sequences: Mapping[Partition, int]
+    published: Mapping[Partition, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A journal and its rebuilding; each difference in a sentence, and not more than a few."""
+
+    messages: int
+    used: Content
+    rebuilt: Content
+    chains_compared: int
+    differences: tuple[str, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both say the same, in the same published order."""
+        return not self.differences
+
+
+async def content_of(tx: Tx) -> Content:
+    """What the journal of the search path says."""
+    (row,) = await tx.fetch(SQL["content_digest"])
+    (items,) = await tx.fetch(SQL["open_items_digest"])
+    balances = await tx.fetch(SQL["all_balances"])
+    return Content(
+        entries=row["entries"],
+        digest="".join(f"{row[part] % 2**64:016x}" for part in _PARTS),
+        balances={
+            (b["book"], b["account"], b["currency"]): (b["debit_minor"], b["credit_minor"])
+            for b in balances
+        },
+        open_items=items["items"],
+        open_items_digest=items["digest"],
+    )
+
+
+async def snapshot_of(tx: Tx, log: Log) -> Snapshot:
+    """The journal of the search path as it stands; in a transaction that sees one moment."""
+    rows = await tx.fetch(SQL["read_published"])
+    return Snapshot(
+        content=await content_of(tx),
+        positions=await read_positions(tx, log),
+        sequences={Partition(r["topic"], r["partition"]): r["journal_sequence"] for r in rows},
+        published={
+            Partition(r["topic"], r["partition"]): min(r["sequence"], r["journal_sequence"])
+            for r in rows
+        },
+    )
+
+
+async def compare(used: Snapshot, in_use: Tx, rebuilt: Tx, *, messages: int) -> Comparison:
+    """Lay a rebuilt journal beside the one in use, as it stood in ``used``."""
+    content = await content_of(rebuilt)
+    differences: list[str] = []
+    if content.digest != used.content.digest or content.entries != used.content.entries:
+        differences.extend(await _references_apart(used, rebuilt))
+    differences.extend(_balances_apart(used.content, content))
+    if (content.open_items, content.open_items_digest) != (
+        used.content.open_items,
+        used.content.open_items_digest,
+    ):
+        differences.append(
+            f"open items differ: {used.content.open_items} in use, {content.open_items} rebuilt"
+        )
+    chains = await _chains_apart(used, in_use, rebuilt)
+    differences.extend(chains)
+    compared = sum(sequence > 0 for sequence in used.published.values())
+    return Comparison(
+        messages, used.content, content, compared, tuple(differences[: 2 * DIFFERENCES_MAX])
+    )
+
+
+async def _references_apart(used: Snapshot, rebuilt: Tx) -> list[str]:
+    places = sorted(used.sequences.items())
+    rows = await rebuilt.fetch(
+        SQL["references_apart"],
+        [p.topic for p, _ in places],
+        [p.partition for p, _ in places],
+        [sequence for _, sequence in places],
+        DIFFERENCES_MAX,
+    )
+    said = {
+        (True, False): "is in use and was not rebuilt",
+        (False, True): "was rebuilt and is not in use",
+        (True, True): "was rebuilt with other content",
+    }
+    return [
+        f"{row['reference']} of book {row['book']} {said[row['is_in_use'], row['is_rebuilt']]}"
+        for row in rows
+    ]
+
+
+def _balances_apart(used: Content, rebuilt: Content) -> list[str]:
+    zero = (0, 0)
+    return [
+        f"{account} of book {book}: {_net(used.balances.get(place, zero))} {currency} in use, "
+        f"{_net(rebuilt.balances.get(place, zero))} rebuilt"
+        for place in sorted(used.balances.keys() | rebuilt.balances.keys())
+        for book, account, currency in (place,)
+        if used.balances.get(place, zero) != rebuilt.balances.get(place, zero)
+    ][:DIFFERENCES_MAX]
+
+
+def _net(sums: tuple[int, int]) -> str:
+    debits, credits_ = sums
+    return f"{debits - credits_} (debits {debits}, credits {credits_})"
+
+
+async def _chains_apart(used: Snapshot, in_use: Tx, rebuilt: Tx) -> list[str]:
+    """Where the chains part at the last published entry of an origin."""
+    places = sorted((p, sequence) for p, sequence in used.published.items() if sequence)
+    arguments = (
+        [p.topic for p, _ in places],
+        [p.partition for p, _ in places],
+        [sequence for _, sequence in places],
+    )
+    chains = [
+        {
+            Partition(row["topic"], row["partition"]): row["chain"]
+            for row in await tx.fetch(SQL["chains_by_name"], *arguments)
+        }
+        for tx in (in_use, rebuilt)
+    ]
+    return [
+        f"{place}: the chains part at or before entry {sequence}"
+        for place, sequence in places
+        if chains[0].get(place) != chains[1].get(place)
+    ]
