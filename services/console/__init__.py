@@ -1,0 +1,1 @@
+"""The console: published views out, commands in, over HTTP. Owns no table."""

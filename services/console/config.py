@@ -1,0 +1,75 @@
+"""What the console is told by its environment."""
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, SecretStr, ValidationError
+
+from services.console.permissions import Scope, Token, TokenFile
+from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
+
+
+class ConsoleSettings(Settings):
+    """The settings of the console."""
+
+    area: ClassVar[str] = "CONSOLE"
+
+    console_host: str = Field(default="127.0.0.1", description="where the console listens")
+    console_port: int = Field(default=8480, ge=1, le=65535, description="the console's port")
+    console_hosts_allowed: str = Field(
+        default="localhost,127.0.0.1,[::1]",
+        description="names that a request may call us by, comma-separated",
+    )
+    console_token_sha256: SecretStr = Field(
+        default=SecretStr(""),
+        description="SHA-256 (hex) of the one token that may read and command, without a file",
+    )
+    console_tokens_file: Path | None = Field(
+        default=None, description="TOML file of tokens: name, sha256, scopes, books"
+    )
+    console_await_seconds: float = Field(
+        default=2.0, ge=0, le=10, description="how long a command's outcome is waited for"
+    )
+    console_body_bytes_max: int = Field(
+        default=262_144, ge=1_024, le=3_145_728, description="the largest body taken"
+    )
+
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens in force.
+
+        Raises:
+            SettingsInvalid: The file cannot be read, a hash is none, or an open console would
+                listen beyond this machine.
+        """
+        found: list[Token] = []
+        try:
+            if self.console_token_sha256.get_secret_value():
+                sha256 = self.console_token_sha256.get_secret_value()
+                found.append(Token(name="operator", sha256=sha256, scopes=frozenset(Scope)))
+            if self.console_tokens_file is not None:
+                text = self.console_tokens_file.read_text("utf-8")
+                found += TokenFile.model_validate(tomllib.loads(text)).tokens
+        except ValidationError as error:
+            fields = sorted({".".join(map(str, e["loc"])) for e in error.errors()})
+            raise SettingsInvalid(
+                f"{PREFIX}CONSOLE_TOKENS: {', '.join(fields)} is not right"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise SettingsInvalid(f"{PREFIX}CONSOLE_TOKENS_FILE: {error}") from None
+        if not found and not self.is_loopback:
+            raise SettingsInvalid(
+                f"{PREFIX}CONSOLE_HOST: beyond this machine the console needs tokens"
+            )
+        return tuple(found)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the console."""
+        if self.console_host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.console_host).is_loopback
+        except ValueError:
+            return False

@@ -1,0 +1,137 @@
+"""A request becomes a command, and an outcome becomes an answer."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from services.console.views import BadRequest, Json
+from shared.contracts.commands import LEDGER_COMMAND, BookManualEntry, SetExchangeRate
+from shared.contracts.envelope import Envelope
+from shared.contracts.schemas import type_of
+
+Command = BookManualEntry | SetExchangeRate
+SOURCE: Final = "tallystick/console"
+KEY_LENGTH_MAX: Final = 500
+
+
+class Answer(IntEnum):
+    """The status that tells what became of a command."""
+
+    BOOKED = 201
+    REPLAYED = 200
+    PENDING = 202
+    CONFLICT = 409
+    REFUSED = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command and the message that carries it.
+
+    The message's id is a function of what is asked, but not of who asks: the same request twice
+    is the same message, and another request under the same key is another.
+    """
+
+    command: Command
+    message_id: str
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"{self.command.book}|{self.command.idempotency_key}".encode()
+
+    def envelope(self, at: datetime) -> Envelope:
+        """The message."""
+        return Envelope(
+            id=self.message_id,
+            source=SOURCE,
+            type=type_of(type(self.command)),
+            time=at,
+            data=self.command.model_dump_json().encode(),
+            extensions={"book": self.command.book},
+        )
+
+
+def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
+    """The command that a request asks for.
+
+    Raises:
+        BadRequest: No key, no JSON object, a field that the address or the token says, or a
+            command that is none.
+    """
+    if not idempotency_key or len(idempotency_key) > KEY_LENGTH_MAX:
+        raise BadRequest(f"Idempotency-Key: a text of 1 to {KEY_LENGTH_MAX} characters")
+    try:
+        told: Any = json.loads(body)  # Any: JSON
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is no JSON") from None
+    if not isinstance(told, dict):
+        raise BadRequest("the body is no JSON object")
+    for name in ("book", "idempotency_key", "actor"):
+        if name in told:
+            raise BadRequest(f"{name}: said by the address, the header and the token, not here")
+    said: Json = {**told, "book": book, "idempotency_key": idempotency_key}
+    try:
+        command = LEDGER_COMMAND.validate_json(json.dumps(said | {"actor": actor}))
+    except ValidationError as error:
+        raise BadRequest(_problems(error)) from None
+    content = command.model_dump_json(exclude={"actor"})
+    return Asked(command, "cmd_" + hashlib.sha256(content.encode()).hexdigest()[:32])
+
+
+def answer(
+    outcomes: Iterable[Mapping[str, Any]],  # Any: rows of a view
+    message_id: str,
+    *,
+    is_before: bool,
+) -> tuple[Answer, Json]:
+    """What became of a command, from the outcomes under its key, the first first.
+
+    ``is_before`` says that it was not sent yet: what is found is the answer to an earlier one.
+    """
+    first: Mapping[str, Any] | None = None  # Any: as above
+    for row in outcomes:
+        if first is None and row["outcome"] != "conflict":
+            first = row
+        if row["message_id"] != message_id:
+            continue
+        match row["outcome"]:
+            case "accepted":
+                return (Answer.REPLAYED if is_before else Answer.BOOKED), _told(row)
+            case "refused":
+                return Answer.REFUSED, _told(row)
+            case _:
+                return Answer.CONFLICT, _told(row)
+    if first is not None:
+        return Answer.CONFLICT, _told(first) | {
+            "reason": "this Idempotency-Key was used for another command"
+        }
+    return Answer.PENDING, {}
+
+
+def _told(row: Mapping[str, Any]) -> Json:  # Any: a row of a view
+    return {
+        "outcome": row["outcome"],
+        "reason": row["detail"],
+        "reference": row["reference"],
+        "position": {
+            "topic": row["topic"],
+            "partition": row["partition"],
+            "offset": row["offset"],
+        },
+    }
+
+
+def _problems(error: ValidationError) -> str:
+    """What is wrong, by field; never the value."""
+    found = (
+        f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)
+    )
+    return "; ".join(sorted(set(found)))

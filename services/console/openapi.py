@@ -1,0 +1,168 @@
+"""The OpenAPI 3.1 document of the console."""
+
+from typing import Any, Final
+
+from services.console.views import LIMIT_DEFAULT, LIMIT_MAX, Json
+from shared.contracts.commands import LEDGER_COMMAND
+
+_BOOK: Final = {
+    "name": "book",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "the book's name; the only one of a small installation is `main`",
+}
+_AFTER: Final = {
+    "name": "after",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "the `next` of the page before",
+}
+_LIMIT: Final = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+}
+_PROBLEM: Final = {
+    "description": "what is wrong",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+_READ_PROBLEMS: Final = {"400": _PROBLEM, "401": _PROBLEM, "403": _PROBLEM, "404": _PROBLEM,
+                         "503": _PROBLEM}  # fmt: skip
+
+
+def document() -> Json:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tallystick console",
+            "version": "1.0.0",
+            "description": (
+                "The books to read, and commands to the ledger. Amounts are integers of minor"
+                " units as text. Each answer says as of which positions it holds."
+            ),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {
+            "/livez": _health("Whether the process is alive"),
+            "/readyz": _health("Whether it can answer, and if not, why"),
+            "/metrics": _health("Metrics in Prometheus's text format"),
+            "/openapi.json": _health("This document"),
+            "/v1/books/{book}/trial-balance": _reading(
+                "Totals by account and currency, and whether they balance", []
+            ),
+            "/v1/books/{book}/balances": _reading(
+                "Balances by account and currency, debit positive",
+                [_query("account", "an account, and those under it")],
+            ),
+            "/v1/books/{book}/open-items": _reading(
+                "Keys of clearing accounts that do not stand at zero", [_AFTER, _LIMIT]
+            ),
+            "/v1/books/{book}/entries": _reading(
+                "Entries with their postings, by input partition and sequence", [_AFTER, _LIMIT]
+            ),
+            "/v1/books/{book}/discrepancies": _reading(
+                "Discrepancies in their full state",
+                [_query("state", "open, acknowledged, explained or resolved"), _AFTER, _LIMIT],
+            ),
+            "/v1/books/{book}/commands": _commanding(),
+            "/v1/books/{book}/commands/{key}": _reading(
+                "What became of the commands under an idempotency key",
+                [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
+            ),
+        },
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": {"Problem": _problem(), "Command": _command()},
+        },
+        "security": [{"bearer": []}, {}],
+    }
+
+
+def _problem() -> Json:
+    return {
+        "type": "object",
+        "required": ["error", "detail"],
+        "properties": {"error": {"type": "string"}, "detail": {"type": "string"}},
+    }
+
+
+def _command() -> Json:
+    """The body of a command: the contract without what address, header and token say."""
+    schema: dict[str, Any] = LEDGER_COMMAND.json_schema(  # Any: a JSON Schema
+        ref_template="#/components/schemas/Command/$defs/{model}"
+    )
+    for definition in schema.get("$defs", {}).values():
+        for name in ("book", "actor", "idempotency_key"):
+            definition.get("properties", {}).pop(name, None)
+        if "required" in definition:
+            definition["required"] = [n for n in definition["required"] if n != "idempotency_key"]
+    return schema
+
+
+def _query(name: str, about: str) -> Json:
+    return {"name": name, "in": "query", "schema": {"type": "string"}, "description": about}
+
+
+def _health(about: str) -> Json:
+    return {"get": {"summary": about, "security": [], "responses": {"200": {"description": about}}}}
+
+
+def _reading(about: str, parameters: list[Json]) -> Json:
+    return {
+        "get": {
+            "summary": about,
+            "parameters": [_BOOK, *parameters],
+            "responses": {
+                "200": {
+                    "description": about,
+                    "content": {
+                        "application/json": {
+                            "schema": {"type": "object", "required": ["book", "as_of"]}
+                        }
+                    },
+                }
+            }
+            | _READ_PROBLEMS,
+        }
+    }
+
+
+def _commanding() -> Json:
+    answers = {
+        "201": "booked, or carried out",
+        "200": "the same request under the same key was carried out before",
+        "202": "taken, not yet decided: look at `Location`",
+        "400": "the request is no command",
+        "401": "no token",
+        "403": "the token does not open this",
+        "404": "no such book",
+        "409": "the key was used for another command",
+        "413": "the body is too large",
+        "415": "the body is not JSON",
+        "422": "refused, with the reason",
+        "503": "not taken: try again under the same key",
+    }
+    return {
+        "post": {
+            "summary": "Ask the ledger for an entry, or record an exchange rate",
+            "security": [{"bearer": []}],
+            "parameters": [
+                _BOOK,
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": True,
+                    "schema": {"type": "string", "minLength": 1, "maxLength": 500},
+                },
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/Command"}}
+                },
+            },
+            "responses": {status: {"description": about} for status, about in answers.items()},
+        }
+    }

@@ -1,0 +1,1 @@
+"""HTTP, the published views, and the commands' topic."""

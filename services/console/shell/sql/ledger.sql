@@ -1,0 +1,65 @@
+-- name: positions
+-- How far each input partition has been booked. No row: nothing yet.
+select topic, partition, next_offset
+from positions
+order by topic, partition
+
+-- name: trial_balance
+-- Totals of each account and currency of a book. No row: nothing booked.
+select account, currency, exponent, debit_minor, credit_minor, net_minor
+from trial_balance
+where book = $1
+order by account, currency
+
+-- name: balances
+-- Balances of a book, of one account and those under it where a name is given.
+select account, currency, exponent, minor
+from balances
+where
+    book = $1
+    and ($2::text = '' or account = $2::text or starts_with(account, $2::text || ':'))
+order by account, currency
+
+-- name: open_items
+-- Keys of a book that do not stand at zero, after a place in their order. No row: no more.
+select account, key, currency, exponent, minor, since
+from open_items
+where
+    book = $1
+    and (account, key, currency) > ($2::text, $3::text, $4::text)
+order by account, key, currency
+limit $5
+
+-- name: entries_of_origin
+-- The entries of one input partition after a sequence, in their order. No row: no more.
+select
+    reference, kind, effective_at, recorded_at, topic, partition, "offset", sequence, message_id,
+    rules_version, description, reverses, encode(chain, 'hex') as chain
+from entries
+where
+    topic = $2
+    and partition = $3
+    and sequence > $4
+    and book = $1
+order by sequence
+limit $5
+
+-- name: postings_of_entries
+-- The postings of some entries of one input partition, in their order.
+select sequence, account, key, direction, minor, currency, exponent
+from postings
+where
+    topic = $1
+    and partition = $2
+    and sequence = any($3::bigint[])
+order by sequence, ordinal
+
+-- name: command_outcomes
+-- What became of the commands under an idempotency key, the first first. No row: not yet booked.
+select outcome, detail, reference, message_id, recorded_at, topic, partition, "offset"
+from outcomes
+where
+    topic = 'ledger.commands'
+    and book = $1
+    and subject = $2
+order by recorded_at, partition, "offset", ordinal

@@ -1,0 +1,96 @@
+import json
+from typing import Any
+
+import pytest
+
+from services.console.intake import Answer, answer, asked
+from services.console.views import BadRequest
+from shared.contracts.commands import BookManualEntry
+
+BODY: dict[str, Any] = {  # Any: JSON
+    "kind": "manual_entry",
+    "effective_at": "2026-11-03T00:00:00Z",
+    "postings": [
+        {
+            "account": "assets:bank:main",
+            "side": "debit",
+            "amount": {"minor": "500", "currency": "usd", "exponent": 2},
+        },
+        {
+            "account": "equity:owner",
+            "side": "credit",
+            "amount": {"minor": "500", "currency": "usd", "exponent": 2},
+        },
+    ],
+    "reason": "opening",
+}
+
+
+def ask(body: object = BODY, key: str = "k1", actor: str = "ada") -> Any:  # Any: a test's shorthand
+    return asked(json.dumps(body).encode(), book="main", idempotency_key=key, actor=actor)
+
+
+def test_request_becomes_a_command_of_its_book_key_and_actor() -> None:
+    command = ask().command
+    assert isinstance(command, BookManualEntry)
+    assert (command.book, command.idempotency_key, command.actor) == ("main", "k1", "ada")
+
+
+def test_message_id_is_of_what_is_asked_and_not_of_who_asks() -> None:
+    assert ask().message_id == ask(actor="bob").message_id
+    others = {ask().message_id, ask(key="k2").message_id, ask(BODY | {"reason": "x"}).message_id}
+    assert len(others) == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], None, "x", {}, BODY | {"kind": "close_book"}, BODY | {"colour": "blue"},
+     BODY | {"book": "other"}, BODY | {"actor": "root"}, BODY | {"idempotency_key": "k9"},
+     BODY | {"effective_at": "2026-11-03T00:00:00"}, BODY | {"postings": 5}],
+)  # fmt: skip
+def test_request_that_is_no_command_is_refused(body: object) -> None:
+    with pytest.raises(BadRequest):
+        ask(body)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 501])
+def test_request_without_a_usable_key_is_refused(key: str) -> None:
+    with pytest.raises(BadRequest, match="Idempotency-Key"):
+        ask(key=key)
+
+
+def test_refusal_never_repeats_what_was_sent() -> None:
+    with pytest.raises(BadRequest) as refused:
+        ask(BODY | {"postings": [{"account": 7, "side": "sk_live_secret"}]})
+    assert "sk_live_secret" not in str(refused.value)
+
+
+def row(outcome: str, message_id: str = "cmd_1") -> dict[str, Any]:  # Any: a row
+    return {
+        "outcome": outcome, "detail": "why", "reference": None, "message_id": message_id,
+        "topic": "ledger.commands", "partition": 0, "offset": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_before", "expected"),
+    [
+        ([], True, Answer.PENDING),
+        ([], False, Answer.PENDING),
+        ([row("accepted")], True, Answer.REPLAYED),
+        ([row("accepted")], False, Answer.BOOKED),
+        ([row("refused")], True, Answer.REFUSED),
+        ([row("refused")], False, Answer.REFUSED),
+        ([row("accepted", "cmd_0")], True, Answer.CONFLICT),
+        ([row("refused", "cmd_0")], True, Answer.CONFLICT),
+        ([row("accepted", "cmd_0"), row("conflict")], False, Answer.CONFLICT),
+        ([row("accepted"), row("conflict", "cmd_0")], True, Answer.REPLAYED),
+        ([row("conflict", "cmd_0")], False, Answer.PENDING),
+    ],
+)
+def test_answer_tells_what_became_of_the_command(
+    rows: list[dict[str, Any]],  # Any: rows
+    is_before: bool,  # noqa: FBT001  # a parameter of the table
+    expected: Answer,
+) -> None:
+    assert answer(rows, "cmd_1", is_before=is_before)[0] is expected
