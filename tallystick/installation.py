@@ -196,7 +196,9 @@ class Installation:
             raise
 
     def stop(self) -> None:
-        """Stop the services, then what of the stack we started."""
+        """Stop the services, then what of the stack we started; once stopped, it does nothing."""
+        if self._lock_file is None:
+            return
         supervisor, self.supervisor = self.supervisor, None
         if supervisor is not None:
             self._progress("services: stopping")

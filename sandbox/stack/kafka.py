@@ -90,7 +90,7 @@ class Kafka:
     progress: Callable[[str], None]
     tied: bool = False
     port: int = 0
-    adopted: bool = False
+    _started: ProcessRecord | None = None
 
     name = "kafka"
 
@@ -114,6 +114,11 @@ class Kafka:
         """The broker that runs now, whoever started it."""
         record = ProcessRecord.load(self.record_file)
         return record if record is not None and record.is_alive else None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the process that runs now was started by this object, not found running."""
+        return self._started is not None and self.record == self._started
 
     @property
     def address(self) -> str:
@@ -163,7 +168,7 @@ class Kafka:
             child.pid, settings=self._digest(), ports=(port, controller_port), tied=self.tied
         )
         record.save(self.record_file)
-        self.port, self.adopted = port, False
+        self.port, self._started = port, record
         self._await_ready(child)
 
     def _adopt(self) -> bool:
@@ -181,7 +186,6 @@ class Kafka:
             )
             if error is None:
                 self.port = port
-                self.adopted = True
                 self.progress(f"Kafka: found running (process {found.pid})")
                 return True
         self.progress(f"Kafka: stopping a left-over broker (process {found.pid})")

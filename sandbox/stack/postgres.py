@@ -48,7 +48,7 @@ class Postgres:
     progress: Callable[[str], None]
     tied: bool = False
     port: int = 0
-    adopted: bool = False
+    _started: ProcessRecord | None = None
 
     name = "postgres"
 
@@ -72,6 +72,11 @@ class Postgres:
         """The server that runs now, whoever started it."""
         record = ProcessRecord.load(self.record_file)
         return record if record is not None and record.is_alive else None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the process that runs now was started by this object, not found running."""
+        return self._started is not None and self.record == self._started
 
     @property
     def address(self) -> str:
@@ -121,7 +126,7 @@ class Postgres:
         )
         record = ProcessRecord.of(child.pid, settings=self._digest(), ports=(port,), tied=self.tied)
         record.save(self.record_file)
-        self.port, self.adopted = port, False
+        self.port, self._started = port, record
         self._await_ready(child)
         probe.create_database(self._dsn(port, "postgres"), DATABASE)
 
@@ -140,7 +145,6 @@ class Postgres:
             )
             if error is None:
                 self.port = port
-                self.adopted = True
                 self.progress(f"Postgres: found running (process {found.pid})")
                 return True
         self.progress(f"Postgres: stopping a left-over server (process {found.pid})")

@@ -115,7 +115,7 @@ class Stack:
 
     def _stop_started(self) -> None:
         for part in reversed(self._parts):
-            if part.port and not part.adopted:
+            if part.is_ours:
                 part.stop()
 
     def kill(self, name: PartName) -> None:
