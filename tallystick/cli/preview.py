@@ -67,11 +67,9 @@ def preview(
 
         sys.stdout.write(json_text.dumps(report.as_json(), indent=2, ensure_ascii=True) + "\n")
         return
-    from rich.console import Console  # noqa: PLC0415
-
     from tallystick.preview.render import show  # noqa: PLC0415
 
-    show(report, Console(file=sys.stdout))
+    show(report, sys.stdout)
 
 
 def _options(

@@ -1,9 +1,9 @@
 """A preview for people: journal, balances, matches and discrepancies, as a bookkeeper writes."""
 
 from collections.abc import Iterable
+from typing import TextIO
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from shared.contracts.envelope import rfc3339
@@ -12,14 +12,16 @@ from shared.contracts.money import Money, decimal_text
 from tallystick.preview.report import Report
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, file: TextIO) -> None:
     """Write the whole report."""
+    # Account names are no emoji codes (``:bank:``), and keys in brackets no markup.
+    console = Console(file=file, emoji=False, markup=False, highlight=False)
     _journal(report, console)
     _balances(report, console)
     _matches(report, console)
     _discrepancies(report, console)
     _refused(report, console)
-    console.print(_summary(report), style="bold", highlight=False, soft_wrap=True)
+    console.print(_summary(report), style="bold", soft_wrap=True)
 
 
 def _journal(report: Report, console: Console) -> None:
@@ -28,12 +30,12 @@ def _journal(report: Report, console: Console) -> None:
         console.print("Nothing to book.")
     for entry in report.entries:
         head = f"{rfc3339(entry.effective_at)}  {entry.reference}  ({entry.kind})"
-        console.print(escape(head), style="bold", highlight=False, soft_wrap=True)
+        console.print(head, style="bold", soft_wrap=True)
         if entry.description:
             about = f"  {entry.description}"
-            console.print(escape(about), style="dim", highlight=False, soft_wrap=True)
+            console.print(about, style="dim", soft_wrap=True)
         for line in render(entry).splitlines():
-            console.print(escape(f"  {line}"), highlight=False, soft_wrap=True)
+            console.print(f"  {line}", soft_wrap=True)
 
 
 def _balances(report: Report, console: Console) -> None:
@@ -63,7 +65,7 @@ def _discrepancies(report: Report, console: Console) -> None:
     for found in report.discrepancies:
         where = f" [{found.book}]" if len(report.books) > 1 else ""
         head = f"{found.kind}  {found.subject}  {_amount(found.amount)}{where}".rstrip()
-        console.print(escape(head), style="bold red", highlight=False, soft_wrap=True)
+        console.print(head, style="bold red", soft_wrap=True)
         for word, text in (
             ("expected", found.expected),
             ("found", found.found),
@@ -72,7 +74,7 @@ def _discrepancies(report: Report, console: Console) -> None:
         ):
             if text:
                 said = f"  {word + ':':<9} {text}"
-                console.print(escape(said), highlight=False, soft_wrap=True)
+                console.print(said, soft_wrap=True)
 
 
 def _refused(report: Report, console: Console) -> None:
@@ -84,16 +86,22 @@ def _refused(report: Report, console: Console) -> None:
 
 
 def _summary(report: Report) -> str:
-    return (
-        f"{len(report.entries)} entries, {len(report.matches)} matches,"
-        f" {len(report.discrepancies)} discrepancies, {len(report.refused)} refused"
-        f" ({report.mode} mode, as of {rfc3339(report.as_of)})"
+    counts = (
+        _count(len(report.entries), "entry", "entries"),
+        _count(len(report.matches), "match", "matches"),
+        _count(len(report.discrepancies), "discrepancy", "discrepancies"),
+        f"{len(report.refused)} refused",
     )
+    return f"{', '.join(counts)} ({report.mode} mode, as of {rfc3339(report.as_of)})"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _heading(console: Console, text: str) -> None:
     console.print()
-    console.print(escape(text), style="bold underline", highlight=False)
+    console.print(text, style="bold underline")
 
 
 def _table(console: Console, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -103,7 +111,7 @@ def _table(console: Console, heads: tuple[str, ...], rows: Iterable[tuple[str, .
         table.add_column(head, justify="right" if is_number else "left", overflow="fold")
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 - counted for the empty case
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(cell for cell in row))
     console.print(table if count else "None.")
 
 

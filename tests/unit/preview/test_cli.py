@@ -224,7 +224,8 @@ def test_preview_for_people_writes_as_a_bookkeeper() -> None:
     assert done.returncode == 0
     assert "Cr assets:stripe:settling[ch_1]  100.00 USD" in done.stdout
     assert "unidentified_bank_debit  l_1  12.00 USD" in done.stdout
-    assert "3 entries, 0 matches, 1 discrepancies, 1 refused" in done.stdout
+    assert "Cr assets:bank:main           12.00 USD" in done.stdout
+    assert "3 entries, 0 matches, 1 discrepancy, 1 refused" in done.stdout
 
 
 @pytest.mark.parametrize(
