@@ -1,13 +1,18 @@
 """Ports on loopback: which are free, and who sits on those that are not."""
 
 import contextlib
+import secrets
 import socket
+from typing import Final
 
 import psutil
 
 from sandbox.stack.problems import StackProblem
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
+FREE_PORT_MIN: Final = 20_000
+FREE_PORT_MAX: Final = 32_000
+TRIES_MAX: Final = 1_000
 
 
 def is_free(port: int) -> bool:
@@ -30,12 +35,23 @@ def answers(port: int) -> bool:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports that were free a moment ago, all different."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return tuple(int(each.getsockname()[1]) for each in sockets)
+    """Ports that are free now, all different.
+
+    They lie below the range from which the system gives ports to outgoing connections: a client
+    that keeps trying a server which is down could otherwise be given the server's own port.
+    """
+    found: set[int] = set()
+    for _ in range(TRIES_MAX):
+        if len(found) == count:
+            return tuple(found)
+        port = FREE_PORT_MIN + secrets.randbelow(FREE_PORT_MAX - FREE_PORT_MIN)
+        if is_free(port):
+            found.add(port)
+    raise StackProblem(
+        f"No {count} free ports were found",
+        why=f"{TRIES_MAX} ports between {FREE_PORT_MIN} and {FREE_PORT_MAX} were tried",
+        fix="see with `ss -ltn` who holds them, or set the ports by hand (TALLYSTICK_STACK_…_PORT)",
+    )
 
 
 def holder(port: int) -> str:
