@@ -68,7 +68,7 @@ class ReconcilerSettings(Settings):
         default=0.05, gt=0, le=5, description="how long a batch gathers"
     )
     reconciler_sweep_seconds: float = Field(
-        default=5.0,
+        default=2.0,
         gt=0,
         le=300,
         description="how often positions are held against the ends of the topics",

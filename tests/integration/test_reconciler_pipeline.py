@@ -1,7 +1,6 @@
 """The reconciler over real topics and a real database: found once, told once, resolved by itself."""
 
 import json
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from shared.contracts import topics
 from shared.contracts.messages import MatchMade, MatchUndone
 from shared.runtime.dead_letters import dead_letter_of
-from shared.runtime.kafka import Partition, end_offsets
+from shared.runtime.kafka import Partition, delete_topics, end_offsets
 from tests.support.ledger import fresh_topics, until
 from tests.support.reconciler import (
     ACCOUNT,
@@ -26,9 +25,9 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-async def rig(kafka_bootstrap: str, database_dsn: str) -> AsyncGenerator[ReconcilerRig]:
+async def rig(kafka_bootstrap: str, database_dsn: str) -> ReconcilerRig:
     await fresh_topics(kafka_bootstrap)
-    yield ReconcilerRig(kafka_bootstrap, database_dsn)
+    return ReconcilerRig(kafka_bootstrap, database_dsn)
 
 
 async def test_payout_and_its_bank_line_are_matched_once(rig: ReconcilerRig) -> None:
@@ -174,8 +173,6 @@ async def test_drift_opens_after_two_readings_that_the_ledger_has_booked_past(
 async def test_start_without_its_topics_is_refused_with_their_names(
     kafka_bootstrap: str, database_dsn: str
 ) -> None:
-    from shared.runtime.kafka import delete_topics
-
     await fresh_topics(kafka_bootstrap)
     await delete_topics(kafka_bootstrap, [topics.MATCHES, topics.LEDGER_ENTRIES])
     with ReconcilerRig(kafka_bootstrap, database_dsn).process() as running:

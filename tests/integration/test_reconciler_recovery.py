@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -29,9 +28,9 @@ pytestmark = [pytest.mark.stack]
 
 
 @pytest.fixture
-async def rig(kafka_bootstrap: str, database_dsn: str) -> AsyncGenerator[ReconcilerRig]:
+async def rig(kafka_bootstrap: str, database_dsn: str) -> ReconcilerRig:
     await fresh_topics(kafka_bootstrap)
-    yield ReconcilerRig(kafka_bootstrap, database_dsn)
+    return ReconcilerRig(kafka_bootstrap, database_dsn)
 
 
 def ident(number: int) -> str:
@@ -106,8 +105,7 @@ async def test_killed_again_and_again_under_load_it_finds_what_the_core_finds_of
                 assert running.child.returncode == 99, running.told()
             else:
                 running.await_answer()
-                before = await taken(rig)
-                await until("some progress", lambda before=before: moved(rig, before))
+                await until_moved(rig, await taken(rig))
                 kill(running)
         await sending
     await rig.publish(*told[len(rounds) * share :])
@@ -128,8 +126,11 @@ async def taken(rig: ReconcilerRig) -> int:
     return int(rows[0]["n"] or 0)
 
 
-async def moved(rig: ReconcilerRig, before: int) -> bool:
-    return await taken(rig) > before
+async def until_moved(rig: ReconcilerRig, before: int) -> None:
+    async def has_moved() -> bool:
+        return await taken(rig) > before
+
+    await until("some progress", has_moved)
 
 
 async def test_group_offsets_that_run_ahead_lose_nothing(rig: ReconcilerRig) -> None:
@@ -146,7 +147,11 @@ async def test_group_offsets_that_run_ahead_lose_nothing(rig: ReconcilerRig) -> 
 
 
 async def commit_to_the_end(rig: ReconcilerRig) -> None:
-    """Say on behalf of Faust's group that everything has been read."""
+    """Say on behalf of Faust's group that everything has been read, once it has no member left."""
+    await until("the group to be empty", lambda: commits(rig))
+
+
+async def commits(rig: ReconcilerRig) -> bool:
     ends = await end_offsets(rig.bootstrap, INPUTS)
     client = LIBRARY.AIOKafkaConsumer(
         bootstrap_servers=rig.bootstrap, group_id=APP_ID, enable_auto_commit=False
@@ -156,8 +161,11 @@ async def commit_to_the_end(rig: ReconcilerRig) -> None:
         places = {LIBRARY.TopicPartition(*p): end for p, end in ends.items()}
         client.assign(list(places))
         await client.commit(places)
+    except LIBRARY.errors.CommitFailedError:
+        return False
     finally:
         await client.stop()
+    return True
 
 
 async def test_emptied_tables_with_full_topics_publish_nothing_new(rig: ReconcilerRig) -> None:

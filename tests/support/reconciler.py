@@ -278,8 +278,8 @@ class ReconcilerRig:
                 )
             except asyncpg.PostgresError:
                 return False
-            at = {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
-            return not left and all(at.get(tuple(p), -1) >= end for p, end in ends.items())
+            at = {Partition(r["topic"], r["partition"]): int(r["next_offset"]) for r in rows}
+            return not left and all(at.get(p, -1) >= end for p, end in ends.items())
 
         try:
             await until("the reconciler to be quiet", is_quiet, seconds=seconds)

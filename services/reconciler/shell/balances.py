@@ -56,6 +56,7 @@ async def remember(tx: Tx, told: Iterable[Told]) -> None:
         [one.book for one, _ in readings],
         [reading.account for _, reading in readings],
         [reading.at for _, reading in readings],
+        [reading.told_at for _, reading in readings],
     )
 
 

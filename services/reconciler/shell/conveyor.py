@@ -119,9 +119,13 @@ class Conveyor:
         except (Gap, Fenced, Unavailable, InvariantBroken):
             raise
         except Exception as error:  # noqa: BLE001  # the process ends below, one way or the other
-            record = piece.records[0] if piece.records else None
-            if record is None or await self._a_book_is_to_blame():
-                _die("book.failed", error=repr(error))
+            if await self._a_book_is_to_blame():
+                # It has failed often enough to be passed over: its facts are kept unjudged.
+                await self._take_one(piece)
+                return
+            if not piece.records:
+                _die("intake.failed", error=repr(error))
+            record = piece.records[0]
             async with self._database.transaction() as tx:
                 times = await tx.fetchval(
                     SQL["count_crash"], record.topic, record.partition, record.offset

@@ -179,13 +179,13 @@ async def last_reports(tx: Tx, ids: Iterable[str]) -> dict[str, DiscrepancyRepor
     return {row["id"]: DiscrepancyReported.model_validate_json(row["record"]) for row in rows}
 
 
-async def put_matches(tx: Tx, records: Iterable[MatchMade | MatchUndone]) -> None:
-    """Write the last records of matches; of an id told twice the later one."""
+async def put_matches(tx: Tx, records: Iterable[MatchMade | MatchUndone]) -> set[str]:
+    """Write the last records of matches; the books in which that was news."""
     last = {record.id: record for record in records}
     rows = [last[key] for key in sorted(last)]
     if not rows:
-        return
-    await tx.execute(
+        return set()
+    fresh = await tx.fetch(
         SQL["put_matches"],
         [r.book for r in rows],
         [r.id for r in rows],
@@ -197,6 +197,7 @@ async def put_matches(tx: Tx, records: Iterable[MatchMade | MatchUndone]) -> Non
     for made in (r for r in rows if isinstance(r, MatchMade)):
         met = sorted(match_hooks(made))
         await tx.execute(SQL["put_hooks"], made.book, met, [MATCH + made.id] * len(met))
+    return {row["book"] for row in fresh}
 
 
 def match_record(text: str | bytes) -> MatchMade | MatchUndone:
@@ -204,8 +205,8 @@ def match_record(text: str | bytes) -> MatchMade | MatchUndone:
     return MATCH_RECORD.validate_json(text)
 
 
-async def put_discrepancies(tx: Tx, reports: Iterable[DiscrepancyReported]) -> None:
-    """Write the last records of discrepancies; of an id told twice the later one."""
+async def put_discrepancies(tx: Tx, reports: Iterable[DiscrepancyReported]) -> set[str]:
+    """Write the last records of discrepancies; the books in which that was news."""
     last: dict[str, DiscrepancyReported] = {}
     for report in reports:
         before = last.get(report.id)
@@ -213,8 +214,8 @@ async def put_discrepancies(tx: Tx, reports: Iterable[DiscrepancyReported]) -> N
             last[report.id] = report
     rows = [last[key] for key in sorted(last)]
     if not rows:
-        return
-    await tx.execute(
+        return set()
+    fresh = await tx.fetch(
         SQL["put_discrepancies"],
         [r.book for r in rows],
         [r.id for r in rows],
@@ -230,6 +231,7 @@ async def put_discrepancies(tx: Tx, reports: Iterable[DiscrepancyReported]) -> N
         [r.resolved_at for r in rows],
         [r.model_dump_json() for r in rows],
     )
+    return {row["book"] for row in fresh}
 
 
 async def set_dormant(

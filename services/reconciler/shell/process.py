@@ -130,6 +130,7 @@ async def _run(process: _Process, publisher: Publisher, stop: asyncio.Event) -> 
         process.database,
         process.positions,
         conveyor,
+        recall=lambda: recall(settings.kafka, process.database, process.positions),
         inputs=INPUTS,
         mine=carrier.partitions,
         health=health,
@@ -202,10 +203,11 @@ async def _begin(process: _Process, watch: Watch) -> None:
         await begin_positions(tx, positions, partitions)
     await patiently(
         lambda: recall(settings.kafka, process.database, positions),
-        what="our own topics",
+        what="our own records",
         give_up_after_seconds=settings.reconciler_start_timeout_seconds,
     )
     await watch.begin()
+    process.health.not_ready("catching_up", "the topics are being read to their end")
     process.health.ready("starting")
 
 

@@ -1,7 +1,8 @@
 """What was already told: our own topics, read to their end before anything is judged.
 
 A reconciler whose tables are gone takes standing matches and discrepancies from there, and then
-publishes only what differs. One whose tables are older than its topics believes the topics.
+publishes only what differs. One whose tables are older than its topics believes the topics. While
+it runs, what it has published itself comes by here too, and is no news.
 """
 
 from typing import Final
@@ -13,13 +14,11 @@ from services.reconciler.shell.memory import SQL
 from shared.contracts.errors import InvariantBroken, Unreadable
 from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
 from shared.contracts.topics import DISCREPANCIES, MATCHES
-from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Partition, Record, end_offsets, scan
-from shared.runtime.positions import Log, move_positions, read_positions
+from shared.runtime.positions import Fenced, Log, move_positions, read_positions
 from shared.runtime.postgres import Database, Tx
 
 OWN_TOPICS: Final = (MATCHES, DISCREPANCIES)
-_logger = log.get(__name__)
 
 
 async def recall(address: KafkaAddress, database: Database, positions: Log) -> int:
@@ -47,11 +46,13 @@ async def recall(address: KafkaAddress, database: Database, positions: Log) -> i
             await _take(tx, records)
             await move_positions(tx, positions, moved)
 
-        await database.run(work)
+        try:
+            await database.run(work)
+        except Fenced:
+            # Another replica has read them: it writes the same tables.
+            return count
         count += len(records)
         here = after
-    if count:
-        _logger.info("own.records.recalled", records=count)
     return count
 
 
@@ -69,7 +70,6 @@ async def _take(tx: Tx, records: list[Record]) -> None:
     books = sorted({record.book for record in (*matches, *reports)})
     for book in books:
         await tx.fetchval(SQL["hold_book"], book)
-    await memory.put_matches(tx, matches)
-    await memory.put_discrepancies(tx, reports)
-    for book in books:
+    news = await memory.put_matches(tx, matches) | await memory.put_discrepancies(tx, reports)
+    for book in sorted(news):
         await tx.fetchval(SQL["bump_book"], book)

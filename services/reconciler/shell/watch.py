@@ -6,7 +6,7 @@ between are read past Faust.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -62,6 +62,8 @@ class Standing:
 class Watch:
     """Looks at ends and due times, again and again."""
 
+    _may_judge: bool = False
+
     def __init__(
         self,
         address: KafkaAddress,
@@ -69,6 +71,7 @@ class Watch:
         positions: Log,
         conveyor: Conveyor,
         *,
+        recall: Callable[[], Awaitable[int]],
         inputs: Iterable[str],
         mine: Callable[[], frozenset[Partition]],
         health: Health,
@@ -79,6 +82,7 @@ class Watch:
         self._database = database
         self._positions = positions
         self._conveyor = conveyor
+        self._recall = recall
         self._inputs = tuple(sorted(inputs))
         self._mine = mine
         self._health = health
@@ -126,12 +130,16 @@ class Watch:
                 _logger.warning("watch.waits", reason=str(error))
             else:
                 self._health.ready("watch")
-                if self.standing.looked_at and not self._is_judging_allowed():
-                    self._health.not_ready("catching_up", "the topics are being read to their end")
-                else:
-                    self._health.ready("catching_up")
-                    every = every_seconds
+                every = self._say_whether_caught_up(every_seconds)
             await pause(stop, every)
+
+    def _say_whether_caught_up(self, every_seconds: float) -> float:
+        """Tell health, and how long to wait until the next look."""
+        if not self._may_judge:
+            self._health.not_ready("catching_up", "the topics are being read to their end")
+            return min(every_seconds, 0.5)
+        self._health.ready("catching_up")
+        return every_seconds
 
     async def look(self) -> None:
         """Hold positions against ends once, and read what lies between and is not coming.
@@ -155,6 +163,7 @@ class Watch:
             await self._conveyor.read(stuck)
             at, booked = await self._positions_now()
         await self._note(ends, at, booked)
+        await self._recall()
 
     async def _positions_now(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
         async with self._database.connection() as connection:
@@ -167,11 +176,6 @@ class Watch:
             if row["topic"] in BOOKED
         }
         return at, booked
-
-    _may_judge: bool = False
-
-    def _is_judging_allowed(self) -> bool:
-        return self._may_judge
 
     async def _note(
         self,

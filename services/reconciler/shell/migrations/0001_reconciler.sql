@@ -120,10 +120,12 @@ create table proofs (
     constraint proofs_pkey primary key (book, account, currency, at, reading)
 );
 
+-- How far each bank account was read by the bank's own time, and when it last told anything.
 create table read_until (
     book text not null,
     account text not null,
     at timestamptz not null,
+    told_at timestamptz not null,
     constraint read_until_pkey primary key (book, account)
 );
 

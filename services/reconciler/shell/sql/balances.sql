@@ -114,19 +114,20 @@ order by account, currency, at, reading
 
 -- name: read_until
 -- How far each bank account of a book has been read.
-select account, at
+select account, at, told_at
 from read_until
 where book = $1
 
 -- name: move_read_until
 -- Bank accounts that were read further.
-insert into read_until as r (book, account, at)
-select book, account, max(at)
-from unnest($1::text[], $2::text[], $3::timestamptz[]) as n (book, account, at)
+insert into read_until as r (book, account, at, told_at)
+select book, account, max(at), max(told_at)
+from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+    as n (book, account, at, told_at)
 group by book, account
 order by book, account
 on conflict (book, account) do update
-set at = greatest(r.at, excluded.at)
+set at = greatest(r.at, excluded.at), told_at = greatest(r.told_at, excluded.told_at)
 
 -- name: take_rest_sums
 -- Take the balances as they stand for those at rest. No row: none has changed.

@@ -27,6 +27,7 @@ set
 where
     m.revision < excluded.revision
     or (m.revision = excluded.revision and m.is_standing and not excluded.is_standing)
+returning book
 
 -- name: set_matches_dormant
 -- Which matches have become done with, or are no longer.
@@ -77,6 +78,7 @@ set
     resolved_at = excluded.resolved_at,
     record = excluded.record
 where d.revision < excluded.revision
+returning book
 
 -- name: count_unresolved
 -- How many discrepancies of each kind are not resolved. No row: all is well.
