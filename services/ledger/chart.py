@@ -2,16 +2,18 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.contracts.errors import Unreadable
-from shared.contracts.journal import ROOTS, Direction
+from shared.contracts.journal import ROOTS, Book, Direction
 
 DEFAULT_CHART: Final = Path(__file__).with_name("chart.toml")
 _PLACE = re.compile(r"[A-Z][A-Z0-9]*")
@@ -122,6 +124,9 @@ class Chart:
         """What people read for an account: its display name, else its own."""
         known = self.find(name)
         return known.display if known is not None else name
+
+
+NO_CHARTS: Final[Mapping[Book, Chart]] = MappingProxyType({})
 
 
 def chart_of(text: str) -> Chart:

@@ -22,7 +22,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from services.ledger.chart import Chart, default_chart
+from services.ledger.chart import NO_CHARTS, Chart, default_chart
 from services.ledger.decisions import (
     COMMAND,
     FOREIGN_ACCOUNT,
@@ -60,15 +60,11 @@ __all__ = [
     "subject_of",
 ]
 
-_NO_CHARTS: Final[Mapping[Book, Chart]] = MappingProxyType({})
-
 # Objects that have no id of their own.
 _NAMELESS: Final = frozenset({"balance", "list"})
 
 
-def decide(
-    message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = _NO_CHARTS
-) -> Decision:
+def decide(message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = NO_CHARTS) -> Decision:
     """What a message means for the books; the same bytes mean the same for ever.
 
     A book that ``charts`` does not name has the default chart.

@@ -1,10 +1,11 @@
 """The run itself: read, decide, remember, reconcile, book the matches, report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from services.ledger.chart import NO_CHARTS, Chart
 from services.ledger.decisions import COMMAND, FOREIGN_ACCOUNT, UNREADABLE
 from services.ledger.posting_rules import Decision, Input, Remark, decide
 from shared.contracts import topics
@@ -12,6 +13,7 @@ from shared.contracts.books import BookData, BookMap
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import InvariantBroken, Refused
+from shared.contracts.journal import Book
 from shared.contracts.messages import MatchMade, Outcome, OutcomeKind, Position
 from shared.contracts.money import MoneyOnWire
 from tallystick.preview.books import Books
@@ -35,6 +37,7 @@ class _Run:
     book_map: BookMap
     as_of: datetime
     is_configured: bool
+    charts: Mapping[Book, Chart] = field(default_factory=dict[Book, Chart])
     books: Books = field(default_factory=Books)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     messages: list[Input] = field(default_factory=list[Input])
@@ -53,13 +56,13 @@ def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) ->
         book_map=books_of(options, mode, told),
         as_of=clock_of(options, told),
         is_configured=options.config is not None,
+        charts=options.config.charts if options.config is not None else NO_CHARTS,
         refused=[line for line in read if isinstance(line, Unread)],
     )
-    charts = options.config.charts if options.config is not None else {}
     for number, line in enumerate(told):
         message = _message(line, run)
         try:
-            decision = decide(message, run.book_map, charts)
+            decision = decide(message, run.book_map, run.charts)
         except Refused as refused:
             run.refused.append(Unread(line.topic, line.id, f"{refused.reason}: {refused}"))
         else:

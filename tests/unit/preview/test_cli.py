@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validate
 
 from tests.unit.ledger.telling import Json, charge, event, moved, transfer, txn
 
@@ -31,9 +31,9 @@ def report(*arguments: str, stdin: str = "") -> Json:
 
 
 def of_schema(value: object, name: str) -> None:
-    validator = Draft202012Validator(SCHEMA | {"$ref": f"#/$defs/{name}", "anyOf": [{}]})
-    errors = [error.message for error in validator.iter_errors(value)]
-    assert errors == []
+    # The root allows a line or a report; here it is to be the one that is named.
+    schema = {word: part for word, part in SCHEMA.items() if word != "anyOf"}
+    validate(value, schema | {"$ref": f"#/$defs/{name}"}, cls=Draft202012Validator)
 
 
 def rows(found: Json, name: str) -> list[Json]:
@@ -202,7 +202,8 @@ def test_preview_of_two_books_names_the_book_of_each_row() -> None:
 
 
 def test_preview_says_what_a_command_broke() -> None:
-    value = cast("Json", MANUAL["value"]) | {"postings": []}
+    nothing: list[Json] = []
+    value = cast("Json", MANUAL["value"]) | {"postings": nothing}
     found = report("-", stdin=text_of({"topic": "ledger.commands", "value": value}))
     (refused,) = rows(found, "refused")
     assert refused["id"] == "key_1"
