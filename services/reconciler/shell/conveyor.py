@@ -97,8 +97,10 @@ class Conveyor:
     async def _judge_due(self) -> None:
         while True:
             try:
-                if not await self._intake.judge_due():
+                book = await self._intake.judge_due()
+                if book is None:
                     return
+                self._health.ready(f"book {book}")
             except JudgingFailed as error:
                 await self._postpone(error)
 

@@ -88,8 +88,8 @@ class Intake:
         self._report(done)
         return done.records
 
-    async def judge_due(self) -> bool:
-        """Judge one book that is due; false when none is.
+    async def judge_due(self) -> str | None:
+        """Judge one book that is due and give its name; ``None`` when none is.
 
         Raises:
             JudgingFailed: A bug; the book is told.
@@ -104,8 +104,8 @@ class Intake:
 
         return await self._run_judging(work)
 
-    async def judge_book(self, book: str) -> bool:
-        """Judge one book as it is known; false while too little has been read.
+    async def judge_book(self, book: str) -> str | None:
+        """Judge one book as it is known, and give its name; ``None`` while too little is read.
 
         Raises:
             JudgingFailed: A bug.
@@ -119,15 +119,16 @@ class Intake:
 
         return await self._run_judging(work)
 
-    async def _run_judging(self, work: Callable[[Tx], Awaitable[_Done | None]]) -> bool:
+    async def _run_judging(self, work: Callable[[Tx], Awaitable[_Done | None]]) -> str | None:
         try:
             done = await self._database.run(work)
         except BaseException:
             self._memory.forget()
             raise
-        if done is not None:
-            self._report(done)
-        return done is not None
+        if done is None:
+            return None
+        self._report(done)
+        return done.opened[0].book
 
     async def _judged_alone(self, tx: Tx, book: str) -> _Done:
         done = _Done()
