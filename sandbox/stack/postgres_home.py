@@ -93,7 +93,7 @@ def locate(settings: StackSettings) -> PostgresHome:
             if not _reaches(user, home.data.parent):
                 _unmade(home)
                 continue
-            install = PROGRAMS if _runs(user, PROGRAMS) else _copied(root.parent)
+            install = PROGRAMS if _runs(user, PROGRAMS) else copied_programs(root.parent, user)
         except OSError:
             continue
         if root != own and not own.is_symlink():
@@ -160,21 +160,34 @@ def _runs(user: tuple[int, int], install: Path) -> bool:
     )
 
 
-def _copied(folder: Path) -> Path:
-    """A copy of the programs where the server's user can run them."""
+def copied_programs(folder: Path, user: tuple[int, int]) -> Path:
+    """A copy of the programs in a folder, where the user can run them.
+
+    The wheel's layout is kept: the programs find their libraries by a path relative to their own.
+
+    Raises:
+        OSError: They cannot be copied, or the user cannot run the copy.
+    """
+    package = PROGRAMS.parent
+    libraries = package.with_name(f"{package.name}.libs")
     target = folder / f"postgres-{version(_PACKAGE)}"
+    install = target / package.name / PROGRAMS.name
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            fresh = Path(scratch) / "install"
-            shutil.copytree(PROGRAMS, fresh, symlinks=True)
+            fresh = Path(scratch) / "fresh"
+            for source in (PROGRAMS, libraries, package / ".dylibs"):
+                if source.exists():
+                    place = fresh / source.relative_to(package.parent)
+                    shutil.copytree(source, place, symlinks=True)
             for each in (fresh, *fresh.rglob("*")):
                 if not each.is_symlink():
-                    each.chmod(each.stat().st_mode | (0o055 if each.is_dir() else 0o044))
-                    if each.parent.name == "bin":
-                        each.chmod(0o755)
+                    is_program = each.is_dir() or os.access(each, os.X_OK)
+                    each.chmod(0o755 if is_program else 0o644)
             fresh.rename(target)
     folder.chmod(0o755)
-    return target
+    if not _runs(user, install):
+        raise OSError(f"{install} cannot be run")
+    return install
 
 
 def remove(settings: StackSettings) -> None:

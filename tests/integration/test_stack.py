@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 import pytest
 
-from sandbox.stack import Stack, StackProblem, StackSettings, probe
+from sandbox.stack import Stack, StackProblem, StackSettings, postgres_home, probe
 from sandbox.stack.jars import ensure_jars, jar_dir, read_lock
 from sandbox.stack.process import ProcessRecord
 from shared.runtime.kafka_client import ADMIN, admin_client
@@ -319,6 +319,27 @@ def test_stack_below_a_closed_home_folder_runs_for_root_and_the_home_stays_close
         finally:
             stack.wipe()
         assert not elsewhere.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a copy of the programs")
+def test_copied_programs_run_for_the_server_s_user() -> None:
+    user = pwd.getpwnam("nobody")
+    with scratch_folder() as made:
+        install = postgres_home.copied_programs(made, (user.pw_uid, user.pw_gid))
+        assert install.is_relative_to(made)
+        said = subprocess.run(
+            [str(install / "bin" / "postgres"), "--version"],
+            check=True,
+            capture_output=True,
+            text=True,
+            user=user.pw_uid,
+            group=user.pw_gid,
+            extra_groups=[],
+            env={},
+        )
+        assert " 18." in said.stdout
+        # A second checkout finds the copy and makes no other.
+        assert postgres_home.copied_programs(made, (user.pw_uid, user.pw_gid)) == install
 
 
 def test_two_starts_at_once_make_one_stack(folder: Path) -> None:
