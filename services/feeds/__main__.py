@@ -64,6 +64,7 @@ async def feeds(stop: asyncio.Event) -> None:
             books=books,
             store=store,
             publisher=publisher,
+            kafka=settings.kafka,
             rules=rules,
             health=health,
             interval_seconds=settings.feeds_poll_interval_seconds,

@@ -7,12 +7,13 @@ window does not tell any more is removed, which is a revision too.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from shared.contracts.money import Money, MoneyOnWire
-from shared.contracts.observations import BankBalance, BankLine, LineState
+from shared.contracts.observations import BankBalance, BankLine, LineState, day_start
 
 REREAD_MIN = timedelta(days=10)
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class ToldLine:
 
     @property
     def content(self) -> "ToldLine":
-        """The line without its source's digest: a bank may add a field that tells us nothing."""
-        return replace(self, source_sha256="")
+        """The line as we tell it: a bank may add a field, or an instant, that tells us nothing."""
+        return replace(self, source_sha256="", created_at=_NO_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,35 @@ def watermark_after(watermark: datetime | None, told: Iterable[ToldLine]) -> dat
     """The newest time, by the bank's clock, of a line that was told."""
     times = [line.created_at for line in told]
     return max([*times, *([] if watermark is None else [watermark])], default=None)
+
+
+def recollected(lines: Iterable[BankLine]) -> tuple[Form, ...]:
+    """The last forms that were told, from the messages: what a lost database knew.
+
+    Raises:
+        Refused: An amount is none; nobody but us writes these.
+    """
+    last: dict[str, BankLine] = {}
+    for line in lines:
+        if line.id not in last or line.revision >= last[line.id].revision:
+            last[line.id] = line
+    return in_order(Form(_told_by(line), line.revision) for line in last.values())
+
+
+def _told_by(line: BankLine) -> ToldLine:
+    return ToldLine(
+        id=line.id,
+        state=line.state,
+        amount=line.amount.money(),
+        # The bank's instant was not told; its day is near enough to find the window.
+        created_at=day_start(line.booked_on),
+        booked_on=line.booked_on,
+        value_on=line.value_on,
+        description=line.description,
+        reference=line.reference,
+        counterparty=line.counterparty,
+        source_sha256=line.source_sha256,
+    )
 
 
 def line_observation(form: Form, *, account: str, provider: str, observed_at: datetime) -> BankLine:

@@ -17,7 +17,7 @@ from services.feeds.shell.store import MIGRATIONS, SCHEMA, FeedStore
 from shared.contracts.errors import Unavailable
 from shared.contracts.observations import BANK_OBSERVATION, BankBalance, BankLine, LineState
 from shared.contracts.topics import BANK_OBSERVATIONS
-from shared.runtime.kafka import Partition, Publisher, create_topics, end_offsets
+from shared.runtime.kafka import KafkaAddress, Partition, Publisher, create_topics, end_offsets
 from shared.runtime.migrations import migrate
 from shared.runtime.postgres import Database
 from tests.support.ingest import free_port, records_since, service
@@ -83,11 +83,17 @@ class Feed:
 
 
 def poll_of(
-    api: IncreaseApi, account: BankAccountAt, store: FeedStore, publisher: Publisher
+    api: IncreaseApi, account: BankAccountAt, store: FeedStore, publisher: Publisher, kafka: str
 ) -> AccountPoll:
     rules = ReadingRules(lookback=timedelta(days=400), reread=timedelta(days=10), balance_tries=2)
     return AccountPoll(
-        api=api, account=account, book="main", store=store, publisher=publisher, rules=rules
+        api=api,
+        account=account,
+        book="main",
+        store=store,
+        publisher=publisher,
+        kafka=KafkaAddress(kafka),
+        rules=rules,
     )
 
 
@@ -107,7 +113,7 @@ async def reading(
         name = f"bank_{uuid.uuid4().hex[:12]}"
         account = BankAccountAt(at_bank.id, name, at_bank.currency)
         store = FeedStore(database)
-        poll = poll_of(api, account, store, publisher)
+        poll = poll_of(api, account, store, publisher, kafka)
         try:
             yield Feed(world, kafka, store, publisher, api, poll, name, since)
         finally:
@@ -340,10 +346,41 @@ async def test_crash_after_telling_and_before_remembering_repeats_the_same_recor
     assert lines[0].envelope().id == lines[1].envelope().id
 
 
+async def test_feed_that_lost_its_database_goes_on_with_the_revisions_where_they_stood(
+    feed: Feed, fresh_database: Callable[[], str]
+) -> None:
+    made = await feed.world.do("bank_line", account=BANK, amount=100)
+    same = await feed.world.do("bank_line", account=BANK, amount=7)
+    await feed.poll.poll()
+    await feed.world.do("bank_amend", line=made["line"], amount=99)
+    await feed.poll.poll()
+    dsn = fresh_database()
+    await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS)
+    database = await Database.open(dsn, search_path=SCHEMA)
+    (at_bank,) = [a for a in await feed.api.accounts() if a.name == BANK]
+    account = BankAccountAt(at_bank.id, feed.name, at_bank.currency)
+    poll = poll_of(feed.api, account, FeedStore(database), feed.publisher, feed.kafka)
+    await poll.poll()
+    await feed.world.do("bank_amend", line=made["line"], amount=98)
+    await poll.poll()
+    await database.close()
+    told = await feed.lines()
+    assert [(r, a) for line, r, _, a in told if line == made["line"]] == [
+        (1, "100"),
+        (2, "99"),
+        (3, "98"),
+    ]
+    assert [r for line, r, _, _ in told if line == same["line"]] == [1]
+
+
 async def test_one_account_that_cannot_be_read_does_not_keep_the_others(feed: Feed) -> None:
     await feed.world.do("bank_line", account=BANK, amount=100)
     lost = poll_of(
-        feed.api, BankAccountAt("account_none", "lost", "usd"), feed.store, feed.publisher
+        feed.api,
+        BankAccountAt("account_none", "lost", "usd"),
+        feed.store,
+        feed.publisher,
+        feed.kafka,
     )
     failures = await poll_each([lost, feed.poll])
     assert list(failures) == ["lost"]

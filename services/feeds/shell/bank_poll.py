@@ -6,13 +6,14 @@ and last the balance, in the same partition: whoever reads it has read the lines
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from prometheus_client import Counter, Gauge
+from pydantic import ValidationError
 
 from services.feeds.revisions import (
     Form,
@@ -21,6 +22,7 @@ from services.feeds.revisions import (
     balance_observation,
     in_order,
     line_observation,
+    recollected,
     removed,
     reread_from,
     successors,
@@ -31,10 +33,17 @@ from services.feeds.shell.bank_api import BankAccountAt, BankApi, BankRefused, R
 from services.feeds.shell.store import FeedStore, Untold
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Unavailable
-from shared.contracts.observations import BankBalance, BankLine
+from shared.contracts.observations import BANK_OBSERVATION, BankBalance, BankLine
 from shared.contracts.topics import BANK_OBSERVATIONS
 from shared.runtime import log
-from shared.runtime.kafka import Publication, Publisher
+from shared.runtime.kafka import (
+    KafkaAddress,
+    Publication,
+    Publisher,
+    Record,
+    end_offsets,
+    scan,
+)
 
 LINE_TYPE: Final = "com.tallystick.bank.line.v1"
 BALANCE_TYPE: Final = "com.tallystick.bank.balance.v1"
@@ -83,6 +92,7 @@ class AccountPoll:
         book: str,
         store: FeedStore,
         publisher: Publisher,
+        kafka: KafkaAddress,
         rules: ReadingRules,
     ) -> None:
         self._api = api
@@ -90,7 +100,9 @@ class AccountPoll:
         self._book = book
         self._store = store
         self._publisher = publisher
+        self._kafka = kafka
         self._rules = rules
+        self._has_recollected = False
 
     @property
     def name(self) -> str:
@@ -108,6 +120,8 @@ class AccountPoll:
         await self._tell_untold()
         at = datetime.now(UTC)
         watermark = await self._store.watermark(self.name)
+        if watermark is None and not self._has_recollected:
+            await self._recollect()
         since = reread_from(
             watermark, now=at, reread=self._rules.reread, lookback=self._rules.lookback
         )
@@ -126,6 +140,19 @@ class AccountPoll:
         await self._tell_untold()
         await self._tell_balance(reading, at)
         _READ_AT.labels(self.name).set(at.timestamp())
+
+    async def _recollect(self) -> None:
+        """Learn from the topic what was told before: a database that is empty may be a lost one."""
+        end = await end_offsets(self._kafka, [BANK_OBSERVATIONS])
+        told: list[BankLine] = []
+        async with aclosing(scan(self._kafka, {p: (0, at) for p, at in end.items()})) as batches:
+            async for batch in batches:
+                told.extend(_lines_of(self.name, batch))
+        forms = recollected(told)
+        await self._store.decide(self.name, [(form, None) for form in forms], watermark=None)
+        self._has_recollected = True
+        if forms:
+            _log.warning("lines.recollected", account=self.name, lines=len(forms))
 
     async def _reading(self, since: datetime) -> _Reading:
         """Lines between two balances, again until they agree, at most as often as the rules say."""
@@ -224,6 +251,19 @@ class AccountPoll:
             subject=subject,
             extensions={"book": self._book},
         )
+
+
+def _lines_of(account: str, batch: Sequence[Record]) -> Iterator[BankLine]:
+    for record in batch:
+        if record.key != account.encode():
+            continue
+        try:
+            told = BANK_OBSERVATION.validate_json(record.value)
+        except ValidationError:
+            _log.warning("observation.unreadable", position=record.position)
+            continue
+        if isinstance(told, BankLine):
+            yield told
 
 
 async def poll_each(polls: Sequence[AccountPoll]) -> dict[str, str]:

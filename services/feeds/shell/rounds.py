@@ -15,7 +15,7 @@ from shared.contracts.books import BookMap
 from shared.contracts.errors import Unavailable
 from shared.contracts.observations import Name
 from shared.runtime import log
-from shared.runtime.kafka import Publisher
+from shared.runtime.kafka import KafkaAddress, Publisher
 from shared.runtime.lifecycle import pause
 from shared.runtime.metrics import Health
 from shared.runtime.settings import PREFIX, SettingsInvalid
@@ -36,6 +36,7 @@ class Rounds:
         books: BookMap,
         store: FeedStore,
         publisher: Publisher,
+        kafka: KafkaAddress,
         rules: ReadingRules,
         health: Health,
         interval_seconds: float,
@@ -44,6 +45,7 @@ class Rounds:
         self._books = books
         self._store = store
         self._publisher = publisher
+        self._kafka = kafka
         self._rules = rules
         self._health = health
         self._interval_seconds = interval_seconds
@@ -99,6 +101,7 @@ class Rounds:
                 book=_book_of(self._books, account.name),
                 store=self._store,
                 publisher=self._publisher,
+                kafka=self._kafka,
                 rules=self._rules,
             )
             for api, account in found

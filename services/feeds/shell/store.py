@@ -48,11 +48,14 @@ class FeedStore:
     async def decide(
         self,
         account: str,
-        forms: Sequence[tuple[Form, bytes]],
+        forms: Sequence[tuple[Form, bytes | None]],
         *,
         watermark: datetime | None,
     ) -> None:
-        """Write new forms down with the messages that tell them, before they are told."""
+        """Write new forms down with the messages that tell them, before they are told.
+
+        A form without a message has been told already.
+        """
 
         async def work(tx: Tx) -> None:
             await tx.executemany(
@@ -96,7 +99,7 @@ def _form(row: asyncpg.Record) -> Form:
     return Form(line, row["revision"])
 
 
-def _row(account: str, form: Form, message: bytes) -> tuple[object, ...]:
+def _row(account: str, form: Form, message: bytes | None) -> tuple[object, ...]:
     line = form.line
     return (
         account,

@@ -13,6 +13,7 @@ from services.feeds.revisions import (
     ToldLine,
     balance_observation,
     line_observation,
+    recollected,
     removed,
     reread_from,
     successor,
@@ -129,6 +130,18 @@ def test_line_is_told_with_all_that_the_ledger_needs_to_undo_it() -> None:
     assert (message.amount.minor, message.previous.minor) == ("9580", "9680")
     assert (message.account, message.id, message.revision) == ("main", "transaction_1", 2)
     assert BANK_OBSERVATION.validate_json(BANK_OBSERVATION.dump_json(message)) == message
+
+
+def test_last_forms_are_recollected_from_what_was_told() -> None:
+    second = told(successor(POSTED, replace(LINE, amount=Money(9580, USD))))
+    messages = [
+        line_observation(form, account="main", provider="p", observed_at=NOW)
+        for form in (POSTED, second, POSTED)
+    ]
+    (form,) = recollected(messages)
+    assert form.revision == 2
+    assert successor(form, second.line) is None
+    assert successor(form, LINE) == Form(LINE, 3, Money(9580, USD), LINE.booked_on)
 
 
 def balance(minor: int, as_of: datetime | None = NOW) -> ToldBalance:
