@@ -15,7 +15,13 @@ from pathlib import Path
 from oracle.compare import compare
 from oracle.model import INPUTS, Books, model_of
 from oracle.report import Report, as_json, as_text
-from oracle.shell.kafka import Address, published_entries, reader, records_until
+from oracle.shell.kafka import (
+    Address,
+    partitions_of_entries,
+    published_entries,
+    reader,
+    records_until,
+)
 from oracle.shell.postgres import books_at_a_moment
 from oracle.truth import Truth, truth_of
 from oracle.values import CannotDecide
@@ -56,9 +62,11 @@ async def audit(asked: argparse.Namespace) -> Report:
     heads: dict[str, int] = {}
     for entry in books.entries:
         heads[entry.origin] = max(heads.get(entry.origin, 0), entry.sequence)
-    async with reader(_address(asked.kafka)) as consumer:
+    address = _address(asked.kafka)
+    partitions = await partitions_of_entries(address)
+    async with reader(address) as consumer:
         model = model_of(await records_until(consumer, books.positions), book_map)
-        published = await published_entries(consumer, heads)
+        published = await published_entries(consumer, partitions, heads)
     return compare(model, replace(books, published=published), truth)
 
 

@@ -71,7 +71,8 @@ def _read(model: Model, record: Record, books: Books) -> None:
             attempts = _attempts(ours.bank_line(book, told))
         case "ledger.commands":
             book = optional_text(told, "book") or "main"
-            identity, digest = f"command:{text(told, 'idempotency_key')}", _digest(told)
+            identity = ours.command_reference(text(told, "idempotency_key"))
+            digest = _digest(told)
             attempts = _attempts(_one(ours.command, told))
         case "reconciliation.matches":
             attempts = _attempts(_one(ours.match, told))

@@ -3,19 +3,21 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import aiokafka
+import aiokafka.admin
 import aiokafka.errors
 
 from oracle.journal import Booked
 from oracle.values import CannotDecide, Leg, Name, Position, Record
 
 LIBRARY: Any = aiokafka  # Any: aiokafka has no types
+ADMIN: Any = aiokafka.admin  # Any: as above
 KafkaFault: Any = aiokafka.errors.KafkaError  # Any: as above
 ENTRIES = "ledger.entries"
 _SILENCE_SECONDS_MAX = 30.0
@@ -35,14 +37,11 @@ class Address:
     ca_file: str = ""
 
 
-@asynccontextmanager
-async def reader(address: Address) -> AsyncGenerator[Any]:  # Any: aiokafka has no types
-    """A consumer without a group: it leaves no trace on the broker.
-
-    Raises:
-        CannotDecide: Kafka does not answer.
-    """
-    options: dict[str, Any] = {}  # Any: keyword arguments of an untyped library
+def _options(address: Address) -> dict[str, Any]:  # Any: keyword arguments without types
+    options: dict[str, Any] = {  # Any: as above
+        "bootstrap_servers": address.bootstrap.split(","),
+        "security_protocol": address.security_protocol,
+    }
     if address.security_protocol.endswith("SSL"):
         options["ssl_context"] = ssl.create_default_context(cafile=address.ca_file or None)
     if address.security_protocol.startswith("SASL"):
@@ -51,14 +50,22 @@ async def reader(address: Address) -> AsyncGenerator[Any]:  # Any: aiokafka has 
             "sasl_plain_username": address.username,
             "sasl_plain_password": address.password,
         }
+    return options
+
+
+@asynccontextmanager
+async def reader(address: Address) -> AsyncGenerator[Any]:  # Any: aiokafka has no types
+    """A consumer without a group: it leaves no trace on the broker.
+
+    Raises:
+        CannotDecide: Kafka does not answer.
+    """
     consumer = LIBRARY.AIOKafkaConsumer(
-        bootstrap_servers=address.bootstrap.split(","),
-        security_protocol=address.security_protocol,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_uncommitted",
-        **options,
+        **_options(address),
     )
     try:
         await consumer.start()
@@ -71,6 +78,26 @@ async def reader(address: Address) -> AsyncGenerator[Any]:  # Any: aiokafka has 
         raise CannotDecide(f"Kafka gave up: {why!r}") from None
     finally:
         await consumer.stop()
+
+
+async def partitions_of_entries(address: Address) -> list[int]:
+    """The partitions of ``ledger.entries``.
+
+    Raises:
+        CannotDecide: The topic is not there, or Kafka does not answer.
+    """
+    admin = ADMIN.AIOKafkaAdminClient(**_options(address))
+    try:
+        await admin.start()
+        # Asking for a topic by name may create it: what there is is asked first.
+        if ENTRIES not in await admin.list_topics():
+            raise CannotDecide(f"there is no topic {ENTRIES}")
+        (described,) = await admin.describe_topics([ENTRIES])
+    except (KafkaFault, OSError) as why:
+        raise CannotDecide(f"Kafka does not answer: {why}") from None
+    finally:
+        await admin.close()
+    return sorted(partition["partition"] for partition in described["partitions"])
 
 
 async def records_until(
@@ -99,17 +126,14 @@ async def records_until(
 
 async def published_entries(
     consumer: Any,  # Any: aiokafka has no types
+    partitions: Sequence[int],
     heads: Mapping[str, int],
 ) -> tuple[Booked, ...]:
     """What ``ledger.entries`` tells, waiting a while until it tells up to these sequences.
 
     Raises:
-        CannotDecide: The topic is not there, or a record cannot be read.
+        CannotDecide: A record cannot be read.
     """
-    await consumer.topics()
-    partitions = consumer.partitions_for_topic(ENTRIES)
-    if not partitions:
-        raise CannotDecide(f"there is no topic {ENTRIES}")
     waiting = {LIBRARY.TopicPartition(ENTRIES, number) for number in partitions}
     clock = asyncio.get_running_loop()
     deadline = clock.time() + _PUBLISHING_SECONDS_MAX

@@ -1,4 +1,3 @@
--- The events that are remembered by their id.
+-- The events and commands that are remembered by their id.
 select book, identity, topic, partition, "offset"
 from ledger_read.messages
-where topic = 'stripe.events'
