@@ -16,7 +16,7 @@ from services.reconciler.shell import balances, letters, memory
 from services.reconciler.shell.batches import Batch
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
-from services.reconciler.shell.judge import Judgement, Rules, judge
+from services.reconciler.shell.judge import Judgement, Rules, judge, settle
 from services.reconciler.shell.memory import SQL, Memory, OpenBook
 from services.reconciler.shell.outbox import put
 from services.reconciler.shell.told import Told, fresh_only, sequence_of, told_by
@@ -28,6 +28,8 @@ from shared.runtime.postgres import Database, Tx
 
 CRASHES_MAX: Final = 3
 FAILURES_MAX: Final = 3
+# While books are not judged, how many facts may lie open before those done with are let go.
+OPEN_FACTS_MAX: Final = 10_000
 _logger = log.get(__name__)
 
 
@@ -55,6 +57,7 @@ class Intake:
         failpoints: Failpoints,
         figures: Figures,
         wake_postman: Callable[[], None],
+        open_facts_max: int = OPEN_FACTS_MAX,
     ) -> None:
         self._database = database
         self._positions = positions
@@ -64,6 +67,8 @@ class Intake:
         self._failpoints = failpoints
         self._figures = figures
         self._wake_postman = wake_postman
+        self._open_facts_max = open_facts_max
+        self._settle_above: dict[str, int] = {}
         self._memory = Memory()
 
     async def take(self, batch: Batch) -> int:
@@ -158,8 +163,11 @@ class Intake:
         failing = {row["book"] for row in await tx.fetch(SQL["failing_books"], FAILURES_MAX)}
         # Books are locked in sorted order, or two processes could wait for each other for ever.
         for book in sorted(by_book):
-            if is_catching_up or book in failing:
+            if book in failing:
                 await self._set_aside(tx, book, by_book[book])
+            elif is_catching_up:
+                await self._set_aside(tx, book, by_book[book])
+                await self._settle(tx, book)
             else:
                 await self._fold_and_judge(tx, book, by_book[book], done)
         return done
@@ -225,6 +233,15 @@ class Intake:
             await memory.wake_rows(tx, book, merged)
         await tx.fetchval(SQL["bump_book"], book)
         await tx.execute(SQL["wake_book"], book, self._now(), FAILURES_MAX)
+
+    async def _settle(self, tx: Tx, book: str) -> None:
+        """Keep what is open in hand small, when it has grown much since the last time."""
+        above = self._settle_above.get(book, self._open_facts_max)
+        if await tx.fetchval(SQL["count_active_facts"], book) > above:
+            open_book = await self._memory.hold(tx, book)
+            await settle(tx, open_book, self._rules, at=self._now())
+            # Twice what is really open, so that the work stays in proportion to what is read.
+            self._settle_above[book] = max(self._open_facts_max, 2 * len(open_book.facts))
 
     async def _fold_and_judge(self, tx: Tx, book: str, facts: list[Fact], done: _Done) -> None:
         open_book = await self._memory.hold(tx, book)

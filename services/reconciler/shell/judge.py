@@ -74,6 +74,24 @@ async def judge(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> J
     return Judgement(tuple(records), tuple(reports), len(open_book.facts))
 
 
+async def settle(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> None:
+    """Let go of what is done with whatever else may still be read; nothing is found or told.
+
+    Keeps what is in hand small while much is being read. What a match that does not stand yet
+    would take stays: only a judgement may make it.
+    """
+    found = reconcile(await _facts(tx, open_book, rules), at=at)
+    unmade = {
+        hook
+        for match in found.matches
+        if match.id not in open_book.matches
+        for hook in match_hooks(match.made(1))
+    }
+    held = {key for key in open_book.facts if unmade & open_book.hooks_of(key)}
+    await _settle_down(tx, open_book, found.dormant - held)
+    open_book.version = await tx.fetchval(SQL["bump_book"], open_book.book)
+
+
 async def _facts(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
     book = open_book.book
     rows = await tx.fetch(SQL["proofs_of"], book)

@@ -59,3 +59,9 @@ select $1, hook, key
 from unnest($2::text[], $3::text[]) as n (hook, key)
 order by hook, key
 on conflict do nothing
+
+-- name: count_active_facts
+-- How many facts of a book are not done with.
+select count(*)
+from facts
+where book = $1 and not is_dormant

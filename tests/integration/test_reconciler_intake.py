@@ -1,4 +1,7 @@
-"""A bug in the core: the process ends, and the record or the book at which it does is put aside."""
+"""The intake without Kafka: bugs of the core put one record or one book aside, and catching up.
+
+The process ends at a bug; here that is an exception.
+"""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -69,7 +72,7 @@ def process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conveyor.os, "_exit", end)
 
 
-def started(database: Database) -> Conveyor:
+def started(database: Database, *, open_facts_max: int = 1_000) -> Conveyor:
     """The parts of a process that has just been started."""
     figures, health = Figures(CollectorRegistry()), Health()
     return Conveyor(
@@ -84,6 +87,7 @@ def started(database: Database) -> Conveyor:
             failpoints=Failpoints(None),
             figures=figures,
             wake_postman=lambda: None,
+            open_facts_max=open_facts_max,
         ),
         health=health,
         figures=figures,
@@ -151,3 +155,33 @@ async def test_book_that_cannot_be_judged_keeps_its_facts_and_is_judged_when_it_
     await started(database).judge_due()
     assert await count(database, "select count(*) from matches where is_standing") == 1
     assert await count(database, "select count(*) from due where failures > 0") == 0
+
+
+async def test_while_much_is_read_nothing_is_told_and_what_is_done_with_is_let_go(
+    database: Database,
+) -> None:
+    async with database.transaction() as tx:
+        await tx.execute("update positions set caught_up_at = 1000")
+    conveyor_of_start = started(database, open_facts_max=2)
+    gone = [
+        record(payout(f"po_1Gone{n}AaBbCcDdEe", 10, arrival=LONG_AGO, status="canceled"), n)
+        for n in range(10)
+    ]
+    open_ones = [
+        record(payout("po_1GoodAaBbCcDdEeFf", 100, arrival=LONG_AGO), 10),
+        record(payout("po_1LateAaBbCcDdEeFf", 300, arrival=LONG_AGO), 11),
+    ]
+    await conveyor_of_start.carry([*gone, *open_ones, LATER])
+    assert await count(database, "select count(*) from facts") == 13
+    assert await count(database, "select count(*) from facts where not is_dormant") == 3
+    assert await count(database, "select count(*) from matches") == 0
+    assert await count(database, "select count(*) from outbox") == 0
+    await conveyor_of_start.judge_due()
+    assert await count(database, "select count(*) from matches") == 0
+
+    async with database.transaction() as tx:
+        await tx.execute("update positions set caught_up_at = next_offset")
+    await started(database).judge_due()
+    assert await count(database, "select count(*) from matches where is_standing") == 1
+    overdue = "select count(*) from discrepancies where kind = 'payout_overdue'"
+    assert await count(database, overdue) == 1
