@@ -62,6 +62,8 @@ VERBS: Final = (
         "The books once more from the topics",
         LEDGER,
     ),
+    Verb("audit", "tallystick.cli.audit", "audit", "The books held against the topics", LEDGER),
+    Verb("docs", "tallystick.cli.docs", "app", "The generated reference pages", LEDGER),
 )
 
 
