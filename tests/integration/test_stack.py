@@ -234,10 +234,10 @@ def test_jar_that_is_not_the_locked_one_is_refused_before_anything_starts(folder
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_stack_runs_for_an_ordinary_user() -> None:
     user = pwd.getpwnam("nobody")
-    python = interpreter_for(user)
-    if python is None:
-        pytest.skip("no interpreter that the user could run")
     site = next(path for path in sys.path if path.endswith("site-packages"))
+    python = interpreter_for(user, f"{ROOT}:{site}")
+    if python is None:
+        pytest.skip("the user can reach no interpreter of our version, or not this checkout")
     with scratch_folder() as made:
         for each in (made / "stack", made / "cache"):
             each.mkdir()
@@ -276,8 +276,8 @@ with Stack(tied=True) as stack:
 """
 
 
-def interpreter_for(user: pwd.struct_passwd) -> str | None:
-    """An interpreter of our version that the user can run: ours may be in a closed home."""
+def interpreter_for(user: pwd.struct_passwd, path: str) -> str | None:
+    """An interpreter of our version by which the user can run our code."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (
         sys.executable,
@@ -286,7 +286,8 @@ def interpreter_for(user: pwd.struct_passwd) -> str | None:
     ):
         try:
             asked = subprocess.run(
-                [candidate, "-c", "import ssl, ctypes, sqlite3"],
+                [candidate, "-c", "import ssl, ctypes, sandbox.stack"],
+                env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
                 check=False,
                 capture_output=True,
                 cwd="/",
