@@ -266,3 +266,24 @@ async def is_red(running: ServiceProcess) -> bool:
 
 async def is_green(running: ServiceProcess) -> bool:
     return not await is_red(running)
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(300)
+async def test_kafka_killed_and_started_again_is_gone_on_with() -> None:
+    with embedded_stack() as stack:
+        rig = ReconcilerRig(stack.kafka_bootstrap, stack.postgres_dsn)
+        await fresh_topics(rig.bootstrap)
+        with rig.process() as running:
+            await rig.publish(*world(20, seed=5))
+            await rig.quiet(running)
+            await asyncio.to_thread(stack.kill, "kafka")
+            await until("red readiness", lambda: is_red(running))
+            await asyncio.to_thread(stack.start)
+            assert stack.kafka_bootstrap == rig.bootstrap
+            await rig.publish(*world(60, seed=5))
+            await rig.quiet(running, seconds=90)
+            await until("green readiness", lambda: is_green(running))
+        wanted, found, wanted_matches, found_matches = await expected_and_found(rig)
+        assert (found, found_matches) == (wanted, wanted_matches)
+        await assert_told_as_kept(rig)

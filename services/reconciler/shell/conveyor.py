@@ -25,6 +25,8 @@ from shared.runtime.postgres import Database
 
 RETRY_SECONDS_FIRST: Final = 0.1
 RETRY_SECONDS_MAX: Final = 5.0
+BEAT_SECONDS: Final = 600.0
+WAITING_LOOPS: Final = ("sweep", "due")
 POSTPONED: Final = timedelta(hours=1)
 _logger = log.get(__name__)
 
@@ -104,8 +106,14 @@ class Conveyor:
             except JudgingFailed as error:
                 await self._postpone(error)
 
+    def _say_alive(self) -> None:
+        """Renew the beats of the loops that wait for their turn: a long one is no stand-still."""
+        for name in WAITING_LOOPS:
+            self._health.beat(name, next_within_seconds=BEAT_SECONDS)
+
     async def _take_or_blame(self, batch: Batch) -> None:
         """Take a batch; a bug is laid to one record, or to a book, and then ends the process."""
+        self._say_alive()
         try:
             await self._intake.take(batch)
         except (Gap, Fenced, Unavailable, InvariantBroken):
@@ -161,6 +169,7 @@ class Conveyor:
             try:
                 await act()
             except Unavailable as error:
+                self._say_alive()
                 self._health.not_ready("intake", str(error))
                 _logger.warning("intake.waits", seconds=wait, reason=str(error))
                 await asyncio.sleep(wait)

@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
@@ -75,7 +75,7 @@ def storable(fact: Fact) -> Fact:
         if isinstance(value, str) and (clean := _clean(value)) != value:
             changed[field.name] = clean
         elif isinstance(value, tuple):
-            texts: tuple[object, ...] = value
+            texts = cast("tuple[object, ...]", value)
             cleaned = tuple(_clean(t) if isinstance(t, str) else t for t in texts)
             if cleaned != texts:
                 changed[field.name] = cleaned

@@ -31,6 +31,7 @@ ROWS_MAX: Final = 500
 PUBLISH_SECONDS_MAX: Final = 15.0
 IDLE_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 5.0
+BEAT_SECONDS: Final = 120.0
 _NO_EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType({})
 _logger = log.get(__name__)
 
@@ -91,7 +92,7 @@ class Postman:
         """The loop; what Kafka or Postgres refuses now is tried again, in order."""
         wait = IDLE_SECONDS
         while not stop.is_set():
-            self._health.beat("outbox", next_within_seconds=PUBLISH_SECONDS_MAX * 4)
+            self._health.beat("outbox", next_within_seconds=BEAT_SECONDS)
             self._woken.clear()
             try:
                 await self.publish_waiting()
@@ -131,6 +132,7 @@ class Postman:
             )
             self._failpoints.passed(FailpointPlace.AFTER_PUBLISH)
             await tx.execute(SQL["forget_published"], [row["id"] for row in rows])
+        self._health.beat("outbox", next_within_seconds=BEAT_SECONDS)
         return len(rows)
 
 

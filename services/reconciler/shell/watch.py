@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from services.reconciler.shell import balances
-from services.reconciler.shell.conveyor import Conveyor
+from services.reconciler.shell.conveyor import BEAT_SECONDS, Conveyor
 from services.reconciler.shell.figures import Figures
 from services.reconciler.shell.intake import FAILURES_MAX
 from services.reconciler.shell.memory import SQL
@@ -27,7 +27,6 @@ from shared.runtime.postgres import Database, Tx
 
 # What the ledger books; its progress marks tell how far it is in these.
 BOOKED: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS)
-DUE_BEAT_SECONDS: Final = 120.0
 _logger = log.get(__name__)
 
 
@@ -122,7 +121,7 @@ class Watch:
         """The sweep: look, read what is not being delivered, look again."""
         every = min(every_seconds, 0.5)
         while not stop.is_set():
-            self._health.beat("sweep", next_within_seconds=600)
+            self._health.beat("sweep", next_within_seconds=BEAT_SECONDS)
             try:
                 await self.look()
             except Unavailable as error:
@@ -209,6 +208,6 @@ class Watch:
     async def run_due(self, stop: asyncio.Event, *, every_seconds: float) -> None:
         """Judge books whose time has come."""
         while not stop.is_set():
-            self._health.beat("due", next_within_seconds=every_seconds + DUE_BEAT_SECONDS)
+            self._health.beat("due", next_within_seconds=BEAT_SECONDS)
             await self._conveyor.judge_due()
             await pause(stop, every_seconds)
