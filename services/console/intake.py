@@ -65,8 +65,9 @@ def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
         BadRequest: No key, no JSON object, a field that the address or the token says, or a
             command that is none.
     """
-    if not idempotency_key or len(idempotency_key) > KEY_LENGTH_MAX:
-        raise BadRequest(f"Idempotency-Key: a text of 1 to {KEY_LENGTH_MAX} characters")
+    is_plain = idempotency_key.isascii() and idempotency_key.isprintable()
+    if not is_plain or not 1 <= len(idempotency_key) <= KEY_LENGTH_MAX:
+        raise BadRequest(f"Idempotency-Key: 1 to {KEY_LENGTH_MAX} printable ASCII characters")
     try:
         told: Any = json.loads(body)  # Any: JSON
     except (ValueError, RecursionError):

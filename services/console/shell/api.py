@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -173,7 +174,7 @@ class Api:
         status, told = await self._desk.commands.take(request_for)
         headers = dict(_PRIVATE)
         if status is Answer.PENDING:
-            headers["Location"] = str(request.url_for("command", book=book, key=key))
+            headers["Location"] = f"/v1/books/{book}/commands/{quote(key, safe='')}"
         async with self._desk.ledger.snapshot() as moment:
             positions = views.as_of(await moment.rows("positions"))
         head = {"book": book, "idempotency_key": key, "message_id": request_for.message_id}
@@ -219,6 +220,9 @@ class Api:
         """The book that may be read, and a moment of the views."""
         self._allowed(request, Scope.READ)
         book = self._book(request)
+        said = [*request.path_params.values(), *request.query_params.values()]
+        if any("\x00" in str(value) for value in said):
+            raise BadRequest("a NUL is in no name")
         async with (of or self._desk.ledger).snapshot() as moment:
             yield book, moment
 

@@ -53,7 +53,7 @@ def test_request_that_is_no_command_is_refused(body: object) -> None:
         ask(body)
 
 
-@pytest.mark.parametrize("key", ["", "k" * 501])
+@pytest.mark.parametrize("key", ["", "k" * 501, "k\x00", "é", "a\nb"])
 def test_request_without_a_usable_key_is_refused(key: str) -> None:
     with pytest.raises(BadRequest, match="Idempotency-Key"):
         ask(key=key)
