@@ -1,6 +1,7 @@
 """The door as a process before a real Kafka: what it promises, refuses, and never loses."""
 
 import asyncio
+import contextlib
 import json
 import time
 import uuid
@@ -10,9 +11,18 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.stack import Stack
+from shared.contracts.errors import Unavailable
 from shared.contracts.messages import Verdict, VerdictReason
 from shared.contracts.topics import INGEST_VERDICTS, STRIPE_EVENTS
-from shared.runtime.kafka import Partition, Record, create_topics, end_offsets
+from shared.runtime.kafka import (
+    Partition,
+    Record,
+    create_topics,
+    delete_topics,
+    end_offsets,
+    topic_problems,
+)
 from tests.support.ingest import (
     SECRET,
     ServiceProcess,
@@ -223,6 +233,31 @@ async def test_body_too_large_is_refused_by_its_length_and_while_it_streams(
         assert (answer.status_code, answer.json()["error"]["reason"]) == (413, "body_too_large")
 
 
+async def test_body_without_end_is_cut_off_without_an_end(open_door: ServiceProcess) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", open_door.port)
+    writer.write(b"POST /webhooks/stripe/main HTTP/1.1\r\nHost: x\r\n")
+    writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while not reader.at_eof() and sent < 64 * 1024 * 1024:
+            writer.write(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+            await writer.drain()
+            sent += 65_536
+    # What is in the buffers of both sides comes on top of the bound.
+    assert sent < 32 * 1024 * 1024
+    writer.close()
+
+
+async def test_body_that_does_not_come_is_not_waited_for_long(kafka: str) -> None:
+    with door(kafka, body_timeout_seconds="0.5") as process:
+        reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+        writer.write(b"POST /webhooks/stripe/main HTTP/1.1\r\nHost: x\r\n")
+        writer.write(b"Content-Length: 100\r\n\r\nhalf")
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+        writer.close()
+
+
 async def test_body_of_exactly_the_bound_is_taken(client: httpx.AsyncClient) -> None:
     event_id = f"evt_{uuid.uuid4().hex}"
     body = event_body(event_id, padding="")
@@ -343,39 +378,71 @@ async def test_door_that_never_saw_kafka_answers_503_with_retry_after() -> None:
         assert await asyncio.to_thread(process.stop) == 0
 
 
-@pytest.mark.fault
-async def test_kafka_killed_under_the_door_gives_503_in_time_and_2xx_again_when_it_is_back() -> (
-    None
-):
+@pytest.fixture(scope="module")
+def own_stack() -> Iterator[Stack]:
+    """A stack that no other test needs: these break it."""
     with embedded_stack() as own:
-        await create_topics(own.kafka_bootstrap)
-        with door(own.kafka_bootstrap) as process:
-            process.await_answer("/readyz")
-            limits = httpx.Limits(max_connections=200)
-            async with httpx.AsyncClient(base_url=process.url, timeout=10, limits=limits) as client:
-                promised: list[str] = []
+        yield own
 
-                async def deliver() -> httpx.Response:
-                    body = event_body()
-                    answer = await client.post(HOOK, content=body, headers=signed(body))
-                    if answer.status_code == 200:
-                        promised.append(id_of(body))
-                    return answer
 
-                assert (await deliver()).status_code == 200
-                await asyncio.to_thread(own.kill, "kafka")
-                for _ in range(3):
-                    answers = await asyncio.gather(*(deliver() for _ in range(20)))
-                    assert {a.status_code for a in answers} == {503}
-                    assert all(map(answered_in_time, answers))
-                assert len(promised) == 1
-                await asyncio.to_thread(own.start)
-                deadline = time.monotonic() + 30
-                while (await deliver()).status_code != 200:
-                    assert time.monotonic() < deadline, process.told()
-                assert (await client.get("/readyz")).status_code == 200
-        kept = by_event(await records_since(own.kafka_bootstrap, STRIPE_EVENTS, {}))
-        assert set(promised) <= kept.keys()
+async def test_door_whose_topics_are_missing_refuses_to_go_on(own_stack: Stack) -> None:
+    await create_topics(own_stack.kafka_bootstrap)
+    await delete_topics(own_stack.kafka_bootstrap, [INGEST_VERDICTS])
+    deadline = time.monotonic() + 30
+    while not await topic_problems(own_stack.kafka_bootstrap):
+        assert time.monotonic() < deadline
+    environment = {
+        "TALLYSTICK_KAFKA_BOOTSTRAP": own_stack.kafka_bootstrap,
+        "TALLYSTICK_INGEST_DOOR_PORT": str(free_port()),
+        "TALLYSTICK_INGEST_WEBHOOK_SECRET": SECRET,
+    }
+    with service("services.ingest", "door", port=0, environment=environment) as process:
+        assert await asyncio.to_thread(process.child.wait, 30) == 78
+        assert "topic ingest.verdicts is missing" in process.told()
+
+
+async def topics_are_there(kafka: str) -> None:
+    """Create the topics; one that was deleted takes the broker a moment to forget."""
+    deadline = time.monotonic() + 30
+    while await topic_problems(kafka):
+        assert time.monotonic() < deadline
+        with contextlib.suppress(Unavailable):
+            await create_topics(kafka)
+
+
+@pytest.mark.fault
+async def test_kafka_killed_under_the_door_gives_503_in_time_and_2xx_again_when_it_is_back(
+    own_stack: Stack,
+) -> None:
+    own = own_stack
+    await topics_are_there(own.kafka_bootstrap)
+    with door(own.kafka_bootstrap) as process:
+        process.await_answer("/readyz")
+        limits = httpx.Limits(max_connections=200)
+        async with httpx.AsyncClient(base_url=process.url, timeout=10, limits=limits) as client:
+            promised: list[str] = []
+
+            async def deliver() -> httpx.Response:
+                body = event_body()
+                answer = await client.post(HOOK, content=body, headers=signed(body))
+                if answer.status_code == 200:
+                    promised.append(id_of(body))
+                return answer
+
+            assert (await deliver()).status_code == 200
+            await asyncio.to_thread(own.kill, "kafka")
+            for _ in range(3):
+                answers = await asyncio.gather(*(deliver() for _ in range(20)))
+                assert {a.status_code for a in answers} == {503}
+                assert all(map(answered_in_time, answers))
+            assert len(promised) == 1
+            await asyncio.to_thread(own.start)
+            deadline = time.monotonic() + 30
+            while (await deliver()).status_code != 200:
+                assert time.monotonic() < deadline, process.told()
+            assert (await client.get("/readyz")).status_code == 200
+    kept = by_event(await records_since(own.kafka_bootstrap, STRIPE_EVENTS, {}))
+    assert set(promised) <= kept.keys()
 
 
 async def test_crowd_past_the_bound_is_told_to_come_again(kafka: str) -> None:

@@ -1,6 +1,7 @@
 """Every verdict of the door to ``ingest.verdicts``, behind the answer and never before it."""
 
 import asyncio
+import itertools
 import uuid
 from typing import Final
 
@@ -35,12 +36,14 @@ class VerdictLog:
 
     def __init__(self, publisher: Publisher, *, queue_max: int) -> None:
         self._publisher = publisher
+        # Unique without asking the system for randomness at each delivery.
+        self._ids = (f"{uuid.uuid4().hex}-{number}" for number in itertools.count(1))
         self._waiting: asyncio.Queue[Publication] = asyncio.Queue(queue_max)
 
     def add(self, verdict: Verdict, *, book: str) -> None:
         """Take a verdict down."""
         envelope = Envelope(
-            id=uuid.uuid4().hex,
+            id=next(self._ids),
             source="ingest/door",
             type=VERDICT_TYPE,
             time=verdict.received_at,
