@@ -19,6 +19,14 @@ class LedgerSettings(Settings):
         min_length=1,
         description="consumer group that shares the partitions out among ledger processes",
     )
+    ledger_instance: str = Field(
+        default="",
+        max_length=200,
+        description=(
+            "this process's own name in the group, the same after each restart: it gets its"
+            " partitions back at once instead of after a session's end; two never share one"
+        ),
+    )
     ledger_batch_messages_max: int = Field(
         default=2_000, ge=1, le=50_000, description="messages in one transaction at most"
     )

@@ -50,7 +50,8 @@ class Batch:
 class GroupReader:
     """Records of the partitions that the group gives us, from our own positions.
 
-    Not for several tasks at once.
+    Not for several tasks at once. With an ``instance``, a name of its own that stays, a process
+    that comes back after a crash has its partitions at once.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class GroupReader:
         positions: Positions,
         bounds: BatchBounds | None = None,
         client_id: str = "tallystick",
+        instance: str = "",
     ) -> None:
         self._address = address_of(where)
         self._group = group
@@ -69,6 +71,7 @@ class GroupReader:
         self._positions = positions
         self._bounds = bounds or BatchBounds()
         self._client_id = client_id
+        self._instance = instance
         self._client: Any = None  # Any: aiokafka has no types
         self._next: dict[Partition, int] = {}
         self._shared_out = False
@@ -87,6 +90,7 @@ class GroupReader:
         self._client = await started(
             LIBRARY.AIOKafkaConsumer(
                 group_id=self._group,
+                group_instance_id=self._instance or None,
                 client_id=self._client_id,
                 enable_auto_commit=False,
                 # Never decides anything: each partition is sought before it is read.

@@ -159,6 +159,7 @@ async def _prepare(
             gather_seconds=settings.ledger_batch_gather_seconds,
         ),
         client_id="ledger",
+        instance=settings.ledger_instance,
     )
     held.push_async_callback(reader.stop)
     await patiently(reader.start, what="Kafka", give_up_after_seconds=wait)
