@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.ingest.catch_up import DAY_SECONDS, Speaker
 from services.ingest.config import IngestSettings
+from services.ingest.endpoints import Whose
 from services.ingest.shell.gap_audit import REMEMBERED, GapAuditor
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.stripe_api import API_VERSION, ApiRefused, StripeApi
@@ -36,10 +39,9 @@ async def run_poller(stop: asyncio.Event) -> None:
     """Poll Stripe's API until told to stop."""
     settings = IngestSettings.load()
     log.configure(settings, service="poller")
-    books = settings.books()
-    whose = settings.polled(books)
-    mode = settings.api_mode()
+    whose = settings.polled(settings.books())
     health = Health()
+    interval_seconds = settings.ingest_poll_interval_seconds
     dsn = settings.postgres_dsn.get_secret_value()
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
     await patiently(
@@ -47,69 +49,87 @@ async def run_poller(stop: asyncio.Event) -> None:
         what="Kafka",
         give_up_after_seconds=START_SECONDS_MAX,
     )
-    database = await Database.open(dsn, search_path=SCHEMA, application="tallystick-poller")
-    store = PollStore(database, account=whose.account, mode=mode)
-    publisher = Publisher(settings.kafka, client_id="ingest-poller")
-    api = StripeApi(
-        settings.ingest_stripe_api_key.get_secret_value(),
-        base=settings.ingest_stripe_api_base,
-        requests_per_second=settings.ingest_requests_per_second,
-    )
-    interval_seconds = settings.ingest_poll_interval_seconds
-    lookback_days = settings.ingest_poll_lookback_days
 
     def beat() -> None:
         health.beat("poll", next_within_seconds=ALIVE_WITHIN_SECONDS + interval_seconds)
 
-    mirror = Mirror(
-        api=api,
-        store=store,
-        publisher=publisher,
-        speaker=Speaker(whose.account, mode, str(whose.book), API_VERSION),
+    async with AsyncExitStack() as held:
+        database = await Database.open(dsn, search_path=SCHEMA, application="tallystick-poller")
+        held.push_async_callback(database.close)
+        api = StripeApi(
+            settings.ingest_stripe_api_key.get_secret_value(),
+            base=settings.ingest_stripe_api_base,
+            requests_per_second=settings.ingest_requests_per_second,
+        )
+        held.push_async_callback(api.close)
+        publisher = Publisher(settings.kafka, client_id="ingest-poller")
+        held.push_async_callback(publisher.stop)
+        store = PollStore(database, account=whose.account, mode=settings.api_mode())
+        parts = _Parts(settings, whose, api, store, publisher, beat)
+
+        async def polling(stop: asyncio.Event) -> None:
+            await _rounds(
+                [_mirror(parts).poll, _auditor(parts).look],
+                store=store,
+                health=health,
+                interval_seconds=interval_seconds,
+                beat=beat,
+                stop=stop,
+            )
+
+        async def telling(stop: asyncio.Event) -> None:
+            await serve(
+                health_app(health),
+                host=settings.ingest_poller_host,
+                port=settings.ingest_poller_port,
+                stop=stop,
+            )
+
+        await together(stop, polling, telling)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What mirror and gap audit share."""
+
+    settings: IngestSettings
+    whose: Whose
+    api: StripeApi
+    store: PollStore
+    publisher: Publisher
+    beat: Callable[[], None]
+
+
+def _mirror(parts: _Parts) -> Mirror:
+    settings, whose = parts.settings, parts.whose
+    return Mirror(
+        api=parts.api,
+        store=parts.store,
+        publisher=parts.publisher,
+        speaker=Speaker(whose.account, settings.api_mode(), str(whose.book), API_VERSION),
         lists=listings(
             overlap_seconds=settings.ingest_poll_overlap_seconds,
             payout_overlap_seconds=settings.ingest_payout_overlap_days * DAY_SECONDS,
         ),
-        lookback_seconds=lookback_days * DAY_SECONDS,
-        beat=beat,
+        lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
+        beat=parts.beat,
     )
-    auditor = GapAuditor(
-        api=api,
-        store=store,
-        publisher=publisher,
+
+
+def _auditor(parts: _Parts) -> GapAuditor:
+    settings = parts.settings
+    return GapAuditor(
+        api=parts.api,
+        store=parts.store,
+        publisher=parts.publisher,
         kafka=settings.kafka,
-        whose=whose,
-        books=books,
+        whose=parts.whose,
+        books=settings.books(),
         listing=Listing("events", "/v1/events", EVENT_OVERLAP_SECONDS),
-        lookback_seconds=lookback_days * DAY_SECONDS,
+        lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
         grace=timedelta(seconds=settings.ingest_event_grace_seconds),
-        beat=beat,
+        beat=parts.beat,
     )
-
-    async def polling(stop: asyncio.Event) -> None:
-        await _rounds(
-            [mirror.poll, auditor.look],
-            store=store,
-            health=health,
-            interval_seconds=interval_seconds,
-            beat=beat,
-            stop=stop,
-        )
-
-    async def telling(stop: asyncio.Event) -> None:
-        await serve(
-            health_app(health),
-            host=settings.ingest_poller_host,
-            port=settings.ingest_poller_port,
-            stop=stop,
-        )
-
-    try:
-        await together(stop, polling, telling)
-    finally:
-        await publisher.stop()
-        await api.close()
-        await database.close()
 
 
 async def _rounds(
