@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from services.console.openapi import document
 from shared.contracts import errors
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import OutcomeKind, VerdictReason
@@ -24,6 +25,7 @@ from tallystick.contracts_words import (
     REASONS,
     VERDICTS,
 )
+from tallystick.settings_docs import settings_page
 
 FOLDER: Final = Path("docs/reference")
 DOCUMENT_VERSION: Final = "1.0.0"
@@ -37,6 +39,10 @@ def pages() -> Mapping[Path, str]:
         FOLDER / "topics.md": topics_page(),
         FOLDER / "errors.md": errors_page(),
         FOLDER / "asyncapi.json": _json(asyncapi()),
+        FOLDER / "openapi.json": _json(document()),
+        FOLDER / "settings.md": settings_page(
+            MADE.format(source="the classes that read the settings")
+        ),
     }
     for message_type in MESSAGE_TYPES.values():
         made[schema_path(message_type)] = _json(message_type.schema())
