@@ -3,6 +3,7 @@
 The process ends at a bug; here that is an exception.
 """
 
+import os
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.reconciler.shell import conveyor, intake, judge
+from services.reconciler.shell import intake, judge
 from services.reconciler.shell.conveyor import Conveyor
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
@@ -69,7 +70,7 @@ def process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     def end(code: int) -> NoReturn:
         raise ProcessEndedError(code)
 
-    monkeypatch.setattr(conveyor.os, "_exit", end)
+    monkeypatch.setattr(os, "_exit", end)
 
 
 def started(database: Database, *, open_facts_max: int = 1_000) -> Conveyor:

@@ -51,7 +51,8 @@ class Carrier:
         session_seconds: int,
     ) -> None:
         for name in _KEPT_QUIET:
-            logging.getLogger(name).setLevel(logging.WARNING)
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.WARNING))
         self._app: Any = _App(  # Any: as above
             APP_ID,
             # Faust prefers any environment variable of a setting's name (BROKER_URL,

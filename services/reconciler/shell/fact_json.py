@@ -72,15 +72,16 @@ def storable(fact: Fact) -> Fact:
     changed: dict[str, Any] = {}  # Any: fields of eight dataclasses
     for field in fields(fact):
         value: object = getattr(fact, field.name)
-        if isinstance(value, str) and (clean := _clean(value)) != value:
+        if isinstance(value, str) and (clean := clean_text(value)) != value:
             changed[field.name] = clean
         elif isinstance(value, tuple):
             texts = cast("tuple[object, ...]", value)
-            cleaned = tuple(_clean(t) if isinstance(t, str) else t for t in texts)
+            cleaned = tuple(clean_text(t) if isinstance(t, str) else t for t in texts)
             if cleaned != texts:
                 changed[field.name] = cleaned
     return replace(fact, **changed) if changed else fact
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
+    """Text without NUL and without halves of surrogate pairs."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()

@@ -14,6 +14,7 @@ from services.reconciler.config import FailpointPlace
 from services.reconciler.facts import Fact, fold
 from services.reconciler.shell import balances, letters, memory
 from services.reconciler.shell.batches import Batch
+from services.reconciler.shell.fact_json import clean_text
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
 from services.reconciler.shell.judge import Judgement, Rules, judge, settle
@@ -191,14 +192,14 @@ class Intake:
         return fresh_only(told, {row["origin"]: row["sequence"] for row in rows})
 
     async def _park(self, tx: Tx, record: Record, error: Refused) -> None:
-        at, detail = self._now(), str(error)
+        at, detail = self._now(), clean_text(str(error))
         if await tx.fetchval(
             SQL["park"],
             record.topic,
             record.partition,
             record.offset,
             error.reason,
-            detail.replace("\0", " "),
+            detail,
             at,
         ):
             await put(

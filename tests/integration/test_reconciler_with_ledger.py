@@ -1,0 +1,109 @@
+"""The ledger and the reconciler together: what one books the other matches, and back."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shared.contracts.messages import MatchMade
+from tests.support.ledger import LedgerRig, charge, event, fresh_topics, polled, until
+from tests.support.reconciler import ACCOUNT, LONG_AGO, ReconcilerRig, balance, line, payout
+
+pytestmark = pytest.mark.stack
+
+PAYOUT = "po_1TogetherAaBbCcDd"
+MOVEMENT: dict[str, Any] = {  # Any: Stripe's JSON
+    "id": f"txn_{PAYOUT}",
+    "object": "balance_transaction",
+    "amount": -900,
+    "available_on": int(LONG_AGO.timestamp()),
+    "balance_type": "payments",
+    "created": int(LONG_AGO.timestamp()),
+    "currency": "usd",
+    "description": None,
+    "exchange_rate": None,
+    "fee": 0,
+    "fee_details": [],
+    "net": -900,
+    "reporting_category": "payout",
+    "source": PAYOUT,
+    "status": "available",
+    "type": "payout",
+}
+
+
+async def test_match_clears_both_clearing_accounts_and_is_not_matched_again(
+    kafka_bootstrap: str, database_dsn: str
+) -> None:
+    await fresh_topics(kafka_bootstrap)
+    books = LedgerRig(kafka_bootstrap, database_dsn)
+    rig = ReconcilerRig(kafka_bootstrap, database_dsn)
+
+    async def is_cleared() -> bool:
+        items = await books.fetch(
+            "select account, key, minor from ledger_read.open_items where key in ($1, 'l1')",
+            PAYOUT,
+        )
+        return not items and bool(await rig.matches())
+
+    async with books.ledger():
+        with rig.process() as running:
+            await asyncio.to_thread(running.await_answer, "/readyz")
+            await books.caught_up()
+            await books.publish(
+                event("evt_1", charge("ch_1", 1000)),
+                polled(MOVEMENT),
+                payout(PAYOUT, 900, arrival=LONG_AGO),
+                line("l1", 900, on=LONG_AGO.date(), text=f"STRIPE {PAYOUT}"),
+            )
+            await until("the match to be booked", is_cleared)
+            await books.caught_up()
+            await rig.quiet(running)
+            (made,) = await rig.matches()
+            assert isinstance(made, MatchMade)
+            balances = await books.fetch("select account, minor from ledger_read.balances")
+            assert {r["account"]: int(r["minor"]) for r in balances if r["minor"]} == {
+                "assets:bank:operating": 900,
+                "assets:stripe:balance": -900,
+                "assets:stripe:settling": 1000,
+                "revenue:stripe": -1000,
+            }
+
+
+async def test_bank_balance_is_held_against_what_the_ledger_had_at_that_place(
+    kafka_bootstrap: str, database_dsn: str
+) -> None:
+    await fresh_topics(kafka_bootstrap)
+    books = LedgerRig(kafka_bootstrap, database_dsn)
+    rig = ReconcilerRig(kafka_bootstrap, database_dsn)
+
+    async def proofs() -> list[int]:
+        rows = await rig.fetch(
+            "select (body ->> 'bank_minor')::int - (body ->> 'ledger_minor')::int as drift"
+            " from reconciler.proofs order by reading"
+        )
+        return [row["drift"] for row in rows]
+
+    async def are_proven(count: int) -> bool:
+        return len(await proofs()) >= count
+
+    on = LONG_AGO.date()
+    async with books.ledger():
+        with rig.process() as running:
+            await asyncio.to_thread(running.await_answer, "/readyz")
+            await books.caught_up()
+            # All at once: each reading is of its own place, however far the ledger is by then.
+            await rig.publish(
+                line("l1", 500, on=on, text="a"),
+                balance(500, as_of=LONG_AGO, reading="r1"),
+                line("l2", 70, on=on, text="b"),
+                balance(570, as_of=LONG_AGO, reading="r2"),
+                line("l3", 1, on=on, text="c"),
+                balance(570, as_of=LONG_AGO, reading="r3"),
+            )
+            await until("three proofs", lambda: are_proven(3))
+            assert await proofs() == [0, 0, -1]
+            await rig.publish(balance(570, as_of=LONG_AGO, reading="r4"))
+            await until("four proofs", lambda: are_proven(4))
+            await rig.quiet(running)
+            assert (await rig.lives())[f"balance_drift {ACCOUNT}"] == ["open"]
