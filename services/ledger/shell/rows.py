@@ -19,7 +19,7 @@ class Columns(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...  # Any: as the column's type has it
 
 
-ENTRY_COLUMNS: Final = (
+ENTRY_COLUMNS: Final[tuple[str, ...]] = (
     "origin_id",
     "sequence",
     "book",
@@ -36,7 +36,7 @@ ENTRY_COLUMNS: Final = (
     "chain",
     "posting_count",
 )
-POSTING_COLUMNS: Final = (
+POSTING_COLUMNS: Final[tuple[str, ...]] = (
     "origin_id",
     "sequence",
     "ordinal",
@@ -47,7 +47,7 @@ POSTING_COLUMNS: Final = (
     "currency",
     "exponent",
 )
-OUTCOME_COLUMNS: Final = (
+OUTCOME_COLUMNS: Final[tuple[str, ...]] = (
     "origin_id",
     "caused_offset",
     "ordinal",
@@ -63,7 +63,7 @@ OUTCOME_COLUMNS: Final = (
     "message_id",
     "recorded_at",
 )
-DEAD_LETTER_COLUMNS: Final = (
+DEAD_LETTER_COLUMNS: Final[tuple[str, ...]] = (
     "origin_id",
     "caused_offset",
     "reason",

@@ -1,0 +1,34 @@
+from datetime import UTC, datetime
+
+from shared.contracts.envelope import envelope_of
+from shared.contracts.topics import RECORD_BYTES_MAX
+from shared.runtime.dead_letters import dead_letter, dead_letter_of
+from shared.runtime.kafka import Record
+
+AT = datetime(2026, 11, 21, tzinfo=UTC)
+RECORD = Record("stripe.events", 3, 41, b"key", b"\xff{", (("ce_id", b"\xfe"),), 1_795_000_000_000)
+
+
+def test_dead_letter_keeps_the_bytes_and_tells_why_and_where() -> None:
+    letter = dead_letter(RECORD, reason="unreadable", detail="not JSON", at=AT)
+    read = envelope_of(letter.headers(), letter.data)
+    assert read.data == b"\xff{"
+    said = dead_letter_of(read)
+    assert (said.reason, said.detail, said.parked_at) == ("unreadable", "not JSON", AT)
+    assert (said.position.topic, said.position.partition, said.position.offset) == (
+        "stripe.events",
+        3,
+        41,
+    )
+
+
+def test_dead_letter_of_a_record_as_large_as_a_topic_takes_fits_a_topic() -> None:
+    large = Record("t", 0, 0, None, b"x" * RECORD_BYTES_MAX, (), 0)
+    letter = dead_letter(large, reason="unreadable", detail="y" * 100_000, at=AT)
+    assert len(letter.data) + sum(len(v) for _, v in letter.headers()) < RECORD_BYTES_MAX
+    assert letter.extension("truncated") == "true"
+
+
+def test_record_tells_when_it_was_appended() -> None:
+    assert RECORD.appended_at == datetime.fromtimestamp(1_795_000_000, UTC)
+    assert RECORD.position == "stripe.events/3@41"

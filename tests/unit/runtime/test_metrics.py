@@ -1,0 +1,51 @@
+import asyncio
+
+import httpx
+from prometheus_client import CollectorRegistry, Counter
+
+from shared.runtime.metrics import Health, health_app, serve
+
+
+async def asked(health: Health, path: str, registry: CollectorRegistry) -> httpx.Response:
+    transport = httpx.ASGITransport(app=health_app(health, registry))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get(path)
+
+
+async def test_readiness_names_each_reason_until_it_is_gone() -> None:
+    health, registry = Health(), CollectorRegistry()
+    health.not_ready("database", "does not answer")
+    answer = await asked(health, "/readyz", registry)
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "reasons": {"database": "does not answer"}}
+    health.ready("database")
+    assert (await asked(health, "/readyz", registry)).status_code == 200
+
+
+async def test_liveness_ends_when_a_loop_is_silent_for_longer_than_it_said() -> None:
+    now = [0.0]
+    health, registry = Health(clock=lambda: now[0]), CollectorRegistry()
+    health.beat("loop", next_within_seconds=10)
+    assert (await asked(health, "/livez", registry)).status_code == 200
+    now[0] = 11
+    answer = await asked(health, "/livez", registry)
+    assert (answer.status_code, answer.json()["stalled"]) == (503, ["loop"])
+
+
+async def test_metrics_are_those_of_the_registry() -> None:
+    registry = CollectorRegistry()
+    Counter("things_done", "Things", registry=registry).inc(3)
+    assert "things_done_total 3.0" in (await asked(Health(), "/metrics", registry)).text
+
+
+async def test_server_listens_until_it_is_asked_to_stop(unused_tcp_port: int) -> None:
+    stop = asyncio.Event()
+    serving = asyncio.create_task(
+        serve(health_app(Health(), CollectorRegistry()), port=unused_tcp_port, stop=stop)
+    )
+    transport = httpx.AsyncHTTPTransport(retries=10)
+    async with httpx.AsyncClient(transport=transport) as client:
+        answer = await client.get(f"http://127.0.0.1:{unused_tcp_port}/livez")
+    assert answer.status_code == 200
+    stop.set()
+    await asyncio.wait_for(serving, 5)
