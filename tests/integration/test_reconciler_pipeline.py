@@ -8,7 +8,7 @@ import pytest
 from shared.contracts import topics
 from shared.contracts.messages import MatchMade, MatchUndone
 from shared.runtime.dead_letters import dead_letter_of
-from shared.runtime.kafka import Partition, delete_topics, end_offsets
+from shared.runtime.kafka import Partition, delete_topics, end_offsets, topic_problems
 from tests.support.ledger import fresh_topics, until
 from tests.support.reconciler import (
     ACCOUNT,
@@ -175,6 +175,11 @@ async def test_start_without_its_topics_is_refused_with_their_names(
 ) -> None:
     await fresh_topics(kafka_bootstrap)
     await delete_topics(kafka_bootstrap, [topics.MATCHES, topics.LEDGER_ENTRIES])
+
+    async def are_gone() -> bool:
+        return len(await topic_problems(kafka_bootstrap)) == 2
+
+    await until("the topics to be gone", are_gone)
     with ReconcilerRig(kafka_bootstrap, database_dsn).process() as running:
         assert running.child.wait(30) == 78
         assert "topic ledger.entries is missing" in running.told()

@@ -147,8 +147,13 @@ class Watch:
             InvariantBroken: A position lies past its log's end.
             Unavailable: Kafka or Postgres does not answer.
         """
-        _, ends = await offset_bounds(self._address, self._inputs)
         at, booked = await self._positions_now()
+        _, ends = await offset_bounds(self._address, self._inputs)
+        if missing := sorted({p.topic for p in at.keys() - ends.keys()}):
+            raise Unavailable(f"topics without a leader: {', '.join(missing)}")
+        # Asked for before the ends, so none may be past its end.
+        if past := [f"{p}@{at[p]} of {ends[p]}" for p in sorted(at) if at[p] > ends[p]]:
+            raise InvariantBroken(f"topics were cut or made anew: {', '.join(past)}")
         mine = self._mine()
         stuck = {
             p: (at[p], ends[p])
