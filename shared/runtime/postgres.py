@@ -110,7 +110,7 @@ class Database:
             try:
                 yield connection
             except asyncpg.InterfaceError as error:
-                if connection.is_closed():
+                if _is_gone(connection):
                     raise Unavailable(f"Postgres: {error}") from error
                 raise
             finally:
@@ -216,6 +216,14 @@ def numeric_int(data: bytes) -> int:
     for place in range(weight + 1):
         value = value * _BASE + (digits[place] if place < count else 0)
     return -value if sign else value
+
+
+def _is_gone(connection: Tx) -> bool:
+    """Whether a connection has been lost; the pool takes such a one back by itself."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 class _away_is_unavailable:  # noqa: N801  # read as a phrase: with _away_is_unavailable()

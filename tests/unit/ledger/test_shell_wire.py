@@ -1,6 +1,7 @@
 """What is built by hand for speed is, to the byte's meaning, what the contract's models say."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from services.ledger.hash_chain import GENESIS, first_break
 from services.ledger.shell.rows import (
@@ -84,7 +85,7 @@ def test_published_entry_is_what_the_contract_makes_of_it() -> None:
 
 
 def test_published_outcome_is_what_the_contract_says() -> None:
-    row: dict[str, object] = dict.fromkeys(OUTCOME_COLUMNS)
+    row: dict[str, Any] = dict.fromkeys(OUTCOME_COLUMNS)  # Any: columns of a row
     row |= {
         "caused_offset": 41,
         "ordinal": 1,
