@@ -4,7 +4,7 @@ Facts are read by the reconciler's own readers from the very records that the se
 that a preview reconciles what the services would.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
@@ -31,6 +31,7 @@ from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused
+from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import MatchMade, Outcome, Position, entry_booked
 from tallystick.preview.books import Recorded
 from tallystick.preview.report import Found, MatchedLine
@@ -58,18 +59,28 @@ class Reconciled:
     discrepancies: tuple[Found, ...]
 
 
-def facts_by_book(taken: Taken, book_map: BookMap) -> dict[str, list[Fact]]:
-    """All facts that the records tell, by the book that they belong to."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All facts by the book that they belong to, and the messages that could not be read."""
+
+    facts: Mapping[str, Sequence[Fact]]
+    unread: Sequence[tuple[Input, Refused]]
+
+
+def told_by(taken: Taken, book_map: BookMap) -> Told:
+    """What the records of a run tell the reconciler."""
     facts: dict[str, list[Fact]] = {}
+    unread: list[tuple[Input, Refused]] = []
     for message in (*taken.messages, *_entries(taken.entries), *_outcomes(taken.outcomes)):
         try:
             book, told = facts_of(
                 message.topic, message.envelope, received_at=message.received_at, books=book_map
             )
-        except Refused:
-            continue  # The ledger has already said what is wrong with it.
-        facts.setdefault(book, []).extend(told)
-    return facts
+        except Refused as refused:
+            unread.append((message, refused))
+        else:
+            facts.setdefault(book or DEFAULT_BOOK, []).extend(told)
+    return Told(facts, unread)
 
 
 def reconciled(book: BookData, facts: Iterable[Fact], *, at: datetime) -> Reconciled:

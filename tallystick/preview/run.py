@@ -19,7 +19,7 @@ from shared.contracts.money import MoneyOnWire
 from tallystick.preview.books import Books
 from tallystick.preview.lines import Told, Unread, told_lines
 from tallystick.preview.options import Options, books_of, clock_of, mode_of
-from tallystick.preview.reconciling import Reconciled, Taken, facts_by_book, reconciled
+from tallystick.preview.reconciling import Reconciled, Taken, reconciled, told_by
 from tallystick.preview.report import Report
 
 _SOURCE: Final = "tallystick/preview"
@@ -41,6 +41,8 @@ class _Run:
     books: Books = field(default_factory=Books)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     messages: list[Input] = field(default_factory=list[Input])
+    # Messages of which the ledger has already said what is wrong, by identity.
+    answered: set[int] = field(default_factory=set[int])
     refused: list[Unread] = field(default_factory=list[Unread])
 
 
@@ -68,10 +70,15 @@ def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) ->
         else:
             _take(run, decision, line, message, number)
     taken = Taken(run.messages, run.books.entries(), run.outcomes)
-    facts = facts_by_book(taken, run.book_map)
+    heard = told_by(taken, run.book_map)
+    run.refused.extend(
+        Unread(message.topic, message.envelope.id, f"{why.reason}: {why}")
+        for message, why in heard.unread
+        if id(message) not in run.answered
+    )
     named = {book.name: book for book in run.book_map.books}
-    books = [named.get(name) or BookData(name=name) for name in sorted({*named, *facts})]
-    found = [reconciled(book, facts.get(book.name, ()), at=run.as_of) for book in books]
+    books = [named.get(name) or BookData(name=name) for name in sorted({*named, *heard.facts})]
+    found = [reconciled(book, heard.facts.get(book.name, ()), at=run.as_of) for book in books]
     for made in (match for part in found for match in part.made):
         _book_match(run, made)
     return _report(run, mode, tuple(book.name for book in books), found)
@@ -106,6 +113,8 @@ def _take(run: _Run, decision: Decision, line: Told, message: Input, number: int
     )
     if not any(_is_unheard(remark) for remark in remarks):
         run.messages.append(message)
+    if any(remark.outcome is OutcomeKind.REFUSED for remark in remarks):
+        run.answered.add(id(message))
 
 
 def _is_unheard(remark: Remark) -> bool:

@@ -222,6 +222,10 @@ def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
             return _reversal(fields, around)
         case "balance_transaction":
             return _balance_transaction(fields, around)
+        case "payout" | "topup":
+            # Nothing is booked by it, but the bank is expected to show this amount.
+            read.money(fields, "amount")
+            return Nothing(read.ident(fields), f"a {kind} is booked by its balance transaction")
         case "list" | "balance":
             return Nothing(kind, f"a {kind} moves no money by itself")
         case _:

@@ -326,5 +326,20 @@ def test_one_bad_refund_among_good_ones_is_refused_alone() -> None:
     ["payment_intent", "checkout.session", "invoice", "payout", "topup", "customer", "account"],
 )
 def test_object_that_moves_no_money_by_itself_books_nothing(kind: str) -> None:
-    shown = {"id": "x_1", "object": kind, "amount": 10_000, "currency": "usd", "status": "paid"}
+    shown: Json = {
+        "id": "x_1",
+        "object": kind,
+        "amount": 10_000,
+        "currency": "usd",
+        "status": "paid",
+    }
     assert said(of_event(shown)) == [("nothing_to_book", "no_booking", "x_1")]
+
+
+@pytest.mark.parametrize("kind", ["payout", "topup"])
+@pytest.mark.parametrize("amount", [10.5, "100", None, True, 10**31])
+def test_object_that_the_bank_is_to_show_with_an_amount_that_is_none_is_refused(
+    kind: str, amount: object
+) -> None:
+    shown: Json = {"id": "x_1", "object": kind, "amount": amount, "currency": "usd"}
+    assert said(of_event(shown)) == [("refused", "invalid_amount", "x_1")]

@@ -210,6 +210,26 @@ def test_preview_says_what_a_command_broke() -> None:
     assert "two or more postings" in str(refused["reason"])
 
 
+def test_preview_refuses_a_payout_that_only_the_reconciler_cannot_read() -> None:
+    payout: Json = {
+        "id": "po_1",
+        "object": "payout",
+        "amount": 100,
+        "currency": "usd",
+        "status": "paid",
+    }
+    found = report("-", stdin=text_of({"topic": "stripe.objects", "value": payout}))
+    (refused,) = rows(found, "refused")
+    assert (refused["topic"], refused["id"]) == ("stripe.objects", "po_1")
+    found = report(
+        "-", stdin=text_of({"topic": "stripe.objects", "value": payout | {"amount": 1.5}})
+    )
+    assert found["refused"] == []
+    assert [(d["kind"], d["subject"]) for d in rows(found, "discrepancies")] == [
+        ("invalid_amount", "po_1")
+    ]
+
+
 def test_preview_shows_amounts_past_a_bigint_exactly() -> None:
     lines: list[Json] = [
         {"topic": "stripe.objects", "value": moved("charge", 2**70, 2**65)},
