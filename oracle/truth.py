@@ -32,8 +32,8 @@ class Truth:
 def truth_of(text: str) -> Truth:
     """The truth in ``{"balances": [{"account", "currency", "minor", "book"?, "key"?}]}``.
 
-    Debit positive; ``minor`` is an integer or its text; ``"complete": true`` says that nothing
-    is left out.
+    Rows with a key may stand under ``keyed`` as well. Debit positive; ``minor`` is an integer or
+    its text; ``"complete": true`` says that nothing is left out.
 
     Raises:
         CannotDecide: Not that form, or without one balance.
@@ -48,7 +48,7 @@ def truth_of(text: str) -> Truth:
                 currency=str(row["currency"]).lower(),
                 minor=_integer(row["minor"]),
             )
-            for row in items(told.get("balances"))
+            for row in items(told.get("balances")) + items(told.get("keyed"))
         )
     except (KeyError, ValueError) as why:
         raise CannotDecide(f"the truth is not readable: {why!r}") from None

@@ -21,7 +21,7 @@ from shared.contracts.errors import Unavailable
 from shared.runtime.postgres import Database
 from tallystick.cli.talk import Talk
 from tallystick.demo import pipeline, show, simulated
-from tallystick.demo.environment import environment_of, write_books
+from tallystick.demo.environment import BOOKS_NAME, environment_of, write_books
 from tallystick.demo.proof import Proof, prove
 from tallystick.demo.record import DemoRecord
 from tallystick.installation import Installation, health_url
@@ -74,7 +74,9 @@ def run(asked: Asked) -> bool:
     try:
         installation.start()
         talk.done(f"everything runs ({time.monotonic() - started:.1f} s); the month begins")
-        holds = asyncio.run(_watch_and_prove(record, installation.environment(), talk))
+        holds = asyncio.run(
+            _watch_and_prove(record, asked.folder, installation.environment(), talk)
+        )
         record.over().save(asked.folder)
         Console().print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
         if asked.keep:
@@ -99,7 +101,9 @@ def _record_for(asked: Asked) -> tuple[DemoRecord, bool]:
     return new, False
 
 
-async def _watch_and_prove(record: DemoRecord, variables: Mapping[str, str], talk: Talk) -> bool:
+async def _watch_and_prove(
+    record: DemoRecord, folder: Path, variables: Mapping[str, str], talk: Talk
+) -> bool:
     dsn, bootstrap = variables["TALLYSTICK_POSTGRES_DSN"], variables["TALLYSTICK_KAFKA_BOOTSTRAP"]
     database = await Database.open(dsn, search_path="public", connections_max=2)
     try:
@@ -109,7 +113,7 @@ async def _watch_and_prove(record: DemoRecord, variables: Mapping[str, str], tal
     finally:
         await database.close()
     talk.done("at rest; the independent audit reads the raw topics again")
-    audit_holds, audit = _audited(record, variables)
+    audit_holds, audit = _audited(record, folder, variables)
     out = Console()
     show.trial_balance(out, proof)
     show.discrepancies(out, stories)
@@ -145,25 +149,27 @@ async def _until_at_rest(
 ) -> Proof:
     """The proof, once everything told is booked and reconciled, or when the time is up.
 
-    At rest is: nothing is unread, and nothing new has come for longer than every poll takes. As
-    long as the proof does not hold there may still be a webhook that a poll has yet to find.
+    At rest is: for longer than every poll takes nothing new was booked, matched or found, and all
+    that stood in the topics before has been read since. (Banks are asked for their balances all
+    the time, so the topics themselves never rest.) As long as the proof does not hold there may
+    still be a webhook that a poll has yet to find.
     """
     true = simulated.truth(record)
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    ends: object = None
-    still_since = time.monotonic()
+    sight = await pipeline.sight(database, bootstrap)
+    begun, begun_at = sight, time.monotonic()
     while True:
-        sight = await pipeline.sight(database, bootstrap)
         _show_sight(talk, simulated.progress(record), sight)
         proof = prove(
             await pipeline.balances(database), true.balances, sight.found, true.discrepancies
         )
-        if sight.ends != ends or sight.behind:
-            ends, still_since = sight.ends, time.monotonic()
-        is_still = time.monotonic() - still_since >= REST_SECONDS
+        if sight.happened != begun.happened:
+            begun, begun_at = sight, time.monotonic()
+        is_still = time.monotonic() - begun_at >= REST_SECONDS and sight.has_read(begun.ends)
         if (is_still and proof.holds) or time.monotonic() >= deadline:
             return proof
         await asyncio.sleep(LOOK_SECONDS)
+        sight = await pipeline.sight(database, bootstrap)
 
 
 def _show_sight(talk: Talk, told: Mapping[str, object], sight: pipeline.Sight) -> None:
@@ -175,28 +181,24 @@ def _show_sight(talk: Talk, told: Mapping[str, object], sight: pipeline.Sight) -
     )
 
 
-def _audited(record: DemoRecord, variables: Mapping[str, str]) -> tuple[bool, str]:
+def _audited(record: DemoRecord, folder: Path, variables: Mapping[str, str]) -> tuple[bool, str]:
     """What the independent oracle says, as a process of its own."""
-    del record
     done = subprocess.run(
         [
-            sys.executable,
-            "-m",
-            "oracle",
-            "--kafka",
-            variables["TALLYSTICK_KAFKA_BOOTSTRAP"],
-            "--postgres",
-            variables["TALLYSTICK_POSTGRES_DSN"],
+            *(sys.executable, "-m", "oracle"),
+            *("--books", str(folder / BOOKS_NAME)),
+            *("--truth", f"{simulated.address(record, 'stripe')}/sim/truth"),
         ],
         check=False,
         capture_output=True,
         text=True,
         timeout=AUDIT_SECONDS_MAX,
-        env=dict(os.environ),
+        # The addresses go by the environment: an argument shows its password to everybody.
+        env=os.environ | variables,
     )
     said = (done.stdout.strip() or done.stderr.strip()).splitlines()
     if done.returncode == 0:
-        return True, f"the independent audit agrees: {said[-1] if said else 'no differences'}"
+        return True, "the independent audit agrees. " + " ".join(said)
     return False, "the independent audit does not agree:\n" + "\n".join(said[-20:])
 
 
