@@ -40,14 +40,42 @@ _SQL: Final = load_queries(Path(__file__).parent / "sql")
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The pipeline at one moment."""
+    """The pipeline at one moment: what stands in the topics, how far each reader is, what came."""
 
     entries: int
     matches: int
     found: tuple[Found, ...]
-    messages: int
-    behind: int
     ends: Mapping[Partition, int]
+    booked: Mapping[Partition, int]
+    reconciled: Mapping[Partition, int]
+
+    @property
+    def happened(self) -> tuple[object, ...]:
+        """What changes when anything is booked, matched or found."""
+        return (self.entries, self.matches, self.found)
+
+    @property
+    def messages(self) -> int:
+        """How many messages stand in the topics."""
+        return sum(self.ends.values())
+
+    @property
+    def behind(self) -> int:
+        """How many messages were not read yet, counted once for each reader."""
+        return self._unread(self.ends)
+
+    def has_read(self, ends: Mapping[Partition, int]) -> bool:
+        """Whether all that stood before these ends was read by everybody."""
+        return self._unread(ends) == 0
+
+    def _unread(self, ends: Mapping[Partition, int]) -> int:
+        readers = ((self.booked, BOOKED_TOPICS), (self.reconciled, RECONCILED_TOPICS))
+        return sum(
+            max(end - read.get(partition, 0), 0)
+            for read, topics in readers
+            for partition, end in ends.items()
+            if partition.topic in topics
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +113,13 @@ async def sight(database: Database, kafka_bootstrap: str) -> Sight:
             )
             for row in await tx.fetch(_SQL["open_discrepancies"])
         ]
-    behind = _behind(ends, booked, BOOKED_TOPICS) + _behind(ends, reconciled, RECONCILED_TOPICS)
     return Sight(
         entries=counts["entries"] if counts else 0,
         matches=counts["matches"] if counts else 0,
         found=tuple(found),
-        messages=sum(ends.values()),
-        behind=behind,
         ends=ends,
+        booked=booked,
+        reconciled=reconciled,
     )
 
 
@@ -122,15 +149,4 @@ async def stories(database: Database) -> tuple[Story, ...]:
             next_step=row["next_step"] or "",
         )
         for row in rows
-    )
-
-
-def _behind(
-    ends: Mapping[Partition, int], read: Mapping[Partition, int], topics: tuple[str, ...]
-) -> int:
-    """Messages that stand in the topics and were not read yet."""
-    return sum(
-        max(end - read.get(partition, 0), 0)
-        for partition, end in ends.items()
-        if partition.topic in topics
     )

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from shared.contracts.money import decimal_text
 from tallystick.demo.pipeline import Story
@@ -14,25 +17,30 @@ TITLE = "bold"
 
 def trial_balance(out: Console, proof: Proof) -> None:
     """The trial balance: debits, credits, and what the simulators' own books say."""
-    table = Table(title="Trial balance, against the simulators' own books", title_style=TITLE)
-    table.add_column("account")
-    table.add_column("currency")
-    table.add_column("debit", justify="right")
-    table.add_column("credit", justify="right")
-    table.add_column("simulator", justify="right")
-    table.add_column("")
+    table = Table(
+        title="Trial balance, against the simulators' own books",
+        title_style=TITLE,
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("account", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for name in ("debit", "credit", "simulator"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     totals: dict[str, tuple[int, int, int]] = {}
     for row in proof.rows:
         side = max(row.booked, 0), max(-row.booked, 0)
         debits, credits_, _ = totals.get(row.currency, (0, 0, 0))
         totals[row.currency] = (debits + side[0], credits_ + side[1], row.exponent)
         table.add_row(
-            row.account,
+            # Names as they are: an account's colons would be read as an emoji's.
+            Text(row.account),
             row.currency.upper(),
             _text(side[0], row.exponent),
             _text(side[1], row.exponent),
             decimal_text(row.true, row.exponent),
-            "equal" if row.is_equal else "[red]DIFFERS[/red]",
+            "[green]equal[/green]" if row.is_equal else "[red]DIFFERS[/red]",
         )
     table.add_section()
     for currency, (debits, credits_, exponent) in sorted(totals.items()):
@@ -53,27 +61,17 @@ def _text(minor: int, exponent: int) -> str:
 
 def discrepancies(out: Console, stories: Sequence[Story]) -> None:
     """Every open discrepancy: what was expected, what was found, what to do."""
-    table = Table(title="Discrepancies", title_style=TITLE, show_lines=True)
-    for name in ("what", "subject", "amount", "expected", "found", "next step"):
-        table.add_column(
-            name,
-            justify="right" if name == "amount" else "left",
-            no_wrap=name in {"what", "amount"},
-            overflow="fold",
-        )
+    out.print(Text("Discrepancies", style=TITLE) if stories else "Discrepancies: none")
     for story in stories:
-        table.add_row(
-            story.kind,
-            story.subject,
-            story.amount,
-            story.expected,
-            story.found,
-            story.next_step,
-        )
-    if stories:
-        out.print(table)
-    else:
-        out.print("Discrepancies: none")
+        out.print(Text(f"\n{story.kind}  {story.subject}  {story.amount}", style="yellow"))
+        for name, said_ in (
+            ("expected", story.expected),
+            ("found", story.found),
+            ("next step", story.next_step),
+        ):
+            # Text from banks is shown as it is, never read as markup.
+            out.print(Padding(Text(f"{name}: {said_}"), (0, 0, 0, 2)))
+    out.print()
 
 
 def verdict(out: Console, proof: Proof, *, audit: str, audit_holds: bool) -> None:
@@ -97,7 +95,7 @@ def verdict(out: Console, proof: Proof, *, audit: str, audit_holds: bool) -> Non
     _line(out, holds=audit_holds, text=audit)
     for name, some in (("not found", proof.missing), ("not planted", proof.unexpected)):
         for each in some:
-            out.print(f"    {name}: {said(each)}")
+            out.print(Text(f"    {name}: {said(each)}"))
 
 
 def said(found: Found) -> str:
@@ -107,5 +105,5 @@ def said(found: Found) -> str:
 
 
 def _line(out: Console, *, holds: bool, text: str) -> None:
-    mark = "[green]PROVED[/green] " if holds else "[red]FAILED[/red] "
-    out.print(mark + text, highlight=False)
+    mark = Text("PROVED ", style="green") if holds else Text("FAILED ", style="red")
+    out.print(mark.append(text, style="default"))
