@@ -9,6 +9,8 @@ from enum import IntEnum
 from oracle.values import Leg, Position
 
 _SHOWN_MAX = 1000
+# What is wrong with an entry itself goes before what follows from it.
+_CAUSES = ("missing", "extra", "booked_twice", "legs_differ", "unbalanced")
 
 
 class Verdict(IntEnum):
@@ -59,7 +61,13 @@ def sorted_differences(found: Iterable[Difference]) -> tuple[Difference, ...]:
     return tuple(
         sorted(
             dict.fromkeys(found),
-            key=lambda d: (d.position is None, d.position or ("", 0, 0), d.kind, d.subject),
+            key=lambda d: (
+                d.position is None,
+                d.position or ("", 0, 0),
+                d.kind not in _CAUSES,
+                d.kind,
+                d.subject,
+            ),
         )
     )
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -254,6 +257,45 @@ async def test_console_before_the_ledger_and_without_kafka_says_why_and_takes_no
         assert answer.status_code == 503
         assert asyncio.get_running_loop().time() - asked < 3
         assert (await alone.get("/v1/books/main/balances")).status_code == 200
+
+
+async def test_console_as_a_process_answers_and_stops_when_told(rig: LedgerRig) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {k: v for k, v in os.environ.items() if not k.startswith("TALLYSTICK_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.console",
+        cwd=Path(__file__).parents[2],
+        env=given
+        | {
+            "TALLYSTICK_KAFKA_BOOTSTRAP": rig.bootstrap,
+            "TALLYSTICK_POSTGRES_DSN": rig.dsn,
+            "TALLYSTICK_CONSOLE_PORT": str(port),
+            "TALLYSTICK_CONSOLE_TOKEN_SHA256": hash_of("clerk"),
+        },
+    )  # fmt: skip
+    try:
+        async with rig.ledger(), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            await rig.caught_up(published=False)
+
+            async def reads() -> bool:
+                try:
+                    found = await http.get("/v1/books/main/trial-balance", headers=CLERK)
+                except httpx.TransportError:
+                    return False
+                return found.status_code == 200
+
+            await until("the console", reads)
+            assert (await http.get("/livez")).status_code == 200
+            assert "reconciler" in (await http.get("/readyz")).json()["reasons"]
+            assert (await http.get("/openapi.json")).json()["openapi"] == "3.1.0"
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 MIGRATIONS = Path(__file__).parents[2] / "services/reconciler/shell"

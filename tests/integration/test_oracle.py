@@ -141,6 +141,30 @@ async def test_oracle_of_honest_books_finds_them_equal_while_they_grow_and_after
     assert report["notes"] == {"unreadable": 1, "refused": 1}
 
 
+async def test_audit_command_runs_the_oracle_and_ends_as_it_does(rig: LedgerRig) -> None:
+    async def asked() -> tuple[int | None, str]:
+        given = {k: v for k, v in os.environ.items() if not k.startswith("TALLYSTICK_")}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tallystick", "audit",
+            cwd=ROOT, stdout=subprocess.PIPE,
+            env=given
+            | {"TALLYSTICK_KAFKA_BOOTSTRAP": rig.bootstrap, "TALLYSTICK_POSTGRES_DSN": rig.dsn},
+        )  # fmt: skip
+        said, _ = await process.communicate()
+        return process.returncode, said.decode()
+
+    code, said = await asked()
+    assert (code, "Not decided" in said) == (2, True)
+    async with rig.ledger():
+        await rig.publish(event("evt_1", charge("ch_1")))
+        await rig.caught_up()
+    code, said = await asked()
+    assert (code, "equal what the topics tell" in said) == (0, True)
+    await tampered(rig, "update ledger.postings set minor = minor + 1")
+    code, said = await asked()
+    assert (code, "First difference: legs_differ" in said) == (1, True)
+
+
 async def tampered(rig: LedgerRig, *statements: str) -> None:
     """What somebody with all rights can do: switch the guards off and write."""
     connection = await asyncpg.connect(rig.dsn)
