@@ -228,6 +228,7 @@ QUOTES_NAMES: Final = frozenset(
     {
         "shared/runtime/migrations.py",
         "shared/runtime/postgres.py",
+        "services/ledger/shell/rebuild.py",
         "sandbox/stack/probe.py",
     }
 )
