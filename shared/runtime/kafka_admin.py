@@ -77,9 +77,20 @@ async def create_topics(
 
 
 async def delete_topics(where: KafkaAddress | str, names: Iterable[str]) -> None:
-    """Delete topics with all that is in them; for tests and for starting over in a sandbox."""
+    """Delete topics with all that is in them; for tests and for starting over in a sandbox.
+
+    Raises:
+        Unavailable: Kafka does not answer, or the topics do not go.
+    """
+    unwanted = sorted(names)
     async with admin_client(where) as client:
-        await client.delete_topics(list(names))
+        await client.delete_topics(unwanted)
+
+        async def all_gone() -> None:
+            if left := await _described(client, unwanted):
+                raise Unavailable(f"not gone yet: {', '.join(left)}")
+
+        await patiently(all_gone, what="old topics", give_up_after_seconds=_LEADER_WAIT_SECONDS)
 
 
 async def topic_problems(

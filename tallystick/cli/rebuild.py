@@ -10,6 +10,7 @@ from services.ledger.shell.comparing import Comparison
 from services.ledger.shell.rebuild import rebuild_and_compare
 from services.ledger.shell.store import open_journal
 from services.ledger.shell.verify import Verified, verify_journal
+from shared.runtime import log
 from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import settings_here
@@ -31,6 +32,8 @@ def rebuild(
     when they do. The chain of the journal in use is checked on the way.
     """
     settings, talk = settings_here(), Talk()
+    # What the service would log is told here by the result; stdout is for data.
+    log.set_up(level="error")
     dsn = settings.postgres_dsn.get_secret_value()
     if not dsn:
         raise Problem(

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from shared.runtime import log
 from shared.runtime.kafka import create_topics, patiently, topic_problems
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import settings_here
@@ -24,6 +25,7 @@ def create(
     ] = 0,
 ) -> None:
     """Create the topics that are missing, then check all."""
+    log.set_up(level="warning")
     kafka, talk = settings_here().kafka, Talk()
 
     async def made() -> list[str]:

@@ -58,9 +58,11 @@ async def proved_right(rig: LedgerRig, charges: int) -> None:
 async def test_ledger_killed_at_a_failpoint_loses_nothing_and_books_nothing_twice(
     rig: LedgerRig, place: Failpoint
 ) -> None:
+    # Under load the publisher takes many batches at once, so it is stopped the first time.
+    times = 1 if "publish" in place else 3
     await tell(rig, 0, 120)
     dying = rig.start_process(
-        TALLYSTICK_LEDGER_FAILPOINT=f"{place}:3",
+        TALLYSTICK_LEDGER_FAILPOINT=f"{place}:{times}",
         TALLYSTICK_LEDGER_BATCH_MESSAGES_MAX="20",
         TALLYSTICK_LEDGER_INSTANCE="only",
     )
