@@ -301,10 +301,11 @@ def sleeps(tree: ast.AST) -> Iterator[ast.Call]:
             "asyncio.sleep",
             "sleep",
         )
-        if isinstance(node, ast.Call) and is_sleep and id(node) not in pauses:
-            # ``sleep(0)`` only lets others go first.
-            if [ast.unparse(argument) for argument in node.args] != ["0"]:
-                yield node
+        if not (isinstance(node, ast.Call) and is_sleep) or id(node) in pauses:
+            continue
+        # ``sleep(0)`` only lets others go first.
+        if [ast.unparse(argument) for argument in node.args] != ["0"]:
+            yield node
 
 
 def test_test_never_sleeps() -> None:
