@@ -361,7 +361,8 @@ _NO_SUMS: Final[Mapping[str, int]] = MappingProxyType({})
 class Facts:
     """All that is known about one book, or about a part of it that nothing outside can affect.
 
-    ``read_until`` says per bank account how far the bank has been read. With ``require_readings``
+    ``read_until`` says per bank account how far the bank has been read, by the bank's own time, and
+    ``heard_at`` when it was last heard of, by ours. With ``require_readings``
     a payout is overdue only when its bank account was read past the due time, or was not read for
     a day. ``proofs_needed`` consecutive proofs open a drift. ``ledger_stripe`` is the ledger's
     Stripe balance by currency, given only where everything is at rest.
@@ -379,6 +380,7 @@ class Facts:
     proofs: tuple[Proof, ...] = ()
     standing: tuple[MatchMade, ...] = ()
     read_until: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
+    heard_at: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
     ledger_stripe: Mapping[str, int] = field(default_factory=lambda: _NO_SUMS)
     require_readings: bool = False
     proofs_needed: int = 1

@@ -112,7 +112,7 @@ def difference(
     ``revisions`` has the last revision used of each match id, undone ones too. Times, rules and
     evidence are not compared: a match with the same money stands as it was made.
     """
-    stands = {made.id: made for made in standing}
+    stands = {MatchId(made.id): made for made in standing}
     wants = {match.id: match for match in wanted}
     undone = [
         _undone(made, reason)
@@ -128,7 +128,7 @@ def difference(
     return (*undone, *made)
 
 
-def _revision(stands: Mapping[str, MatchMade], match_id: str) -> int:
+def _revision(stands: Mapping[MatchId, MatchMade], match_id: MatchId) -> int:
     made = stands.get(match_id)
     return 0 if made is None else made.revision
 
@@ -147,19 +147,11 @@ def _undone(made: MatchMade, reason: str) -> MatchUndone:
 
 def _same_money(made: MatchMade, wanted: Match) -> bool:
     again = wanted.made(made.revision)
-    return (
-        sorted(made.clears, key=_leg_order) == sorted(again.clears, key=_leg_order)
-        and sorted(made.settles, key=_object) == sorted(again.settles, key=_object)
-        and made.line == again.line
-    )
+    return sorted(made.clears, key=_leg_order) == sorted(again.clears, key=_leg_order)
 
 
 def _leg_order(leg: Clearing) -> tuple[str, str, str, str]:
     return (leg.account, leg.key, leg.amount.currency, leg.amount.minor)
-
-
-def _object(settled: Settled) -> str:
-    return settled.object
 
 
 def _matched(line: Line) -> MatchedLine:

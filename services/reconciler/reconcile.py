@@ -1,15 +1,242 @@
 """The whole of reconciliation as one pure function of what is known."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from services.reconciler.facts import Facts
-from services.reconciler.findings import Reconciliation
+from services.reconciler.amounts import take_by_amount, take_combinations
+from services.reconciler.balances import below_zero, drifts
+from services.reconciler.breaks import line_breaks, payout_breaks
+from services.reconciler.calendars import SETTLING_TIME
+from services.reconciler.candidates import open_in_suspense
+from services.reconciler.exchange import exchange_matches
+from services.reconciler.explain import discrepancy, money
+from services.reconciler.facts import (
+    IN_TRANSIT,
+    MATCH_KINDS,
+    SETTLING,
+    SUSPENSE,
+    Booking,
+    Concern,
+    Facts,
+    Leg,
+    Proof,
+)
+from services.reconciler.findings import Discrepancy, Match, Reconciliation, Settles
+from services.reconciler.matching import Taken, keep_closed, table_of, take_by_reference
+from services.reconciler.scope import dormant_facts, next_change
+from shared.contracts.discrepancies import DiscrepancyKind, match_id
+from shared.contracts.messages import MatchKind
+from shared.contracts.observations import day_start
 
 
 def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
     """The matches that should stand now and the discrepancies that should be open now.
 
-    The order of the facts does not matter. ``at`` decides what is overdue and nothing else but
-    whether a match's window has closed.
+    The order of the facts does not matter. ``at`` decides what is overdue and whether a match's
+    window has closed, nothing else.
     """
-    raise NotImplementedError
+    table = table_of(facts)
+    take_by_reference(table)
+    keep_closed(table, facts.standing, at=at)
+    take_by_amount(table)
+    take_combinations(table)
+    exchanged = exchange_matches(facts)
+    matches = [*(_match(facts, taken) for taken in table.taken.values()), *exchanged]
+    found = [
+        *payout_breaks(facts, table, at=at),
+        *line_breaks(facts, table),
+        *_drifts(facts),
+        *_below_zero(facts),
+        *_clearing(facts, exchanged, at=at),
+        *_concerns(facts),
+    ]
+    discrepancies = {d.id: d for d in found}
+    return Reconciliation(
+        matches=tuple(sorted(matches, key=lambda m: m.id)),
+        discrepancies=tuple(
+            sorted(discrepancies.values(), key=lambda d: (d.kind, d.subject, d.id))
+        ),
+        wake_at=next_change(facts, table, at=at),
+        dormant=dormant_facts(facts, table, exchanged, found, at=at),
+    )
+
+
+def _match(facts: Facts, taken: Taken) -> Match:
+    """A line's match: it clears suspense by the whole line, and each payout by what it got."""
+    line = taken.line
+    book = facts.book.name
+    sides = [line.key, *(share.candidate.id for share in taken.shares)]
+    return Match(
+        id=match_id(book, MatchKind.BANK_LINE, sides),
+        kind=MatchKind.BANK_LINE,
+        book=book,
+        effective_at=max(
+            day_start(line.booked_on), *(share.candidate.booked_at for share in taken.shares)
+        ),
+        clears=(
+            Leg(SUSPENSE, line.id, line.currency, line.minor),
+            *(
+                Leg(IN_TRANSIT, share.candidate.id, line.currency, -cleared)
+                for share, cleared in zip(taken.shares, taken.cleared, strict=True)
+            ),
+        ),
+        rule=taken.rule,
+        line=line,
+        settles=tuple(
+            Settles(
+                share.candidate.id,
+                share.candidate.expected.money,
+                money(share.minor, line.currency),
+            )
+            for share in taken.shares
+        ),
+        evidence=taken.evidence,
+    )
+
+
+def _drifts(facts: Facts) -> Iterator[Discrepancy]:
+    found = drifts(facts.proofs, needed=facts.proofs_needed)
+    seen: set[str] = set()
+    for proof in found:
+        if proof.account not in seen:
+            seen.add(proof.account)
+            yield _drift(facts, proof)
+
+
+def _drift(facts: Facts, proof: Proof) -> Discrepancy:
+    bank = money(proof.bank_minor, proof.currency)
+    ledger = money(proof.ledger_minor, proof.currency)
+    return discrepancy(
+        facts.book.name,
+        DiscrepancyKind.BALANCE_DRIFT,
+        proof.account,
+        bank - ledger,
+        expected=f"{ledger}, the ledger's cash",
+        found=f"{bank}, the bank's balance at {proof.at.isoformat()}",
+        explanation=(
+            f"Bank account {proof.account} holds {bank} and the ledger has {ledger}:"
+            f" {abs(bank - ledger)} apart."
+        ),
+    )
+
+
+def _below_zero(facts: Facts) -> Iterator[Discrepancy]:
+    own = facts.book.stripe_accounts
+    account = own[0] if len(own) == 1 else ""
+    for below in below_zero(facts.stripe_balances, facts.ledger_stripe, account):
+        amount = money(below.minor, below.currency)
+        yield discrepancy(
+            facts.book.name,
+            DiscrepancyKind.NEGATIVE_STRIPE_BALANCE,
+            below.subject,
+            amount,
+            expected="a balance of zero or more",
+            found=f"{amount}, {below.source}",
+            explanation=f"The Stripe balance is {amount}: refunds, disputes or fees exceed it.",
+            what=f"{below.subject}/{below.currency}",
+        )
+
+
+def _clearing(facts: Facts, exchanged: Iterable[Match], *, at: datetime) -> Iterator[Discrepancy]:
+    """Settling keys of which the other half has not come in time; one for each key."""
+    for key, halves in sorted(open_settling(facts.bookings, exchanged).items()):
+        oldest = min(halves, key=lambda half: (half[0].known_at, half[1]))
+        if at < oldest[0].known_at + SETTLING_TIME:
+            continue
+        sums: defaultdict[str, int] = defaultdict(int)
+        for _, leg in halves:
+            sums[leg.currency] = leg.minor
+        first = oldest[1].currency
+        amount = money(sums[first], first)
+        others = tuple(
+            f"also open: {money(minor, code)}"
+            for code, minor in sorted(sums.items())
+            if code != first
+        )
+        half = "its balance transaction" if _is_object(oldest[0]) else "what it is the payment of"
+        yield discrepancy(
+            facts.book.name,
+            DiscrepancyKind.CLEARING_OVERDUE,
+            key,
+            amount,
+            expected=f"{SETTLING}[{key}] at zero",
+            found=f"{amount} since {oldest[0].known_at.isoformat()} ({oldest[0].reference})",
+            explanation=f"{key} stands open by {abs(amount)}: {half} has not come, or differs.",
+            evidence=others,
+        )
+
+
+def _is_object(booking: Booking) -> bool:
+    return ":balance_transaction:" not in booking.reference
+
+
+def open_settling(
+    bookings: Iterable[Booking], exchanged: Iterable[Match]
+) -> dict[str, list[tuple[Booking, Leg]]]:
+    """Open settling keys: per currency the oldest half on the open side, with what is open."""
+    cleared: defaultdict[tuple[str, str], int] = defaultdict(int)
+    paired: set[tuple[str, str]] = set()
+    for match in exchanged:
+        for leg in match.clears:
+            if leg.account == SETTLING:
+                cleared[leg.key, leg.currency] += leg.minor
+                paired |= {(leg.key, reference) for reference in match.evidence}
+    sums = cleared.copy()
+    halves: defaultdict[tuple[str, str], list[tuple[Booking, Leg]]] = defaultdict(list)
+    for booking in bookings:
+        if booking.kind in MATCH_KINDS:
+            continue
+        for leg in booking.legs:
+            if leg.account == SETTLING:
+                sums[leg.key, leg.currency] += leg.minor
+                halves[leg.key, leg.currency].append((booking, leg))
+    found: defaultdict[str, list[tuple[Booking, Leg]]] = defaultdict(list)
+    for (key, currency), minor in sorted(sums.items()):
+        if not minor:
+            continue
+        side = [
+            booking
+            for booking, leg in halves[key, currency]
+            if (leg.minor > 0) == (minor > 0) and (key, booking.reference) not in paired
+        ] or [booking for booking, _ in halves[key, currency]]
+        oldest = min(side, key=lambda b: (b.known_at, b.reference))
+        found[key].append((oldest, Leg(SETTLING, key, currency, minor)))
+    return dict(found)
+
+
+def _concerns(facts: Facts) -> Iterator[Discrepancy]:
+    in_suspense = open_in_suspense(facts.bookings)
+    for concern in sorted(facts.concerns, key=lambda c: c.key):
+        is_unknown = concern.kind is DiscrepancyKind.UNKNOWN_BALANCE_TRANSACTION
+        left = [m for (key, _), m in in_suspense.items() if key == concern.subject]
+        if is_unknown and left and not any(left):
+            continue
+        yield _concern(facts, concern)
+
+
+def _concern(facts: Facts, concern: Concern) -> Discrepancy:
+    amount = None
+    if concern.minor is not None and concern.currency:
+        amount = money(concern.minor, concern.currency)
+    what = concern.kind.replace("_", " ")
+    return discrepancy(
+        facts.book.name,
+        concern.kind,
+        concern.subject,
+        amount,
+        expected=_EXPECTED.get(concern.kind, "one consistent telling"),
+        found=concern.detail or what,
+        explanation=(
+            f"{concern.subject}: {what}{f', {concern.detail}' if concern.detail else ''}."
+        ),
+        evidence=(concern.reference,) if concern.reference else (),
+    )
+
+
+_EXPECTED = {
+    DiscrepancyKind.REFUND_FAILED: "the refund to reach the customer",
+    DiscrepancyKind.MODE_MISMATCH: "messages of the book's own mode",
+    DiscrepancyKind.INVALID_AMOUNT: "an integer amount in a known currency",
+    DiscrepancyKind.UNKNOWN_BALANCE_TRANSACTION: "a balance transaction of a known type",
+}

@@ -1,0 +1,182 @@
+"""What belongs together: which facts can affect one another, and which are done with.
+
+A shell loads the facts that are not dormant and, for a new fact, those that share a hook with it,
+and so on; work then grows with what is open, never with history.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from services.reconciler.calendars import SETTLING_TIME, closed_at, due_at
+from services.reconciler.facts import (
+    CONNECT,
+    IN_TRANSIT,
+    MATCH_KINDS,
+    SETTLING,
+    SUSPENSE,
+    BalanceTransaction,
+    Booking,
+    Concern,
+    Expectation,
+    Fact,
+    Facts,
+    Line,
+    Transfer,
+)
+from services.reconciler.findings import Discrepancy, Match
+from services.reconciler.matching import WEAK_RULES, Table
+from services.reconciler.references import handles_of_line, handles_of_names
+from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.messages import MatchMade
+
+
+def hooks(fact: Fact) -> frozenset[str]:
+    """What a fact can meet others by. Two facts that share no hook, directly or through others,
+    and of which one is dormant, do not affect one another.
+    """
+    match fact:
+        case Expectation():
+            names = {f"name:{handle}" for handle in handles_of_names(fact)}
+            return frozenset({f"object:{fact.id}", *names})
+        case Line():
+            names = {f"name:{handle}" for handle in handles_of_line(fact)}
+            return frozenset({fact.key, f"suspense:{fact.id}", *names})
+        case Booking():
+            return _booking_hooks(fact)
+        case Transfer():
+            return frozenset({f"transfer:{fact.id}", f"payment:{fact.source_transaction}"})
+        case BalanceTransaction():
+            return frozenset({f"balance_transaction:{fact.id}"})
+        case Concern():
+            if fact.kind is DiscrepancyKind.UNKNOWN_BALANCE_TRANSACTION:
+                return frozenset({fact.key, f"suspense:{fact.subject}"})
+            return frozenset({fact.key})
+        case _:
+            return frozenset({fact.key})
+
+
+def match_hooks(made: MatchMade) -> frozenset[str]:
+    """What a standing match holds together: its line and what the line settles, or its keys."""
+    found = {f"object:{settled.object}" for settled in made.settles}
+    if made.line is not None:
+        found.add(f"line:{made.line.account}/{made.line.id}")
+    found |= {f"settling:{leg.key}" for leg in made.clears if leg.account == SETTLING}
+    for reference in made.evidence:
+        parts = reference.split(":")
+        if len(parts) > 2 and parts[0] == "stripe" and parts[1] in {"payment", "transfer"}:
+            found.add(f"{parts[1]}:{parts[2]}")
+    return frozenset(found)
+
+
+def _booking_hooks(booking: Booking) -> frozenset[str]:
+    found = {booking.key}
+    for leg in booking.legs:
+        if leg.account == SETTLING:
+            found.add(f"settling:{leg.key}")
+        elif leg.account == IN_TRANSIT:
+            found.add(f"object:{leg.key}")
+        elif leg.account == SUSPENSE:
+            found.add(f"suspense:{leg.key}")
+    parts = booking.reference.split(":")
+    if len(parts) > 2 and parts[0] == "stripe":
+        is_connect = any(leg.account == CONNECT for leg in booking.legs)
+        if parts[1] == "balance_transaction" or is_connect:
+            found.add(f"{parts[1]}:{parts[2]}")
+    return frozenset(found)
+
+
+def dormant_facts(
+    facts: Facts,
+    table: Table,
+    exchanged: Iterable[Match],
+    found: Iterable[Discrepancy],
+    *,
+    at: datetime,
+) -> frozenset[str]:
+    """The keys of facts that nothing is open about: wholly settled, windows closed, keys at zero."""
+    troubled = {d.subject for d in found}
+    done_lines = {key for key, left in table.by_hand.items() if not left} | {
+        line.key for line in facts.lines if line.key not in table.evidence
+    }
+    done_objects = {
+        e.id
+        for e in facts.expectations
+        if e.id not in table.candidates and e.id not in table.settled and e.id not in troubled
+    }
+    for key, taken in table.taken.items():
+        ids = {share.candidate.id for share in taken.shares}
+        is_weak = taken.rule in WEAK_RULES
+        is_open = is_weak and any(share.candidate.closed_at > at for share in taken.shares)
+        if not is_open and not ids & troubled:
+            done_lines.add(key)
+            done_objects |= ids
+    open_lines = {key for key in table.evidence if key not in table.taken} - done_lines
+    named = {owner for key in open_lines for owner in table.evidence[key].strong}
+    done_objects -= named
+    done_objects -= {
+        share.candidate.id
+        for key, taken in table.taken.items()
+        if key not in done_lines
+        for share in taken.shares
+    }
+    return frozenset(
+        {
+            *done_lines,
+            *(f"expectation:{e}" for e in done_objects),
+            *_dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
+        }
+    )
+
+
+def _dormant_bookings(
+    facts: Facts,
+    exchanged: Iterable[Match],
+    done_objects: set[str],
+    done_lines: set[str],
+    troubled: set[str],
+) -> set[str]:
+    """Bookings, transfers and balance transactions that only meet what is done with."""
+    sums: dict[tuple[str, str], int] = {}
+    legs = [leg for b in facts.bookings if b.kind not in MATCH_KINDS for leg in b.legs]
+    for leg in (*legs, *(leg for match in exchanged for leg in match.clears)):
+        if leg.account == SETTLING:
+            sums[leg.key, leg.currency] = sums.get((leg.key, leg.currency), 0) + leg.minor
+    open_keys = {key for (key, _), minor in sums.items() if minor}
+    expected = {e.id for e in facts.expectations}
+    line_ids = {line.id for line in facts.lines if line.key not in done_lines}
+    done: set[str] = set()
+    for booking in facts.bookings:
+        waits = any(
+            (leg.account == SETTLING and leg.key in open_keys)
+            or (leg.account == IN_TRANSIT and leg.key in expected - done_objects)
+            or (leg.account == SUSPENSE and (leg.key in line_ids or leg.key in troubled))
+            for leg in booking.legs
+        )
+        if not waits:
+            done.add(booking.key)
+    waiting = {b.reference for b in facts.bookings if b.key not in done}
+    done |= {
+        t.key
+        for t in facts.balance_transactions
+        if f"stripe:balance_transaction:{t.id}" not in waiting
+    }
+    done |= {t.key for t in facts.transfers}
+    return done
+
+
+def next_change(facts: Facts, table: Table, *, at: datetime) -> datetime | None:
+    """The next time after ``at`` at which the answer may change though nothing new is told."""
+    zone = facts.book.zone
+    times = [due_at(e, zone) for e in facts.expectations if not e.stage.is_over]
+    times += [
+        closed_at(share.candidate.expected, zone)
+        for taken in table.taken.values()
+        if taken.rule in WEAK_RULES
+        for share in taken.shares
+    ]
+    times += [
+        booking.known_at + SETTLING_TIME
+        for booking in facts.bookings
+        if any(leg.account == SETTLING for leg in booking.legs)
+    ]
+    return min((time for time in times if time > at), default=None)
