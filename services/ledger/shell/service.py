@@ -147,20 +147,7 @@ async def _prepare(
     publisher = Publisher(kafka, client_id="ledger")
     held.push_async_callback(publisher.stop)
     await patiently(publisher.start, what="Kafka", give_up_after_seconds=wait)
-    reader = GroupReader(
-        kafka,
-        group=settings.ledger_group,
-        topics=INPUT_TOPICS,
-        positions=journal.positions,
-        bounds=BatchBounds(
-            records_max=settings.ledger_batch_messages_max,
-            bytes_max=settings.ledger_batch_bytes_max,
-            wait_seconds=settings.ledger_batch_wait_seconds,
-            gather_seconds=settings.ledger_batch_gather_seconds,
-        ),
-        client_id="ledger",
-        instance=settings.ledger_instance,
-    )
+    reader = _reader(settings, journal)
     held.push_async_callback(reader.stop)
     await patiently(reader.start, what="Kafka", give_up_after_seconds=wait)
     booked = asyncio.Event()
@@ -176,4 +163,21 @@ async def _prepare(
             interval_seconds=settings.ledger_publish_interval_seconds,
             timeout_seconds=settings.ledger_publish_timeout_seconds,
         ),
+    )
+
+
+def _reader(settings: LedgerSettings, journal: Journal) -> GroupReader:
+    return GroupReader(
+        settings.kafka,
+        group=settings.ledger_group,
+        topics=INPUT_TOPICS,
+        positions=journal.positions,
+        bounds=BatchBounds(
+            records_max=settings.ledger_batch_messages_max,
+            bytes_max=settings.ledger_batch_bytes_max,
+            wait_seconds=settings.ledger_batch_wait_seconds,
+            gather_seconds=settings.ledger_batch_gather_seconds,
+        ),
+        client_id="ledger",
+        instance=settings.ledger_instance,
     )
