@@ -184,3 +184,21 @@ async def test_start_without_its_topics_is_refused_with_their_names(
         assert running.child.wait(30) == 78
         assert "topic ledger.entries is missing" in running.told()
         assert "topic reconciliation.matches is missing" in running.told()
+
+
+async def test_payout_is_overdue_only_when_its_bank_was_read_past_the_due_time(
+    rig: ReconcilerRig,
+) -> None:
+    subject = "payout_overdue po_1ReadFirstAaBbCcDd"
+    with rig.process(reconciler_require_readings="true") as running:
+        await rig.publish(
+            balance(0, as_of=LONG_AGO, reading="r1"),
+            payout("po_1ReadFirstAaBbCcDd", 900, arrival=LONG_AGO),
+        )
+        await rig.quiet(running)
+        # The bank's own time stands before the due time, however late it is here.
+        assert await rig.lives() == {}
+        await rig.publish(balance(0, as_of=LONG_AGO + timedelta(days=10), reading="r2"))
+        await until("the overdue payout", lambda: told_of(rig, subject))
+        await rig.quiet(running)
+    assert await rig.lives() == {subject: ["open"]}

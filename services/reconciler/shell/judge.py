@@ -69,7 +69,7 @@ async def judge(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> J
     await put(tx, letters.of_matches(records, at=at))
     await put(tx, letters.of_discrepancies(reports, at=at))
     await _settle_down(tx, open_book, found.dormant)
-    await _look_again(tx, open_book.book, found.wake_at, facts.read_until, at=at)
+    await _look_again(tx, open_book.book, found.wake_at, facts.heard_at, at=at)
     open_book.version = await tx.fetchval(SQL["bump_book"], open_book.book)
     return Judgement(tuple(records), tuple(reports), len(open_book.facts))
 
@@ -96,7 +96,7 @@ async def _facts(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
     book = open_book.book
     rows = await tx.fetch(SQL["proofs_of"], book)
     proofs: tuple[Proof, ...] = tuple(proof_from(row["body"]) for row in rows)
-    read = {row["account"]: row["at"] for row in await tx.fetch(SQL["read_until"], book)}
+    readings = await tx.fetch(SQL["read_until"], book)
     sums = await tx.fetch(SQL["rest_sums_of"], book, STRIPE_BALANCE)
     known = [open_book.facts[key] for key in sorted(open_book.facts)]
     return Facts(
@@ -110,7 +110,8 @@ async def _facts(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
         stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
         proofs=proofs,
         standing=tuple(open_book.matches[key] for key in sorted(open_book.matches)),
-        read_until=read,
+        read_until={row["account"]: row["at"] for row in readings},
+        heard_at={row["account"]: row["told_at"] for row in readings},
         ledger_stripe={row["currency"]: row["minor"] for row in sums},
         require_readings=rules.require_readings,
         proofs_needed=rules.proofs_needed,
@@ -194,12 +195,12 @@ async def _look_again(
     tx: Tx,
     book: str,
     wake_at: datetime | None,
-    read_until: Mapping[str, datetime],
+    heard_at: Mapping[str, datetime],
     *,
     at: datetime,
 ) -> None:
     """Write when the answer may change by itself: a due time, a window's end, a silent bank."""
-    silences = [until + FEED_SILENCE_MAX + _INSTANT for until in read_until.values()]
+    silences = [heard + FEED_SILENCE_MAX + _INSTANT for heard in heard_at.values()]
     times = [time for time in (wake_at, *silences) if time is not None and time > at]
     if times:
         await tx.execute(SQL["set_due"], book, min(times))

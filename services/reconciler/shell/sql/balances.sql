@@ -1,4 +1,4 @@
--- name: add_cash
+-- name: add_cash!
 -- Add to what the ledger has on bank accounts, by moment.
 insert into cash_sums as c (book, account, currency, is_line, effective_at, minor)
 select book, account, currency, is_line, effective_at, sum(minor)
@@ -10,7 +10,7 @@ order by book, account, currency, is_line, effective_at
 on conflict (book, account, currency, is_line, effective_at) do update
 set minor = c.minor + excluded.minor
 
--- name: keep_cash_moves
+-- name: keep_cash_moves!
 -- The same movements one by one, with the record that caused them.
 insert into cash_moves (
     book, account, currency, is_line, effective_at, reference,
@@ -42,14 +42,14 @@ where
     book = $1 and account = $2 and currency = $3
     and topic = $4 and partition = $5 and caused_offset > $6
 
--- name: forget_cash_moves
+-- name: forget_cash_moves!
 -- Movements that no reading still to come can stand before.
 delete from cash_moves
 where
     book = $1 and account = $2 and currency = $3
     and topic = $4 and partition = $5 and caused_offset <= $6
 
--- name: add_balances
+-- name: add_balances!
 -- Add to the ledger's balances that are compared as they stand.
 insert into balance_sums as b (book, account, currency, minor)
 select book, account, currency, sum(minor)
@@ -60,7 +60,7 @@ order by book, account, currency
 on conflict (book, account, currency) do update
 set minor = b.minor + excluded.minor
 
--- name: put_readings
+-- name: put_readings!
 -- Readings that wait for the ledger.
 insert into readings (book, key, account, currency, topic, partition, told_offset, body)
 select book, key, account, currency, topic, partition, told_offset, body
@@ -79,19 +79,19 @@ left join origins as o on o.origin = r.topic || '/' || r.partition
 where r.told_offset < p.next_offset and p.sequence <= coalesce(o.sequence, 0)
 order by r.topic, r.partition, r.told_offset
 
--- name: forget_readings
+-- name: forget_readings!
 -- Readings that were held against the ledger.
 delete from readings as r
 using unnest($1::text[], $2::text[]) as n (book, key)
 where r.book = n.book and r.key = n.key
 
--- name: put_proof
+-- name: put_proof!
 -- A proof; the same reading proves once.
 insert into proofs (book, account, currency, at, reading, body)
 values ($1, $2, $3, $4, $5, $6)
 on conflict do nothing
 
--- name: keep_last_proofs
+-- name: keep_last_proofs!
 -- Forget all proofs of an account but the last few.
 delete from proofs as p
 where
@@ -118,7 +118,7 @@ select account, at, told_at
 from read_until
 where book = $1
 
--- name: move_read_until
+-- name: move_read_until!
 -- Bank accounts that were read further.
 insert into read_until as r (book, account, at, told_at)
 select book, account, max(at), max(told_at)

@@ -36,7 +36,7 @@ select key, hook
 from hooks
 where book = $1 and key = any($2::text[])
 
--- name: put_facts
+-- name: put_facts!
 -- Facts as they are known now.
 insert into facts (book, key, kind, body, is_dormant)
 select $1, key, kind, body, is_dormant
@@ -45,14 +45,14 @@ order by key
 on conflict (book, key) do update
 set body = excluded.body, is_dormant = excluded.is_dormant
 
--- name: set_dormant
+-- name: set_dormant!
 -- Which facts have become done with, or are no longer.
 update facts as f
 set is_dormant = n.is_dormant
 from unnest($2::text[], $3::boolean[]) as n (key, is_dormant)
 where f.book = $1 and f.key = n.key
 
--- name: put_hooks
+-- name: put_hooks!
 -- Hooks of new keys. A key only ever gains hooks: one too many loads more and changes nothing.
 insert into hooks (book, hook, key)
 select $1, hook, key

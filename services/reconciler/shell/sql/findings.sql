@@ -29,7 +29,7 @@ where
     or (m.revision = excluded.revision and m.is_standing and not excluded.is_standing)
 returning book
 
--- name: set_matches_dormant
+-- name: set_matches_dormant!
 -- Which matches have become done with, or are no longer.
 update matches as m
 set is_dormant = n.is_dormant

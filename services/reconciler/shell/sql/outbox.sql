@@ -1,4 +1,4 @@
--- name: put_in_outbox
+-- name: put_in_outbox!
 -- Rows to publish, in the order given.
 insert into outbox (
     lane, topic, key, envelope_id, envelope_type, subject, book, time, extensions, value
@@ -32,7 +32,7 @@ where lane = $1
 order by id
 limit $2
 
--- name: forget_published
+-- name: forget_published!
 -- Rows that Kafka has acknowledged.
 delete from outbox
 where id = any($1::bigint[])

@@ -4,7 +4,7 @@ select origin, sequence
 from origins
 where origin = any($1::text[])
 
--- name: move_origins
+-- name: move_origins!
 -- The last sequence read of origins.
 insert into origins as o (origin, sequence)
 select origin, sequence
@@ -13,7 +13,7 @@ order by origin
 on conflict (origin) do update
 set sequence = greatest(o.sequence, excluded.sequence)
 
--- name: move_progress
+-- name: move_progress!
 -- How far the ledger has booked its inputs.
 insert into progress as p (topic, partition, next_offset, sequence)
 select topic, partition, max(next_offset), max(sequence)
@@ -48,7 +48,7 @@ values ($1, $2, $3, $4, $5, $6)
 on conflict do nothing
 returning topic
 
--- name: set_caught_up_at
+-- name: set_caught_up_at!
 -- Before these offsets nothing is judged; never taken back.
 update positions as p
 set caught_up_at = greatest(p.caught_up_at, n.until)
@@ -71,7 +71,7 @@ left join progress as g on g.topic = p.topic and g.partition = p.partition
 where p.topic = any($1::text[])
 order by p.topic, p.partition
 
--- name: wake_book
+-- name: wake_book!
 -- Judge a book again at this time, or earlier where it was to be earlier; one whose judging
 -- failed too often keeps its time.
 insert into due as d (book, due_at)
@@ -79,14 +79,14 @@ values ($1, $2)
 on conflict (book) do update
 set due_at = case when d.failures >= $3 then d.due_at else least(d.due_at, excluded.due_at) end
 
--- name: set_due
+-- name: set_due!
 -- When a book that was just judged has to be judged again.
 insert into due (book, due_at)
 values ($1, $2)
 on conflict (book) do update
 set due_at = excluded.due_at, failures = 0
 
--- name: clear_due
+-- name: clear_due!
 -- A book that was just judged and that no time changes.
 delete from due
 where book = $1
