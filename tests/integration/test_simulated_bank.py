@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
+from email.utils import parsedate_to_datetime
 
 from sandbox.world.scenario import ACCOUNT
-from tests.support.world import KEY, played, runner_of, served
+from tests.support.world import END, KEY, played, runner_of, served
 
 
 async def test_the_bank_pages_by_an_opaque_cursor_and_forgets_it_on_reset() -> None:
@@ -120,3 +121,11 @@ async def test_the_control_face_tells_the_truth_and_the_whole_story() -> None:
         assert set(topics) == {"stripe.events", "stripe.objects", "bank.observations"}
         progress = (await world.http.get(f"{world.stripe_url}/sim/progress")).json()
         assert progress["day"] == progress["days"] == 40
+
+
+async def test_the_banks_answers_are_dated_by_the_worlds_own_clock() -> None:
+    async with played("month") as world:
+        answer = await world.bank("/accounts")
+        told = parsedate_to_datetime(answer.headers["date"])
+        assert told.timestamp() == world.runner.world.now
+        assert told.date() == END

@@ -43,7 +43,9 @@ async def serving(*served: ASGIApp) -> AsyncGenerator[list[str], None]:
     """The applications on free ports of loopback; gives their addresses."""
     sockets = [bound(0) for _ in served]
     servers = [
-        SignallessServer(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+        SignallessServer(
+            uvicorn.Config(app, log_level="error", lifespan="off", ws="none", date_header=False)
+        )
         for app in served
     ]
     tasks = [

@@ -15,6 +15,7 @@ from sandbox.world.commands import CommandRefused
 from sandbox.world.faults import FaultGate
 from sandbox.world.jsons import JsonObject
 from sandbox.world.shell.control import Control
+from sandbox.world.shell.dated import Dated
 from sandbox.world.shell.faulty import Faulty
 from sandbox.world.shell.runner import Report, Runner
 
@@ -61,7 +62,11 @@ def apps(runner: Runner, *, api_keys: frozenset[str], webhook_url: str) -> tuple
     )
     return (
         Faulty(stripe.app(*control.routes()), gates["stripe"], stripe_api.excuse),
-        Faulty(bank.app(*control.routes()), gates["bank"], bank_api.excuse),
+        # Who reads a balance takes the answer's date for the time that the balance is of.
+        Dated(
+            Faulty(bank.app(*control.routes()), gates["bank"], bank_api.excuse),
+            lambda: runner.world.now,
+        ),
     )
 
 
@@ -109,6 +114,7 @@ async def serve(
             access_log=False,
             lifespan="off",
             ws="none",
+            date_header=False,
             timeout_graceful_shutdown=1,
         )
         servers.append(SignallessServer(config))
