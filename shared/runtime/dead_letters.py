@@ -12,17 +12,21 @@ from shared.runtime.kafka import Record
 
 TYPE: Final = "com.tallystick.dead-letter.v1"
 _DETAIL_LENGTH_MAX: Final = 1_000
-# Headers and framing must fit beside the bytes, or the letter would be refused in its turn.
-_VALUE_BYTES_MAX: Final = RECORD_BYTES_MAX - 64 * 1024
-_HEADER_BYTES_MAX: Final = 4_096
+_HEADER_LENGTH_MAX: Final = 2_048
+_HEADERS_MAX: Final = 16
+_KEY_BYTES_MAX: Final = 1_024
+# All of the above and the framing fit beside the bytes, or the letter would be refused in turn.
+_BESIDE_BYTES_MAX: Final = 256 * 1024
+_VALUE_BYTES_MAX: Final = RECORD_BYTES_MAX - _BESIDE_BYTES_MAX
 
 
 def dead_letter(record: Record, *, reason: str, detail: str, at: datetime) -> Envelope:
     """The envelope to publish for a record: its bytes as data, the rest as extensions.
 
-    ``deadletter`` is the ``DeadLetter`` as JSON; ``sourceheaders`` the record's own headers, as
-    far as they are text; ``sourcekey`` its key in hex; ``truncated`` is ``true`` when the bytes
-    did not fit. The id is the record's place, so a letter posted twice is seen to be one.
+    ``deadletter`` is the ``DeadLetter`` as JSON; ``sourceheaders`` the beginning of the
+    record's own headers as text; ``sourcekey`` that of its key in hex; ``truncated`` is ``true``
+    when the bytes did not fit. The id is the record's place, so a letter that comes twice is seen
+    to be one.
     """
     said = DeadLetter(
         reason=reason,
@@ -31,12 +35,13 @@ def dead_letter(record: Record, *, reason: str, detail: str, at: datetime) -> En
         parked_at=at,
     )
     headers = {
-        name: value[:_HEADER_BYTES_MAX].decode(errors="replace") for name, value in record.headers
+        name[:_HEADER_LENGTH_MAX]: value[:_HEADER_LENGTH_MAX].decode(errors="replace")
+        for name, value in record.headers[:_HEADERS_MAX]
     }
     extensions = {
         "deadletter": said.model_dump_json(),
         "sourceheaders": orjson.dumps(headers).decode(),
-        "sourcekey": (record.key or b"").hex(),
+        "sourcekey": (record.key or b"")[:_KEY_BYTES_MAX].hex(),
     }
     if len(record.value) > _VALUE_BYTES_MAX:
         extensions["truncated"] = "true"
@@ -48,6 +53,11 @@ def dead_letter(record: Record, *, reason: str, detail: str, at: datetime) -> En
         data=record.value[:_VALUE_BYTES_MAX],
         extensions=extensions,
     )
+
+
+def dead_letter_key(record: Record) -> bytes | None:
+    """The key to publish a letter under: the record's own, unless that is monstrous."""
+    return record.key if len(record.key or b"") <= _KEY_BYTES_MAX else None
 
 
 def dead_letter_of(envelope: Envelope) -> DeadLetter:

@@ -74,6 +74,7 @@ class GroupReader:
         self._instance = instance
         self._client: Any = None  # Any: aiokafka has no types
         self._next: dict[Partition, int] = {}
+        self._gaps: dict[Partition, int] = {}
         self._shared_out = False
 
     @property
@@ -196,6 +197,7 @@ class GroupReader:
             if self._shared_out:
                 return Batch((), {})
             fresh = [r for raws in found.values() for r in self._in_order(raws)]
+            await self._check_gaps()
             records.extend(fresh)
             size += sum(record.size_bytes for record in fresh)
             wait = bounds.gather_seconds
@@ -218,9 +220,25 @@ class GroupReader:
                 continue
             if raw.offset < due:
                 raise InvariantBroken(f"{partition} went back to {raw.offset}, {due} was due")
+            if raw.offset > due:
+                self._gaps[partition] = min(due, self._gaps.get(partition, due))
             self._next[partition] = raw.offset + 1
             kept.append(record_of(raw))
         return kept
+
+    async def _check_gaps(self) -> None:
+        """Tell an offset that never was a record from records that were cut off under us."""
+        if not self._gaps:
+            return
+        gaps, self._gaps = self._gaps, {}
+        raw = [LIBRARY.TopicPartition(*partition) for partition in gaps]
+        first: Mapping[Any, int] = await self._client.beginning_offsets(raw)  # Any: no types
+        for partition, due in gaps.items():
+            begins = first[LIBRARY.TopicPartition(*partition)]
+            if begins > due:
+                raise InvariantBroken(
+                    f"{partition} begins at {begins}, and {due} was due: it was cut"
+                )
 
     def _reshared(self) -> None:
         self._shared_out = True

@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from shared.runtime import log
 from tests.bench.ledger_projection import measure
 from tests.support.stack import RunningStack
 
@@ -14,5 +15,6 @@ async def test_ledger_projection_is_measured_with_the_guards_and_without(
     stack: RunningStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = argparse.Namespace(messages=40_000, rounds=3, batches=[500, 2_000])
+    log.set_up(level="warning")
     with capsys.disabled():
         await measure(stack, asked)

@@ -1,6 +1,7 @@
 """The ledger over real topics and a real database."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -187,6 +188,42 @@ async def test_projector_of_a_row_that_the_database_refuses_parks_that_message_a
     assert "entries_reference_lucky" in said.detail
     assert orjson.loads(letter.value)["id"] == "evt_40"
     assert first_break(await rig.entries()) is None
+
+
+async def test_projector_of_a_message_with_monstrous_names_parks_it_and_goes_on(
+    rig: LedgerRig,
+) -> None:
+    incompressible = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(3_000))
+
+    def odd(ident: str, data: bytes = b"", **changes: str) -> Publication:
+        told = event("evt_odd", charge("ch_odd"))
+        if told.envelope is None:
+            raise ValueError
+        envelope = replace(
+            told.envelope,
+            id=ident,
+            subject=ident,
+            data=data or told.envelope.data,
+            extensions={**told.envelope.extensions, **changes},
+        )
+        return replace(told, envelope=envelope, key=b"k" * 3_000)
+
+    async with rig.ledger():
+        await rig.publish(
+            event("evt_1", charge("ch_1")),
+            odd(incompressible, book=incompressible),
+            odd("evt_\x00", book="bo\x00ok"),
+            odd("evt_n", b'{"\\ud800": 1}'),
+            event("evt_2", charge("ch_2")),
+        )
+        await rig.caught_up()
+    assert {e.reference for e in await rig.entries()} == {
+        "stripe:payment:ch_1",
+        "stripe:payment:ch_2",
+    }
+    letters = await rig.records(topics.LEDGER_DEAD_LETTERS)
+    assert len(letters) == 3
+    assert {dead_letter_of(r.envelope()).reason for r in letters} == {"unfit", "unreadable"}
 
 
 async def test_projector_of_one_event_id_with_two_contents_lets_the_first_stand(

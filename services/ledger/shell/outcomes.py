@@ -12,6 +12,9 @@ from shared.contracts.messages import OutcomeKind
 from shared.runtime.postgres import Tx
 
 _TEXT_LENGTH_MAX: Final = 2_000
+# Names stand in an index, whose rows are at most a third of a page whatever the script.
+_SUBJECT_LENGTH_MAX: Final = 500
+_BOOK_LENGTH_MAX: Final = 100
 
 
 async def write_outcomes(tx: Tx, batch: Batch) -> None:
@@ -42,8 +45,8 @@ def _outcome_row(each: Decided, remark: Remark, *, origin_id: int, ordinal: int)
         ordinal,
         remark.outcome.value,
         str(remark.reason),
-        _text(each.book),
-        _text(remark.subject),
+        _text(each.book, _BOOK_LENGTH_MAX),
+        _text(remark.subject, _SUBJECT_LENGTH_MAX),
         _text(remark.detail),
         _text(remark.reference) if remark.reference is not None else None,
         amount.minor if amount is not None else None,
@@ -69,6 +72,6 @@ def _letter_row(each: Decided, origin_id: int) -> Row:
     )
 
 
-def _text(said: str) -> str:
+def _text(said: str, length_max: int = _TEXT_LENGTH_MAX) -> str:
     """Text that the database takes, whatever the outside put into it."""
-    return said[:_TEXT_LENGTH_MAX].replace("\x00", "\ufffd").encode(errors="replace").decode()
+    return said[:length_max].replace("\x00", "\ufffd").encode(errors="replace").decode()

@@ -14,7 +14,7 @@ from shared.contracts.envelope import Envelope, rfc3339
 from shared.contracts.messages import EntryBooked, Outcome, Progress
 from shared.contracts.schemas import type_of
 from shared.contracts.topics import LEDGER_DEAD_LETTERS, LEDGER_ENTRIES, LEDGER_OUTCOMES, origin
-from shared.runtime.dead_letters import dead_letter
+from shared.runtime.dead_letters import dead_letter, dead_letter_key
 from shared.runtime.kafka import Partition, Publication, Record
 
 SOURCE: Final = "tallystick/ledger"
@@ -133,7 +133,7 @@ def dead_letter_publication(row: Columns, where: Partition) -> Publication:
         timestamp_ms=round(at.timestamp() * 1000),
     )
     envelope = dead_letter(record, reason=row["reason"], detail=row["detail"], at=at)
-    return Publication(LEDGER_DEAD_LETTERS, record.key, envelope)
+    return Publication(LEDGER_DEAD_LETTERS, dead_letter_key(record), envelope)
 
 
 def _publication(

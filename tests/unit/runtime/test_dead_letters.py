@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 from shared.contracts.envelope import envelope_of
 from shared.contracts.topics import RECORD_BYTES_MAX
-from shared.runtime.dead_letters import dead_letter, dead_letter_of
+from shared.runtime.dead_letters import dead_letter, dead_letter_key, dead_letter_of
 from shared.runtime.kafka import Record
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -23,10 +23,13 @@ def test_dead_letter_keeps_the_bytes_and_tells_why_and_where() -> None:
 
 
 def test_dead_letter_of_a_record_as_large_as_a_topic_takes_fits_a_topic() -> None:
-    large = Record("t", 0, 0, None, b"x" * RECORD_BYTES_MAX, (), 0)
+    headers = tuple((f"h{n}", b"\xff" * 100_000) for n in range(40))
+    large = Record("t", 0, 0, b"k" * 2_000_000, b"x" * RECORD_BYTES_MAX, headers, 0)
     letter = dead_letter(large, reason="unreadable", detail="y" * 100_000, at=AT)
     assert len(letter.data) + sum(len(v) for _, v in letter.headers()) < RECORD_BYTES_MAX
     assert letter.extension("truncated") == "true"
+    assert dead_letter_key(large) is None
+    assert dead_letter_key(RECORD) == b"key"
 
 
 def test_record_tells_when_it_was_appended() -> None:
