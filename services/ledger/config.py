@@ -1,6 +1,6 @@
 """What the ledger is told by its environment."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,10 @@ class LedgerSettings(Settings):
         default="ledger",
         min_length=1,
         description="consumer group that shares the partitions out among ledger processes",
+    )
+    ledger_part: Literal["both", "projector", "publisher"] = Field(
+        default="both",
+        description="which half this process does; on many cores each may have its own",
     )
     ledger_instance: str = Field(
         default="",

@@ -62,6 +62,7 @@ __all__ = [
 IN_FLIGHT_MAX: Final = 5_000
 PRODUCER_BATCH_BYTES: Final = 256 * 1024
 LINGER_MILLISECONDS: Final = 1
+SENDS_AT_ONCE: Final = 50
 # How long the client itself goes on trying, whatever the caller's deadline was.
 REQUEST_SECONDS_MAX: Final = 30
 SCAN_RECORDS_MAX: Final = 2_000
@@ -222,7 +223,10 @@ class Publisher:
         publications: Iterable[Publication],
     ) -> list[Partition]:
         sent: list[asyncio.Future[Any]] = []  # Any: the library's answer has no types
-        for publication in publications:
+        for number, publication in enumerate(publications, 1):
+            if number % SENDS_AT_ONCE == 0:
+                # A send rarely waits, and a long row of them would keep everything else waiting.
+                await asyncio.sleep(0)
             await self._free.acquire()
             try:
                 future = await client.send(

@@ -119,6 +119,18 @@ async def test_ledgers_side_by_side_share_the_partitions_and_book_each_fact_once
     await proved_right(rig, 300)
 
 
+async def test_ledger_in_two_halves_books_in_one_process_and_publishes_in_another(
+    rig: LedgerRig,
+) -> None:
+    rig.start_process(TALLYSTICK_LEDGER_PART="projector")
+    await tell(rig, 0, 50)
+    await rig.caught_up(published=False)
+    assert await rig.entries() == []
+    rig.start_process(TALLYSTICK_LEDGER_PART="publisher")
+    await rig.caught_up()
+    await proved_right(rig, 50)
+
+
 async def test_books_of_a_batch_that_another_process_has_booked_refuse_it_whole(
     rig: LedgerRig,
 ) -> None:

@@ -38,6 +38,7 @@ from shared.runtime.postgres import Database, Tx
 HEALTH: Final = "publisher"
 BEAT_SECONDS_MAX: Final = 120.0
 ORIGINS_MAX: Final = 16
+BUILT_AT_ONCE: Final = 50
 _logger = log.get(__name__)
 
 
@@ -174,10 +175,12 @@ class JournalPublisher:
             if up_to < each.sequence:
                 # The last one's message may have more entries.
                 each.up_to_offset(each.entries[-1]["caused_offset"])
-            found.extend(
-                entry_publication(row, legs[each.origin_id, row["sequence"]], each.where)
-                for row in each.entries
-            )
+            for row in each.entries:
+                postings = legs[each.origin_id, row["sequence"]]
+                found.append(entry_publication(row, postings, each.where))
+                if len(found) % BUILT_AT_ONCE == 0:
+                    # The projector, health and the group's heartbeat live on the same loop.
+                    await asyncio.sleep(0)
         return found
 
     async def _rest(self, tx: Tx, due: Sequence[_Due]) -> list[Publication]:

@@ -1,7 +1,7 @@
 """The ledger as a process: wait for what it needs, then projector, publisher and health."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from shared.runtime.settings import SettingsInvalid
 
 OUTPUT_TOPICS: Final = (LEDGER_ENTRIES, LEDGER_OUTCOMES, LEDGER_DEAD_LETTERS)
 STARTING: Final = "start"
+Part = Callable[[asyncio.Event], Awaitable[None]]
 _logger = log.get(__name__)
 
 
@@ -104,12 +105,9 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
     async def work(until: asyncio.Event) -> None:
         async with AsyncExitStack() as held:
             parts = await _prepare(settings, decider, failpoints, health, held)
-            if parts is None or until.is_set():
-                return
-            projector, publisher = parts
             health.ready(STARTING)
-            _logger.info("ledger.started", group=settings.ledger_group)
-            await together(until, projector.run, publisher.run)
+            _logger.info("ledger.started", group=settings.ledger_group, part=settings.ledger_part)
+            await together(until, *parts)
 
     await together(stop, work, serve_health)
 
@@ -120,7 +118,8 @@ async def _prepare(
     failpoints: Failpoints,
     health: Health,
     held: AsyncExitStack,
-) -> tuple[Projector, JournalPublisher] | None:
+) -> list[Part]:
+    """Everything that the parts need, and the parts that this process is to run."""
     kafka, wait = settings.kafka, settings.ledger_start_wait_seconds
     dsn = settings.postgres_dsn.get_secret_value()
     if not dsn:
@@ -144,16 +143,19 @@ async def _prepare(
     await journal.positions(frozenset(input_partitions()))
     health.not_ready(STARTING, "reading the tails of its own topics")
     await learn_from_tails(database, kafka)
-    publisher = Publisher(kafka, client_id="ledger")
-    held.push_async_callback(publisher.stop)
-    await patiently(publisher.start, what="Kafka", give_up_after_seconds=wait)
-    reader = _reader(settings, journal)
-    held.push_async_callback(reader.stop)
-    await patiently(reader.start, what="Kafka", give_up_after_seconds=wait)
     booked = asyncio.Event()
-    return (
-        Projector(BatchBooker(database, books), reader, decider, health, failpoints, booked),
-        JournalPublisher(
+    parts: list[Part] = []
+    if settings.ledger_part != "publisher":
+        reader = _reader(settings, journal)
+        held.push_async_callback(reader.stop)
+        await patiently(reader.start, what="Kafka", give_up_after_seconds=wait)
+        booker = BatchBooker(database, books)
+        parts.append(Projector(booker, reader, decider, health, failpoints, booked).run)
+    if settings.ledger_part != "projector":
+        publisher = Publisher(kafka, client_id="ledger")
+        held.push_async_callback(publisher.stop)
+        await patiently(publisher.start, what="Kafka", give_up_after_seconds=wait)
+        outbox = JournalPublisher(
             database,
             publisher,
             health,
@@ -162,8 +164,9 @@ async def _prepare(
             records_max=settings.ledger_publish_records_max,
             interval_seconds=settings.ledger_publish_interval_seconds,
             timeout_seconds=settings.ledger_publish_timeout_seconds,
-        ),
-    )
+        )
+        parts.append(outbox.run)
+    return parts
 
 
 def _reader(settings: LedgerSettings, journal: Journal) -> GroupReader:
