@@ -175,9 +175,9 @@ class JournalPublisher:
             if up_to < each.sequence:
                 # The last one's message may have more entries.
                 each.up_to_offset(each.entries[-1]["caused_offset"])
-            for row in each.entries:
-                postings = legs[each.origin_id, row["sequence"]]
-                found.append(entry_publication(row, postings, each.where))
+            for booked in each.entries:
+                postings = legs[each.origin_id, booked["sequence"]]
+                found.append(entry_publication(booked, postings, each.where))
                 if len(found) % BUILT_AT_ONCE == 0:
                     # The projector, health and the group's heartbeat live on the same loop.
                     await asyncio.sleep(0)
