@@ -18,7 +18,8 @@ from services.reconciler.facts import (
     Facts,
     Line,
 )
-from services.reconciler.references import Evidence, reduced
+from services.reconciler.references import Evidence
+from services.reconciler.spelling import reduced
 
 # How much of a number two traces of one sender share: what differs after it is the payment.
 TRACE_SHARED: Final = 6

@@ -16,7 +16,8 @@ from typing import Final
 
 from services.reconciler.candidates import Candidate, candidates_of, cleared_by_hand
 from services.reconciler.facts import SUSPENSE, Expectation, Facts, Line
-from services.reconciler.references import Evidence, NameIndex, index_of
+from services.reconciler.mentions import NameIndex, index_of
+from services.reconciler.references import Evidence, evidence_of
 from shared.contracts.messages import MatchKind, MatchMade
 from shared.contracts.observations import LineState
 
@@ -134,7 +135,7 @@ def table_of(facts: Facts) -> Table:
     for line in sorted(facts.lines, key=lambda li: li.place):
         if line.state is not LineState.POSTED or not line.minor:
             continue
-        table.evidence[line.key] = index.read(line)
+        table.evidence[line.key] = evidence_of(line, index)
         cleared = by_hand.get((line.id, line.currency), 0)
         if cleared:
             table.by_hand[line.key] = line.minor - cleared

@@ -25,14 +25,16 @@ from services.reconciler.facts import (
 )
 from services.reconciler.findings import Discrepancy, Match
 from services.reconciler.matching import WEAK_RULES, Table
-from services.reconciler.references import handles_of_line, handles_of_names
+from services.reconciler.spelling import handles_of_line, handles_of_names
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import MatchMade
 
 
 def hooks(fact: Fact) -> frozenset[str]:
-    """What a fact can meet others by. Two facts that share no hook, directly or through others,
-    and of which one is dormant, do not affect one another.
+    """What a fact can meet others by.
+
+    Two facts that share no hook, directly or through others, and of which one is dormant, do not
+    affect one another.
     """
     match fact:
         case Expectation():
@@ -93,7 +95,7 @@ def dormant_facts(
     *,
     at: datetime,
 ) -> frozenset[str]:
-    """The keys of facts that nothing is open about: wholly settled, windows closed, keys at zero."""
+    """The keys of facts that nothing is open about: settled, windows closed, keys at zero."""
     troubled = {d.subject for d in found}
     done_lines = {key for key, left in table.by_hand.items() if not left} | {
         line.key for line in facts.lines if line.key not in table.evidence
