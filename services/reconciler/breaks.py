@@ -5,8 +5,9 @@ from datetime import datetime
 
 from services.reconciler.calendars import FEED_SILENCE_MAX, due_at
 from services.reconciler.candidates import Candidate
+from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.explain import discrepancy, money
-from services.reconciler.facts import Expectation, Expected, Facts, Line, Stage
+from services.reconciler.facts import Facts, Line
 from services.reconciler.findings import Discrepancy
 from services.reconciler.matching import RETURNED, Repeated, Table, Taken, Unclear
 from shared.contracts.discrepancies import DiscrepancyKind

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.reconciler.facts import Expectation, Expected
+from services.reconciler.expectations import Expectation, Expected
 
 PAYOUT_OVERDUE_DAYS: Final = 3
 TOPUP_OVERDUE_DAYS: Final = 10

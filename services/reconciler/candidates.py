@@ -7,14 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from services.reconciler.calendars import closed_at, window_of
+from services.reconciler.expectations import Expectation, Expected
 from services.reconciler.facts import (
     BANK_LINE_KINDS,
     IN_TRANSIT,
     MATCH_KINDS,
     SUSPENSE,
     Booking,
-    Expectation,
-    Expected,
     Facts,
     Line,
 )

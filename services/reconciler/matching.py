@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import Final
 
 from services.reconciler.candidates import Candidate, candidates_of, cleared_by_hand
-from services.reconciler.facts import SUSPENSE, Expectation, Facts, Line
+from services.reconciler.expectations import Expectation
+from services.reconciler.facts import SUSPENSE, Facts, Line
 from services.reconciler.mentions import NameIndex, index_of
 from services.reconciler.references import Evidence, evidence_of
 from shared.contracts.messages import MatchKind, MatchMade

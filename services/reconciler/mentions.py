@@ -13,7 +13,7 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from services.reconciler.facts import Expectation
+from services.reconciler.expectations import Expectation
 from services.reconciler.spelling import (
     CUT_MIN,
     RUNS_MAX,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.reconciler.calendars import SETTLING_TIME, closed_at, due_at
+from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     CONNECT,
     IN_TRANSIT,
@@ -17,7 +18,6 @@ from services.reconciler.facts import (
     BalanceTransaction,
     Booking,
     Concern,
-    Expectation,
     Fact,
     Facts,
     Line,

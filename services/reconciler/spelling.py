@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from services.reconciler.facts import Expectation, Line
+from services.reconciler.expectations import Expectation
+from services.reconciler.facts import Line
 
 # The shortest beginning of an id (with its prefix) that names it: two letters and ten further
 # characters. Stripe's ids begin with the time of creation, so less is shared by neighbours.

@@ -6,16 +6,8 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Final, cast
 
-from services.reconciler.facts import (
-    BalanceTransaction,
-    Concern,
-    Expectation,
-    Expected,
-    Fact,
-    Stage,
-    StripeBalance,
-    Transfer,
-)
+from services.reconciler.expectations import Expectation, Expected, Stage
+from services.reconciler.facts import BalanceTransaction, Concern, Fact, StripeBalance, Transfer
 from shared.contracts import references
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.errors import Refused, Unreadable

@@ -11,11 +11,11 @@ from typing import Final, TypeVar
 
 from services.ledger.posting_rules import Input
 from services.reconciler.balances import latest_proofs, ledger_stripe_of
+from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     BalanceTransaction,
     Booking,
     Concern,
-    Expectation,
     Fact,
     Facts,
     Line,

@@ -13,11 +13,11 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
+from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     BalanceTransaction,
     Booking,
     Concern,
-    Expectation,
     Fact,
     Facts,
     Line,

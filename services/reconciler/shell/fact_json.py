@@ -6,11 +6,11 @@ from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
+from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     BalanceTransaction,
     Booking,
     Concern,
-    Expectation,
     Fact,
     Line,
     Proof,

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.reconciler.calendars import FEED_SILENCE_MAX
+from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     STRIPE_BALANCE,
     BalanceTransaction,
     Booking,
     Concern,
-    Expectation,
     Facts,
     Line,
     Proof,

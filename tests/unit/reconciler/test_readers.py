@@ -5,17 +5,15 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.facts import (
     BalanceTransaction,
     Booking,
     Concern,
-    Expectation,
-    Expected,
     Fact,
     Leg,
     Line,
     Reading,
-    Stage,
     StripeBalance,
     Transfer,
 )

@@ -5,18 +5,16 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.facts import (
     BalanceTransaction,
     Booking,
     Concern,
-    Expectation,
-    Expected,
     Fact,
     Leg,
     Line,
     Proof,
     Reading,
-    Stage,
     StripeBalance,
     Transfer,
 )
