@@ -20,6 +20,7 @@ from services.reconciler.facts import (
 from services.reconciler.findings import Match
 from shared.contracts.discrepancies import match_id
 from shared.contracts.messages import MatchKind
+from shared.contracts.money import MINOR_MAX
 
 SETTLED: Final = "object_and_balance_transaction"
 TRANSFERRED: Final = "charge_and_transfer"
@@ -131,7 +132,7 @@ def _pair(
         return None
     ((first_code, first_minor),) = first.items()
     ((second_code, second_minor),) = second.items()
-    if first_minor * second_minor >= 0:
+    if first_minor * second_minor >= 0 or max(abs(first_minor), abs(second_minor)) > MINOR_MAX:
         return None
     leg = one[0].leg
     return Match(

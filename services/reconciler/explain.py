@@ -6,7 +6,7 @@ from typing import Final
 
 from services.reconciler.findings import Discrepancy
 from shared.contracts.discrepancies import DiscrepancyKind, discrepancy_id
-from shared.contracts.money import Money, currency_of
+from shared.contracts.money import MINOR_MAX, Money, currency_of
 
 K = DiscrepancyKind
 
@@ -25,7 +25,9 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.BALANCE_DRIFT: "Compare the bank's statement with the booked lines, day by day.",
         K.NEGATIVE_STRIPE_BALANCE: "Top up the Stripe balance, or expect Stripe to debit the bank.",
         K.EVENT_CONFLICT: "Read the object at Stripe; the telling that came first stands.",
-        K.REFERENCE_CONFLICT: "Compare both tellings; correct by a manual entry if the second holds.",
+        K.REFERENCE_CONFLICT: (
+            "Compare both tellings; correct by a manual entry if the second holds."
+        ),
         K.MODE_MISMATCH: "Point the endpoint of that mode at its own book.",
         K.INVALID_AMOUNT: "Read the object at Stripe; nothing was booked for it.",
         K.UNKNOWN_BALANCE_TRANSACTION: "Say how to book this type, or book it by hand.",
@@ -66,5 +68,9 @@ def discrepancy(
 
 
 def money(minor: int, currency: str) -> Money:
-    """An amount in a registered currency."""
-    return Money(minor, currency_of(currency))
+    """An amount in a registered currency; a sum past what money can tell stands at the limit.
+
+    Each amount that comes in is within the limit, the sum of several need not be: a break of that
+    size has to be said all the same, and nothing is booked from it.
+    """
+    return Money(max(-MINOR_MAX, min(minor, MINOR_MAX)), currency_of(currency))

@@ -107,16 +107,17 @@ def _drifts(facts: Facts) -> Iterator[Discrepancy]:
 def _drift(facts: Facts, proof: Proof) -> Discrepancy:
     bank = money(proof.bank_minor, proof.currency)
     ledger = money(proof.ledger_minor, proof.currency)
+    apart = money(proof.drift_minor, proof.currency)
     return discrepancy(
         facts.book.name,
         DiscrepancyKind.BALANCE_DRIFT,
         proof.account,
-        bank - ledger,
+        apart,
         expected=f"{ledger}, the ledger's cash",
         found=f"{bank}, the bank's balance at {proof.at.isoformat()}",
         explanation=(
             f"Bank account {proof.account} holds {bank} and the ledger has {ledger}:"
-            f" {abs(bank - ledger)} apart."
+            f" {abs(apart)} apart."
         ),
     )
 
