@@ -9,7 +9,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.journal import Book, Entry
 from shared.contracts.messages import OutcomeKind
-from shared.contracts.money import Money
+from shared.contracts.money import MINOR_MAX, Currency, Money
 
 RULES_VERSION: Final = 1
 
@@ -127,15 +127,17 @@ def subject_of(reference: str) -> str:
 def difference(first: Entry, other: Entry) -> Money | None:
     """By how much two tellings of one fact differ: absolute, in the first currency that differs.
 
-    Zero, when only accounts or keys differ; ``None``, when neither has postings.
+    It is what would have to be moved between accounts and keys to get from one to the other, at
+    most what money can tell; ``None``, when they say the same.
     """
-    sums: dict[str, Money] = {}
+    apart: dict[tuple[Currency, str, str], int] = {}
     for sign, told in ((1, first), (-1, other)):
         for posting in told.postings:
-            if posting.signed_minor > 0:
-                code = posting.amount.currency.code
-                amount = posting.amount if sign > 0 else -posting.amount
-                sums[code] = sums[code] + amount if code in sums else amount
-    differing = [abs(sums[code]) for code in sorted(sums) if sums[code]]
-    rest = [abs(sums[code]) for code in sorted(sums)]
-    return next(iter(differing or rest), None)
+            at = (posting.amount.currency, posting.account, posting.key)
+            apart[at] = apart.get(at, 0) + sign * posting.signed_minor
+    moved: dict[Currency, int] = {}
+    for (currency, _, _), minor in apart.items():
+        if minor > 0:
+            moved[currency] = moved.get(currency, 0) + minor
+    found = (Money(min(moved[each], MINOR_MAX), each) for each in sorted(moved))
+    return next(found, None)

@@ -60,9 +60,6 @@ __all__ = [
     "subject_of",
 ]
 
-# Objects that have no id of their own.
-_NAMELESS: Final = frozenset({"balance", "list"})
-
 
 def decide(message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = NO_CHARTS) -> Decision:
     """What a message means for the books; the same bytes mean the same for ever.
@@ -109,8 +106,7 @@ def _stripe_event(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) ->
 
 def _stripe_object(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
     shown = parse_object(message.envelope.data)
-    kind = told.kind_of(shown)
-    object_id = kind if kind in _NAMELESS else read.ident(shown)
+    object_id = told.name_of(shown)
     account = message.envelope.extension("account")
     livemode = _livemode(shown)
     book = _book_of_stripe(message, book_map, account, livemode=livemode)

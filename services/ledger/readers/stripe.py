@@ -181,6 +181,18 @@ def kind_of(fields: JsonObject) -> str:
     return kind
 
 
+def name_of(fields: JsonObject) -> str:
+    """An object's id; what it is, where it has none.
+
+    A balance has none, nor have a list, settings, and an invoice that is only a forecast.
+
+    Raises:
+        Unreadable: It does not say what it is, its id cannot be one, or it is an event without.
+    """
+    kind = kind_of(fields)
+    return kind if fields.get("id") is None and kind != "event" else read.ident(fields)
+
+
 def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
     told_id = fields.get("id")
     subject = told_id if isinstance(told_id, str) and told_id else around.container
@@ -226,10 +238,8 @@ def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
             # Nothing is booked by it, but the bank is expected to show this amount.
             read.money(fields, "amount")
             return Nothing(read.ident(fields), f"a {kind} is booked by its balance transaction")
-        case "list" | "balance":
-            return Nothing(kind, f"a {kind} moves no money by itself")
         case _:
-            return Nothing(read.ident(fields), f"a {kind} moves no money by itself")
+            return Nothing(name_of(fields), f"a {kind} moves no money by itself")
 
 
 def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
@@ -267,8 +277,8 @@ def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
 
 
 def _is_captured(fields: JsonObject) -> bool:
-    captured = read.flag(fields, "captured")
-    return "amount_captured" in fields if captured is None else captured
+    # Versions that knew no authorization alone do not say it: all their charges were captured.
+    return read.flag(fields, "captured") is not False
 
 
 def _captured_amount(fields: JsonObject) -> Money:

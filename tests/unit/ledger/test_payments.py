@@ -65,6 +65,12 @@ def test_charge_of_an_old_version_without_amount_captured_counts_the_amount() ->
     assert books(of_event(shown)) == PAYMENT
 
 
+def test_charge_of_an_old_version_that_does_not_say_captured_was_captured() -> None:
+    shown = charge()
+    del shown["amount_captured"], shown["captured"]
+    assert books(of_event(shown)) == PAYMENT
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -8,6 +8,8 @@ from services.ledger.posting_rules import Decision, decide, difference, subject_
 from shared.contracts import references, topics
 from shared.contracts.books import BankAccount, BookData, BookMap, Mode
 from shared.contracts.errors import Refused, Unreadable
+from shared.contracts.journal import Entry
+from shared.contracts.money import MINOR_MAX, Money, currency_of
 from tests.unit.ledger.telling import (
     Json,
     charge,
@@ -263,7 +265,29 @@ def test_difference_of_two_tellings_is_absolute_in_the_currency_that_differs() -
     other_account = of_event(charge(transfer_data={"destination": "acct_m"})).entries[0]
     assert str(difference(one, less)) == str(difference(less, one)) == "10.00 USD"
     assert str(difference(one, euros)) == "100.00 EUR"
-    assert str(difference(one, other_account)) == "0.00 USD"
+    assert str(difference(one, other_account)) == "100.00 USD"
+    assert difference(one, one) is None
+
+
+def test_difference_where_the_totals_agree_is_what_was_booked_elsewhere() -> None:
+    def movement(fee: int) -> Entry:
+        return of_object(txn(fee=fee, net=10_000 - fee)).entries[0]
+
+    assert str(difference(movement(320), movement(350))) == "0.30 USD"
+
+
+def test_difference_past_the_limit_of_money_stands_at_the_limit() -> None:
+    out = of_object(txn(amount=-MINOR_MAX, fee=0, net=-MINOR_MAX)).entries[0]
+    back = of_object(txn(amount=MINOR_MAX, fee=0, net=MINOR_MAX)).entries[0]
+    assert difference(out, back) == Money(MINOR_MAX, currency_of("usd"))
+
+
+def test_forecast_of_an_invoice_without_an_id_books_nothing() -> None:
+    forecast: Json = {"object": "invoice", "amount_due": 500, "currency": "usd"}
+    (remark,) = of_event(forecast, "invoice.upcoming").remarks
+    assert (remark.reason, remark.subject) == ("no_booking", "invoice")
+    (polled,) = of_object(forecast).remarks
+    assert (polled.reason, polled.subject) == ("no_booking", "invoice")
 
 
 def test_transfer_without_a_destination_is_unreadable() -> None:
