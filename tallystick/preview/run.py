@@ -111,14 +111,20 @@ def _take(run: _Run, decision: Decision, line: Told, message: Input, number: int
         for remark in remarks
         if remark.outcome is OutcomeKind.REFUSED and remark.reason in _SAID_AS_REFUSED
     )
-    if not any(_is_unheard(remark) for remark in remarks):
+    if not any(_is_unheard(remark, line.topic) for remark in remarks):
         run.messages.append(message)
     if any(remark.outcome is OutcomeKind.REFUSED for remark in remarks):
         run.answered.add(id(message))
 
 
-def _is_unheard(remark: Remark) -> bool:
-    """Whether a message is not of these books, or contradicts one that stands: no evidence."""
+def _is_unheard(remark: Remark, topic: str) -> bool:
+    """Whether a message is not of these books, or contradicts one that stands: no evidence.
+
+    A bank line is one fact, so one that contradicts the books is none at all; of a Stripe object
+    the rest may hold.
+    """
+    if topic == topics.BANK_OBSERVATIONS and remark.outcome is OutcomeKind.CONFLICT:
+        return True
     return remark.reason in _UNHEARD
 
 
