@@ -26,3 +26,12 @@ def test_demo_of_a_quiet_month_finds_nothing() -> None:
     ):
         assert running.wait(360) == 0, running.output[-6000:] + running.logs()
         assert "Discrepancies: none" in running.output
+
+
+def test_demo_of_troubles_finds_each_kind_of_trouble_once() -> None:
+    with (
+        scratch_folder() as folder,
+        demo(folder / "demo", "--scenario", "troubles", "--speed", "96") as running,
+    ):
+        code = running.wait(360)
+        assert code == 0, running.output[-8000:] + running.logs()
