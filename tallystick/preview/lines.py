@@ -6,10 +6,11 @@ float on the way.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from services.ledger.readers import exact_json
@@ -26,6 +27,7 @@ TOPICS: Final = (
 )
 _BLANKS: Final = " \t\r\n"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 _LAST_SECOND: Final = 253_402_300_799
 # Only where a value ends is asked of it, so that its numbers may stay text.
 _SCANNER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
@@ -107,11 +109,11 @@ def moment(text: str) -> datetime:
         Unreadable: Neither of them, or outside the years 1 to 9999.
     """
     stripped = text.strip()
-    try:
-        seconds = Decimal(stripped)
-    except InvalidOperation:
-        return _instant(stripped)
-    if not (seconds.is_finite() and 0 <= seconds <= _LAST_SECOND):
+    if not _NUMBER.fullmatch(stripped):
+        # RFC 3339 allows its two letters in lower case as well.
+        return _instant(stripped.upper() if stripped[:1].isdecimal() else stripped)
+    seconds = Decimal(stripped)
+    if not 0 <= seconds <= _LAST_SECOND:
         raise Unreadable(f"{stripped[:40]!r} is not a time in Unix seconds")
     return datetime.fromtimestamp(int(seconds), UTC)
 

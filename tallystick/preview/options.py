@@ -88,9 +88,9 @@ def _is_live(line: Told) -> bool:
 def books_of(options: Options, mode: Mode, told: Iterable[Told]) -> BookMap:
     """The books of a run.
 
-    Without a file there is one book for each name that the lines give, ``main`` for none; it
-    takes every bank account that appears, and the Stripe accounts that are named as ours. A book
-    of a file that says no mode has the mode of the run.
+    Without a file there is one book for each name that the lines give, ``main`` for none; each
+    takes every bank account that appears in it, and ``main`` (else the first) the Stripe accounts
+    that are named as ours. A book of a file that says no mode has the mode of the run.
     """
     if options.config is not None:
         return BookMap(
@@ -104,11 +104,13 @@ def books_of(options: Options, mode: Mode, told: Iterable[Told]) -> BookMap:
                 for number, book in enumerate(options.config.book_map.books)
             )
         )
-    names = sorted({line.book or str(DEFAULT_BOOK) for line in told}) or [str(DEFAULT_BOOK)]
+    default = str(DEFAULT_BOOK)
+    names = sorted({line.book or default for line in told}) or [default]
+    ours = default if default in names else names[0]
     return BookMap(
         books=tuple(
-            BookData(name=name, mode=mode, stripe_accounts=options.accounts if not number else ())
-            for number, name in enumerate(names)
+            BookData(name=name, mode=mode, stripe_accounts=options.accounts if name == ours else ())
+            for name in names
         )
     )
 

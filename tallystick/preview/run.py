@@ -13,7 +13,7 @@ from shared.contracts.books import BookData, BookMap
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import InvariantBroken, Refused
-from shared.contracts.journal import Book
+from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.contracts.messages import MatchMade, Outcome, OutcomeKind, Position
 from shared.contracts.money import MoneyOnWire
 from tallystick.preview.books import Books
@@ -86,7 +86,7 @@ def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) ->
 
 def _message(line: Told, run: _Run) -> Input:
     at = line.at or run.as_of
-    book = line.book or ("" if run.is_configured else run.book_map.books[0].name)
+    book = line.book or ("" if run.is_configured else str(DEFAULT_BOOK))
     extensions = {"book": book, "account": line.account}
     return Input(
         topic=line.topic,

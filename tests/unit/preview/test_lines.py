@@ -123,8 +123,20 @@ def test_line_without_received_at_has_the_time_that_its_value_tells(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "-1", "NaN", "Infinity", "1e30", "2026-11-21T04:05:06"]
+    "text",
+    [
+        *("", "soon", "-1", "NaN", "Infinity", "1e30", "1_000", "0x10", "\uff12\uff10"),
+        *("2026-11-21T04:05:06", "2026-11-21"),
+    ],
 )
 def test_moment_that_is_none_is_unreadable(text: str) -> None:
     with pytest.raises(Unreadable):
         moment(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-21T04:05:06Z", "2026-11-21t04:05:06z", "2026-11-21T05:05:06+01:00", "1795233906.9"],
+)
+def test_moment_is_told_in_rfc_3339_or_unix_seconds(text: str) -> None:
+    assert moment(text) == datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)

@@ -63,6 +63,17 @@ def held(told: Json) -> dict[tuple[object, object], object]:
     return {(row["account"], row["key"]): row["minor"] for row in rows}
 
 
+def test_line_that_names_no_book_is_of_the_main_one_beside_others() -> None:
+    told = report(payout(), bank(id="l_1"), bank(id="l_2") | {"book": "another"})
+    rows = cast("list[Json]", told["balances"])
+    assert {(row["book"], row["account"], row["key"]) for row in rows} == {
+        ("main", "assets:bank:main", ""),
+        ("main", "assets:stripe:in-transit", "po_1"),
+        ("another", "assets:bank:main", ""),
+        ("another", "liabilities:suspense", "l_2"),
+    }
+
+
 def test_bank_line_that_contradicts_the_books_settles_nothing() -> None:
     right, wrong = bank(description="po_1"), bank(minor="9990", description="po_1")
     told = report(payout(), right, wrong)
