@@ -5,7 +5,7 @@ Of candidates that nothing tells apart the oldest is taken. Every other choice i
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
@@ -77,12 +77,17 @@ def _days_around(line: Line) -> Iterator[date]:
 def take_by_amount(table: Table) -> None:
     """Lines whose amount fits one open candidate, or interchangeable ones, in the window.
 
-    Lines whose text tells candidates apart choose first. A candidate that an earlier line left
-    undecided may have settled is no sure answer for a later one either.
+    Lines whose text tells candidates apart choose first, then those that name the payer. A
+    candidate that an earlier line left undecided may have settled is no sure answer for a later
+    one either, and none of which another line may as well be the one is a sure answer at all.
     """
     pool = _pool(c for c in table.candidates.values() if table.is_open(c.id))
     telling = _telling(table)
-    for line in sorted(table.free_lines(), key=lambda li: (li.key not in telling, li.place)):
+    lines = sorted(
+        table.free_lines(), key=lambda li: (li.key not in telling, _rank(table, li), li.place)
+    )
+    wanted = {line.key: found for line in lines if (found := pool.heads(table, line))}
+    for line in lines:
         heads = pool.heads(table, line)
         if not heads:
             continue
@@ -105,6 +110,69 @@ def take_by_amount(table: Table) -> None:
             pool.contested[other] += 1
         if line.key in telling:
             pool.claimed |= {head.id for head in heads}
+    _doubt_rivals(table, lines, wanted)
+
+
+def _rank(table: Table, line: Line) -> int:
+    """How much a line's text says for an amount: a part of a reference, a payer's name, nothing."""
+    evidence = table.evidence[line.key]
+    if evidence.partial:
+        return 0
+    return 1 if evidence.names.is_payer_named or evidence.names.others else 2
+
+
+def _doubt_rivals(
+    table: Table, lines: Sequence[Line], wanted: Mapping[str, Sequence[Candidate]]
+) -> None:
+    """Give back what an empty-handed line may as well have settled, and leave all to a person.
+
+    A line that says less, or is interchangeable (same account, same day, no less said), is no
+    rival: whichever of two such lines is taken, the books are the same.
+    """
+    holders: defaultdict[ClassKey, list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.key in table.taken:
+            holders[table.taken[line.key].shares[0].candidate.class_key].append(line)
+    for line in lines:
+        if line.key not in wanted or line.key in table.taken or line.key in table.unclear:
+            continue
+        rivals = _rivals(table, line, holders, wanted)
+        if not rivals:
+            continue
+        for rival in rivals:
+            held = [share.candidate for share in table.taken[rival.key].shares]
+            holders[held[0].class_key].remove(rival)
+            table.give_back(rival)
+            fits = {c.id: c for c in (*wanted[rival.key], *held)}
+            table.doubt(rival, fits.values(), "another line may as well have settled it")
+        table.doubt(line, wanted[line.key], "another line may as well have settled it")
+
+
+def _rivals(
+    table: Table,
+    line: Line,
+    holders: Mapping[ClassKey, Sequence[Line]],
+    wanted: Mapping[str, Sequence[Candidate]],
+) -> list[Line]:
+    """The lines that would have to give way if the line settled what it fits, one after another."""
+    rivals: dict[str, Line] = {}
+    seen: set[ClassKey] = set()
+    waiting = [line]
+    while waiting:
+        pushing = waiting.pop()
+        for key in sorted({c.class_key for c in wanted[pushing.key]} - seen):
+            seen.add(key)
+            for holder in holders.get(key, ()):
+                if holder.key not in rivals and _gives_way(table, holder, pushing):
+                    rivals[holder.key] = holder
+                    waiting.append(holder)
+    return list(rivals.values())
+
+
+def _gives_way(table: Table, holder: Line, pushing: Line) -> bool:
+    says, other = _rank(table, holder), _rank(table, pushing)
+    same = (holder.account, holder.booked_on) == (pushing.account, pushing.booked_on)
+    return says > other or (says == other and not same)
 
 
 def _telling(table: Table) -> set[str]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -48,8 +48,9 @@ def proof_of(reading: Reading, ledger_minor: int) -> Proof | None:
 def cash_at(bookings: Iterable[Booking], reading: Reading, zone: ZoneInfo) -> int:
     """The ledger's cash on a reading's bank account up to the reading, in minor units.
 
-    A bank line counts by its date: a balance has the lines of its own day in it, a day being one
-    of the book's time zone. Without the bank's own time everything counts.
+    A bank line counts by its date: a balance has the lines of its own day in it. A day is one of
+    the book's time zone, at whose midnight the ledger books the line. Without the bank's own time
+    everything counts.
     """
     return sum(
         leg.minor
@@ -65,7 +66,7 @@ def _is_counted(booking: Booking, as_of: datetime | None, zone: ZoneInfo) -> boo
     if as_of is None:
         return True
     if booking.kind in BANK_LINE_KINDS:
-        return booking.effective_at.astimezone(UTC).date() <= as_of.astimezone(zone).date()
+        return booking.effective_at.astimezone(zone).date() <= as_of.astimezone(zone).date()
     return booking.effective_at <= as_of
 
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations
 from typing import Final
 
 from services.reconciler.candidates import Candidate, candidates_of, cleared_by_hand
@@ -33,6 +34,8 @@ COMBINATION: Final = "one_combination_of_amounts"
 WEAK_RULES: Final = frozenset({AMOUNT, COMBINATION})
 # By how much a line may differ from a payout that it names with a cut or garbled reference only.
 UNSURE_TOLERANCE: Final = 10
+# More parts than this are taken in the order in which they came.
+PARTS_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,16 @@ class Table:
         self.taken[line.key] = taken
         for share in shares:
             self.settled.setdefault(share.candidate.id, []).append(taken)
+
+    def give_back(self, line: Line) -> None:
+        """Take back what the line settles: both sides lie on the table again."""
+        taken = self.taken.pop(line.key)
+        for share in taken.shares:
+            left = [other for other in self.settled[share.candidate.id] if other is not taken]
+            if left:
+                self.settled[share.candidate.id] = left
+            else:
+                del self.settled[share.candidate.id]
 
     def doubt(self, line: Line, candidates: Iterable[Candidate], reason: str) -> None:
         """Say that it cannot be told what the line settles."""
@@ -221,7 +234,11 @@ def _take_several(table: Table, line: Line) -> None:
             shares = [Share(c, c.due_minor) for c in some]
             table.take(line, REFERENCES, shares, "the amounts add up to the line")
             return
-    table.doubt(line, named, "it names several, and their amounts do not add up to the line")
+    fitting = [c for c in named if _fitting(c, [line])]
+    if fitting and sum(c.due_minor for c in fitting) == line.minor:
+        table.repeated[line.key] = Repeated(line, fitting[0])
+    elif named:
+        table.doubt(line, named, "it names several, and their amounts do not add up to the line")
 
 
 def _take_parts(table: Table, candidate: Candidate, named: Sequence[Line]) -> None:
@@ -259,7 +276,10 @@ def _may_differ(table: Table, candidate: Candidate, line: Line, lines: Sequence[
 
 
 def _parts(candidate: Candidate, lines: Sequence[Line]) -> list[Line]:
-    """The lines that pay it, up to its amount; one that passes it is a part unless repeated."""
+    """The lines that pay it, up to its amount; one that passes it is a part unless repeated.
+
+    Lines that add up to it go before lines that merely came first.
+    """
     parts: list[Line] = []
     paid = 0
     for line in lines:
@@ -270,7 +290,11 @@ def _parts(candidate: Candidate, lines: Sequence[Line]) -> list[Line]:
             continue
         parts.append(line)
         paid += line.minor
-    return parts
+    if paid == candidate.due_minor or len(lines) > PARTS_MAX:
+        return parts
+    some = (c for n in range(2, len(lines) + 1) for c in combinations(lines, n))
+    exact = (c for c in some if sum(line.minor for line in c) == candidate.due_minor)
+    return list(next(exact, parts))
 
 
 def _settle_parts(table: Table, candidate: Candidate, parts: Sequence[Line]) -> None:

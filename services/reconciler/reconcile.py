@@ -7,7 +7,7 @@ from datetime import datetime
 from services.reconciler.amounts import take_by_amount, take_combinations
 from services.reconciler.balances import below_zero, drifts
 from services.reconciler.breaks import line_breaks, payout_breaks
-from services.reconciler.calendars import SETTLING_TIME
+from services.reconciler.calendars import SETTLING_TIME, midnight
 from services.reconciler.candidates import open_in_suspense
 from services.reconciler.exchange import exchange_matches
 from services.reconciler.explain import discrepancy, money
@@ -27,7 +27,6 @@ from services.reconciler.matching import Taken, keep_closed, table_of, take_by_r
 from services.reconciler.scope import dormant_facts, next_change
 from shared.contracts.discrepancies import DiscrepancyKind, match_id
 from shared.contracts.messages import MatchKind
-from shared.contracts.observations import day_start
 
 
 def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
@@ -72,7 +71,8 @@ def _match(facts: Facts, taken: Taken) -> Match:
         kind=MatchKind.BANK_LINE,
         book=book,
         effective_at=max(
-            day_start(line.booked_on), *(share.candidate.booked_at for share in taken.shares)
+            midnight(line.booked_on, facts.book.zone),
+            *(share.candidate.booked_at for share in taken.shares),
         ),
         clears=(
             Leg(SUSPENSE, line.id, line.currency, line.minor),

@@ -13,19 +13,22 @@ from typing import Final
 
 # What banks write around any credit or debit, in the languages of the common statement formats.
 _BANK_WORDS: Final = """
-a account acct accounts ach advice amount an and as at auto automated automatic available avis
-balance bank banking bankgiro bacs batch benef beneficiary bic bnf book booked booking by
-cb ccd chaps check clearing clr company confirmation corp corporate cr credit credited creditor
+a abwa abwe account acct accounts ach advice amount an and as at auto automated automatic available
+avis
+balance bank banking bankgiro bacs batch benef bgc beneficiary bic bnf book booked booking by
+cb ccd chaps clearing clr company confirmation corp corporate cr credit credited creditor
 credits cross ct ctx currency customerref data date dated day dbt de debit debited debitor debits
 deposit deposits des desc descr description descriptive details direct domestic dr ebank
 eed effective eft electronic en end entry eref ext external faster fast fed fedwire
-for fp fpi fps from fund funds fwd giro gmbhref gutschrift haben iat iban id imad inbound incoming
+for fp fpi fps from fund funds furikomi fwd giro
+gmbhref gutschrift haben iat iban id imad inbound incoming
 ind indn individual info information instant instr inst instant instruction int interbank
 international into intl inward iso item kref lastschrift le livraison local memo merchant
 misc mref msg name narrative nacha net netw network no note notprovided nr num
 number obi of om omad on online or order orig origin originator originating other out
 outgoing overboeking outward paid par part partial party pay payable payer paym payment payments
-payout payouts pmt pmnt ppd prenote proceeds processed processing purpose purp rcvd realtime
+payout payouts pmt pmnt ppd preauth preauthorized prenote
+proceeds processed processing purpose purp rcvd realtime
 receipt received recd ref reference references refnum refno remittance remit remitter rem rmtinf
 rtgs rtp sct sdd sec sender seq sepa sequence settle settled settlement settlements
 sort spei src std standard status statement svwz swift tef telex tel terms text the to
@@ -63,7 +66,7 @@ _NUMBERED = re.compile(r"\b[^\W\d_]{1,3}[-/](?=\w*\d)\w+")
 _NAME_WITH_NUMBER = re.compile(r"([^\W\d_]{4,})\d{1,4}")
 # The receiver's own name inside a structured text: ours, not a payer's.
 _RECEIVER = re.compile(
-    r"\b(?:ind(?:ividual)?\s*name|beneficiary|bnf|benm|creditor(?:\s*name)?|credit\s*to)\s*[:=/]"
+    r"\b(?:ind(?:ividual)?\s*name|indn|beneficiary|bnf|benm|creditor(?:\s*name)?|credit\s*to)\s*[:=/]"
     r"[^:=/]*?(?=\s+[\w]+(?:\s+\w+)?\s*[:=/]|[/;|\n]|$)",
     re.IGNORECASE,
 )
