@@ -19,15 +19,6 @@ def test_demo_month_ends_with_equal_books_and_just_the_planted_discrepancies() -
         assert said.count(kind) == 1, said[-6000:]
 
 
-def test_demo_of_a_quiet_month_finds_nothing() -> None:
-    with (
-        scratch_folder() as folder,
-        demo(folder / "demo", "--scenario", "quiet", "--speed", "96") as running,
-    ):
-        assert running.wait(360) == 0, running.output[-6000:] + running.logs()
-        assert "Discrepancies: none" in running.output
-
-
 def test_demo_of_troubles_finds_each_kind_of_trouble_once() -> None:
     with (
         scratch_folder() as folder,
