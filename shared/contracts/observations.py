@@ -9,13 +9,20 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from shared.contracts.money import MoneyOnWire
 
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 LineId = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=4000)]
+
+
+def _said(text: object) -> object:
+    """Banks leave a text out by saying null; nothing is said either way."""
+    return "" if text is None else text
+
+
+Text = Annotated[str, Field(max_length=4000), BeforeValidator(_said)]
 
 
 class LineState(StrEnum):

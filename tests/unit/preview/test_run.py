@@ -63,6 +63,12 @@ def held(told: Json) -> dict[tuple[object, object], object]:
     return {(row["account"], row["key"]): row["minor"] for row in rows}
 
 
+def test_bank_line_whose_texts_are_null_is_read() -> None:
+    told = report(bank(description=None, reference=None, counterparty=None))
+    assert told["refused"] == []
+    assert found(told) == [("unidentified_bank_credit", "l_1", "9680")]
+
+
 def test_line_that_names_no_book_is_of_the_main_one_beside_others() -> None:
     told = report(payout(), bank(id="l_1"), bank(id="l_2") | {"book": "another"})
     rows = cast("list[Json]", told["balances"])
