@@ -72,10 +72,22 @@ def config_from(path: Path) -> Config:
 
 
 def mode_of(options: Options, told: Iterable[Told]) -> Mode:
-    """The mode asked for, else live where any line is of live mode, else test."""
+    """The mode asked for, else live where any line is of live mode, else test.
+
+    What belongs to another account says nothing of ours, unless there is nothing else.
+    """
     if options.mode is not None:
         return options.mode
-    return Mode.of(livemode=any(_is_live(line) for line in told))
+    lines = tuple(told)
+    named = options.config.book_map.books if options.config is not None else ()
+    ours = {"", *options.accounts, *(name for book in named for name in book.stripe_accounts)}
+    own = tuple(line for line in lines if _account(line) in ours)
+    return Mode.of(livemode=any(_is_live(line) for line in own or lines))
+
+
+def _account(line: Told) -> str:
+    said = line.value.get("account") if line.topic == topics.STRIPE_EVENTS else line.account
+    return said if isinstance(said, str) else ""
 
 
 def _is_live(line: Told) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from shared.contracts.money import MINOR_MAX
 from tallystick.preview.options import Options
 from tallystick.preview.run import preview
-from tests.unit.ledger.telling import CREATED, Json, txn
+from tests.unit.ledger.telling import CREATED, Json, event, txn
 
 AT_LIMIT = f"{MINOR_MAX}"
 
@@ -67,6 +67,15 @@ def test_bank_line_whose_texts_are_null_is_read() -> None:
     told = report(bank(description=None, reference=None, counterparty=None))
     assert told["refused"] == []
     assert found(told) == [("unidentified_bank_credit", "l_1", "9680")]
+
+
+def test_mode_is_not_told_by_what_belongs_to_another_account() -> None:
+    live: Json = event("account.updated", {"id": "acct_c", "object": "account"}, account="acct_c")
+    ours: Json = polled(txn() | {"livemode": False})
+    told = report({"topic": "stripe.events", "value": live}, ours)
+    assert (told["mode"], found(told)) == ("test", [])
+    assert held(told)["assets:stripe:balance", ""] == "9680"
+    assert report({"topic": "stripe.events", "value": live})["mode"] == "live"
 
 
 def test_line_that_names_no_book_is_of_the_main_one_beside_others() -> None:
