@@ -32,10 +32,14 @@ HINTED_MIN: Final = 16
 # Ids with fewer different characters are counted up, not drawn: a cut one could be its neighbour.
 DRAWN_MIN: Final = 6
 STRIPE_ID: Final = 26
+# How many letters of a neighbouring word may go on like the id, by accident.
+ACCIDENT_MAX: Final = 2
 GARBLED_MIN: Final = 20
 GARBLED_EDITS_MAX: Final = 2
 GARBLED_MARGIN: Final = 3
 GARBLED_TAIL: Final = 4
+# A piece that more names share tells none of them: all ids of one account share one.
+PIECE_OWNERS_MAX: Final = 50
 
 _MISREAD = frozenset({("5", "s"), ("s", "5"), ("8", "b"), ("b", "8"), ("2", "z"), ("z", "2")})
 _LOOSE_UNIT = re.compile(r"[^\s/,;:()+|]+")
@@ -174,8 +178,10 @@ def _glued(text: Text, index: NameIndex) -> Iterator[Mention]:
             if common == len(name.folded):
                 if name.may_be_glued and not _goes_on(text, end, name):
                     yield _whole(text, start, end, [name])
-            elif text.is_start(start) and text.is_end(end) and _is_telling(name.folded[:common]):
-                cuts[end].append(name)
+                continue
+            size = _cut_size(text, start, common) if text.is_start(start) else 0
+            if size and _is_telling(name.folded[:size]):
+                cuts[start + size].append(name)
         for end, names in sorted(cuts.items()):
             owners = frozenset(name.owner for name in names)
             weak = all(n.folded[: end - start].isdigit() for n in names)
@@ -196,17 +202,26 @@ def _ends(text: Text, index: NameIndex) -> Iterator[Mention]:
             continue
         found = index.ends.get(text.folded[end - END_MIN : end])
         for name in found or ():
-            size = _common(text.folded[:end][::-1], 0, name.folded[::-1])
+            common = _common(text.folded[:end][::-1], 0, name.folded[::-1])
+            size = _end_size(text, end, common)
             start = end - size
-            if (
-                size < len(name.folded)
-                and text.is_start(start)
-                and _is_telling(name.folded[-size:])
-            ):
+            if 0 < size < len(name.folded) and _is_telling(name.folded[-size:]):
                 owners = frozenset(
                     n.owner for n in found or () if n.folded[-size:] == name.folded[-size:]
                 )
                 yield Mention(start, end, Certainty.END, owners)
+
+
+def _cut_size(text: Text, start: int, common: int) -> int:
+    """How much of what is in common ends with a word; the next may begin alike by accident."""
+    sizes = range(common, max(CUT_MIN, common - ACCIDENT_MAX) - 1, -1)
+    return next((size for size in sizes if text.is_end(start + size)), 0)
+
+
+def _end_size(text: Text, end: int, common: int) -> int:
+    """How much of what is in common begins with a word; the one before may end alike."""
+    sizes = range(common, max(END_MIN, common - ACCIDENT_MAX) - 1, -1)
+    return next((size for size in sizes if text.is_start(end - size)), 0)
 
 
 def _is_telling(part: str) -> bool:
@@ -245,7 +260,7 @@ def _near(folded: str, index: NameIndex) -> list[tuple[int, Name]]:
         name
         for size in index.piece_sizes
         for i in range(len(folded) - size + 1)
-        for name in index.pieces.get(folded[i : i + size], ())
+        for name in _telling_piece(index, folded[i : i + size])
     }
     reach = GARBLED_EDITS_MAX + GARBLED_MARGIN
     measured = [
@@ -254,6 +269,20 @@ def _near(folded: str, index: NameIndex) -> list[tuple[int, Name]]:
     ]
     near = [(distance, name) for distance, name in measured if distance < reach]
     return near if any(distance <= GARBLED_EDITS_MAX for distance, _ in near) else []
+
+
+def _telling_piece(index: NameIndex, piece: str) -> Sequence[Name]:
+    names = index.pieces.get(piece, ())
+    return names if len(names) <= PIECE_OWNERS_MAX else ()
+
+
+def is_akin(text: str, index: NameIndex) -> bool:
+    """Whether a folded text has a piece of a known id in it: then it is a part of some id."""
+    return any(
+        text[i : i + size] in index.pieces
+        for size in index.piece_sizes
+        for i in range(len(text) - size + 1)
+    )
 
 
 def _is_garble(folded: str, name: Name) -> bool:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.reconciler.facts import Line
-from services.reconciler.mentions import Certainty, Mention, NameIndex, mentions_in, overlap
+from services.reconciler.mentions import (
+    END_MIN,
+    Certainty,
+    Mention,
+    NameIndex,
+    is_akin,
+    mentions_in,
+    overlap,
+)
 from services.reconciler.spelling import Text, folded, reduced, text_of
 from services.reconciler.words import Names, names_in
 
@@ -24,6 +32,8 @@ _OTHER_OBJECT = re.compile(
     r"_[A-Za-z0-9]{6,}",
     re.IGNORECASE,
 )
+# Part of an id of the same Stripe account, its beginning lost: all of them have a piece in common.
+_LONG = re.compile(r"[A-Za-z0-9_]{14,}")
 
 _HOW: Final = {
     Certainty.EXACT: "names {}",
@@ -115,6 +125,12 @@ class _Reader:
                     self.partial.append(hinted)
                 else:
                     self.foreign.append(found[0])
+        for found in _LONG.finditer(text.original):
+            name = reduced(found[0])
+            known = any(overlap(found.span(), other) for other in (*spans, *taken))
+            if not known and len(name) >= END_MIN and is_akin(name, self.index):
+                taken.append(found.span())
+                self.foreign.append(found[0])
         return taken
 
     def evidence(self, names: Names) -> Evidence:

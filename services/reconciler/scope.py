@@ -24,7 +24,8 @@ from services.reconciler.facts import (
     Transfer,
 )
 from services.reconciler.findings import Discrepancy, Match
-from services.reconciler.matching import WEAK_RULES, Table
+from services.reconciler.matching import WEAK_RULES, Table, Taken
+from services.reconciler.references import Evidence
 from services.reconciler.spelling import handles_of_line, handles_of_names
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import MatchMade
@@ -105,22 +106,20 @@ def dormant_facts(
         for e in facts.expectations
         if e.id not in table.candidates and e.id not in table.settled and e.id not in troubled
     }
-    for key, taken in table.taken.items():
-        ids = {share.candidate.id for share in taken.shares}
-        is_weak = taken.rule in WEAK_RULES
-        is_open = is_weak and any(share.candidate.closed_at > at for share in taken.shares)
-        if not is_open and not ids & troubled:
+    together = {
+        key: {share.candidate.id for share in taken.shares} for key, taken in table.taken.items()
+    }
+    for key, ids in together.items():
+        if not _is_in_window(table.taken[key], at) and not ids & troubled:
             done_lines.add(key)
             done_objects |= ids
-    open_lines = {key for key in table.evidence if key not in table.taken} - done_lines
-    named = {owner for key in open_lines for owner in table.evidence[key].strong}
-    done_objects -= named
-    done_objects -= {
-        share.candidate.id
-        for key, taken in table.taken.items()
-        if key not in done_lines
-        for share in taken.shares
-    }
+    open_lines = table.evidence.keys() - table.taken.keys() - done_lines
+    # What an open line names has to be known with it: it could pass for unpaid, or for unknown.
+    done_objects -= {owner for key in open_lines for owner in _named(table.evidence[key])}
+    while apart := {k for k, ids in together.items() if k in done_lines and ids - done_objects}:
+        done_lines -= apart
+        done_objects -= {owner for key in apart for owner in together[key]}
+    done_objects -= {owner for k, ids in together.items() if k not in done_lines for owner in ids}
     return frozenset(
         {
             *done_lines,
@@ -128,6 +127,17 @@ def dormant_facts(
             *_dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
         }
     )
+
+
+def _is_in_window(taken: Taken, at: datetime) -> bool:
+    """Whether something new may still undo what an amount alone has matched."""
+    if taken.rule not in WEAK_RULES:
+        return False
+    return any(share.candidate.closed_at > at for share in taken.shares)
+
+
+def _named(evidence: Evidence) -> set[str]:
+    return {*evidence.strong, *(owner for owners in evidence.partial for owner in owners)}
 
 
 def _dormant_bookings(
