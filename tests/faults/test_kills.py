@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
 @pytest.mark.parametrize(
     ("services", "seed"),
     [(("door", "poller", "feeds"), "101"), (("ledger",), "103"), (("reconciler",), "104")],
-    ids=lambda value: "+".join(value) if isinstance(value, tuple) else value,
+    ids=["carriers", "ledger", "reconciler"],
 )
 def test_books_equal_the_world_when_each_service_is_killed_ten_times(
     services: tuple[str, ...], seed: str
