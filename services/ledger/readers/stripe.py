@@ -182,15 +182,17 @@ def kind_of(fields: JsonObject) -> str:
 
 
 def name_of(fields: JsonObject) -> str:
-    """An object's id; what it is, where it has none.
+    """An object's id; what it is, where it needs none.
 
     A balance has none, nor have a list, settings, and an invoice that is only a forecast.
 
     Raises:
-        Unreadable: It does not say what it is, its id cannot be one, or it is an event without.
+        Unreadable: It does not say what it is, its id cannot be one, or what moves money and
+            what tells of it, which always have one, come without.
     """
     kind = kind_of(fields)
-    return kind if fields.get("id") is None and kind != "event" else read.ident(fields)
+    has_always = kind == "event" or (kind in _INSIDE and kind != "list")
+    return read.ident(fields) if has_always or fields.get("id") is not None else kind
 
 
 def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
