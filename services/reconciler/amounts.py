@@ -21,6 +21,7 @@ from services.reconciler.candidates import (
 )
 from services.reconciler.facts import Line
 from services.reconciler.matching import AMOUNT, COMBINATION, Share, Table
+from services.reconciler.rivals import Claim, Rivalry
 
 # A combination of many proves nothing: with 20 amounts some combination gives almost any sum.
 COMBINED_MAX: Final = 16
@@ -82,6 +83,7 @@ def take_by_amount(table: Table) -> None:
     one either, and none of which another line may as well be the one is a sure answer at all.
     """
     pool = _pool(c for c in table.candidates.values() if table.is_open(c.id))
+    seats = dict(pool.left)
     telling = _telling(table)
     lines = sorted(
         table.free_lines(), key=lambda li: (li.key not in telling, _rank(table, li), li.place)
@@ -110,7 +112,7 @@ def take_by_amount(table: Table) -> None:
             pool.contested[other] += 1
         if line.key in telling:
             pool.claimed |= {head.id for head in heads}
-    _doubt_rivals(table, lines, wanted)
+    _doubt_rivals(table, lines, wanted, seats)
 
 
 def _rank(table: Table, line: Line) -> int:
@@ -122,57 +124,41 @@ def _rank(table: Table, line: Line) -> int:
 
 
 def _doubt_rivals(
-    table: Table, lines: Sequence[Line], wanted: Mapping[str, Sequence[Candidate]]
-) -> None:
-    """Give back what an empty-handed line may as well have settled, and leave all to a person.
-
-    A line that says less, or is interchangeable (same account, same day, no less said), is no
-    rival: whichever of two such lines is taken, the books are the same.
-    """
-    holders: defaultdict[ClassKey, list[Line]] = defaultdict(list)
-    for line in lines:
-        if line.key in table.taken:
-            holders[table.taken[line.key].shares[0].candidate.class_key].append(line)
-    for line in lines:
-        if line.key not in wanted or line.key in table.taken or line.key in table.unclear:
-            continue
-        rivals = _rivals(table, line, holders, wanted)
-        if not rivals:
-            continue
-        for rival in rivals:
-            held = [share.candidate for share in table.taken[rival.key].shares]
-            holders[held[0].class_key].remove(rival)
-            table.give_back(rival)
-            fits = {c.id: c for c in (*wanted[rival.key], *held)}
-            table.doubt(rival, fits.values(), "another line may as well have settled it")
-        table.doubt(line, wanted[line.key], "another line may as well have settled it")
-
-
-def _rivals(
     table: Table,
-    line: Line,
-    holders: Mapping[ClassKey, Sequence[Line]],
+    lines: Sequence[Line],
     wanted: Mapping[str, Sequence[Candidate]],
-) -> list[Line]:
-    """The lines that would have to give way if the line settled what it fits, one after another."""
-    rivals: dict[str, Line] = {}
-    seen: set[ClassKey] = set()
-    waiting = [line]
-    while waiting:
-        pushing = waiting.pop()
-        for key in sorted({c.class_key for c in wanted[pushing.key]} - seen):
-            seen.add(key)
-            for holder in holders.get(key, ()):
-                if holder.key not in rivals and _gives_way(table, holder, pushing):
-                    rivals[holder.key] = holder
-                    waiting.append(holder)
-    return list(rivals.values())
+    seats: Mapping[ClassKey, int],
+) -> None:
+    """Give back what a line without an answer may as well have settled, and leave it to a person.
+
+    Lines left in doubt take what is still free first, so that they push nobody without need.
+    """
+    rivalry: Rivalry[ClassKey] = Rivalry(seats)
+    claims = {
+        line.key: _claim(table, line, wanted[line.key]) for line in lines if line.key in wanted
+    }
+    for key, claim in claims.items():
+        if key in table.taken:
+            rivalry.sit(claim, table.taken[key].shares[0].candidate.class_key)
+    others = [claim for key, claim in claims.items() if key not in table.taken]
+    strangers = [claim for claim in others if not rivalry.find_seat(claim)]
+    in_doubt: set[str] = set()
+    for key, pushed in rivalry.pushed_by(strangers).items():
+        if pushed:
+            in_doubt |= {key, *pushed}
+    for line in lines:
+        if line.key not in in_doubt or line.key in table.unclear:
+            continue
+        fits = {c.id: c for c in wanted[line.key]}
+        if line.key in table.taken:
+            fits |= {s.candidate.id: s.candidate for s in table.taken[line.key].shares}
+            table.give_back(line)
+        table.doubt(line, fits.values(), "another line may as well have settled it")
 
 
-def _gives_way(table: Table, holder: Line, pushing: Line) -> bool:
-    says, other = _rank(table, holder), _rank(table, pushing)
-    same = (holder.account, holder.booked_on) == (pushing.account, pushing.booked_on)
-    return says > other or (says == other and not same)
+def _claim(table: Table, line: Line, heads: Iterable[Candidate]) -> Claim[ClassKey]:
+    fits = tuple(sorted({head.class_key for head in heads}))
+    return Claim(line.key, _rank(table, line), line.account, line.booked_on, fits)
 
 
 def _telling(table: Table) -> set[str]:
