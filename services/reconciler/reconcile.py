@@ -96,15 +96,16 @@ def _match(facts: Facts, taken: Taken) -> Match:
 
 
 def _drifts(facts: Facts) -> Iterator[Discrepancy]:
-    found = drifts(facts.proofs, needed=facts.proofs_needed)
-    seen: set[str] = set()
-    for proof in found:
-        if proof.account not in seen:
-            seen.add(proof.account)
-            yield _drift(facts, proof)
+    currencies: defaultdict[str, set[str]] = defaultdict(set)
+    for proof in facts.proofs:
+        currencies[proof.account].add(proof.currency)
+    for proof in drifts(facts.proofs, needed=facts.proofs_needed):
+        is_only = len(currencies[proof.account]) == 1
+        what = proof.account if is_only else f"{proof.account}/{proof.currency}"
+        yield _drift(facts, proof, what)
 
 
-def _drift(facts: Facts, proof: Proof) -> Discrepancy:
+def _drift(facts: Facts, proof: Proof, what: str) -> Discrepancy:
     bank = money(proof.bank_minor, proof.currency)
     ledger = money(proof.ledger_minor, proof.currency)
     apart = money(proof.drift_minor, proof.currency)
@@ -119,6 +120,7 @@ def _drift(facts: Facts, proof: Proof) -> Discrepancy:
             f"Bank account {proof.account} holds {bank} and the ledger has {ledger}:"
             f" {abs(apart)} apart."
         ),
+        what=what,
     )
 
 

@@ -191,6 +191,13 @@ def test_balances_that_stay_apart_are_a_drift(
     assert drifts(reversed(proofs), needed=needed) == drifts(proofs, needed=needed)
 
 
+def test_account_in_two_currencies_may_drift_in_both() -> None:
+    euros = Proof("ops", "eur", SOON, 30, 0)
+    result = reconcile(facts_of((), proofs=(proof(7, hour=1), euros)), at=SOON)
+    assert said(result) == ["balance_drift ops 30", "balance_drift ops 7"]
+    assert len({d.id for d in result.discrepancies}) == 2
+
+
 def cash(minor: int, *, zone: str, on: date, kind: str = "bank_line") -> Booking:
     midnight = datetime(on.year, on.month, on.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
     leg = Leg("assets:bank:ops", "", "usd", minor)
