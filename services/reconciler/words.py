@@ -85,7 +85,12 @@ class Names:
 
     def forbids(self, descriptor: str) -> bool:
         """Whether the line bears another name than a payout's own statement descriptor."""
-        return bool(self.others) and bool(_without(self.others, proper_words(descriptor)))
+        if not self.others:
+            return False
+        # A descriptor names the payer, and with a payer's name go the words of a company's.
+        bare = tuple(word for word in self.others if word not in COMPANY_WORDS)
+        left = _without(bare, proper_words(descriptor))
+        return bool(left) or left == bare
 
 
 def names_in(
