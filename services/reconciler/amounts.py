@@ -142,10 +142,9 @@ def _doubt_rivals(
             rivalry.sit(claim, table.taken[key].shares[0].candidate.class_key)
     others = [claim for key, claim in claims.items() if key not in table.taken]
     strangers = [claim for claim in others if not rivalry.find_seat(claim)]
-    in_doubt: set[str] = set()
-    for key, pushed in rivalry.pushed_by(strangers).items():
-        if pushed:
-            in_doubt |= {key, *pushed}
+    pushed_by = rivalry.pushed_by(strangers)
+    in_doubt = {key for key, pushed in pushed_by.items() if pushed}
+    in_doubt |= {key for pushed in set(pushed_by.values()) for key in pushed}
     for line in lines:
         if line.key not in in_doubt or line.key in table.unclear:
             continue

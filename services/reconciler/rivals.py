@@ -76,7 +76,15 @@ class Rivalry(Generic[K]):
 
     def pushed_by(self, claims: Iterable[Claim[K]]) -> dict[str, frozenset[str]]:
         """For each line without a seat the lines that it may push out, one after another."""
-        return {claim.line: self._pushed_by(claim) for claim in claims}
+        # Thousands of lines may be alike in all that counts here: they push the same.
+        alike: dict[tuple[int, str, date, tuple[K, ...]], frozenset[str]] = {}
+        pushed: dict[str, frozenset[str]] = {}
+        for claim in claims:
+            likeness = (claim.rank, claim.account, claim.day, claim.fits)
+            if likeness not in alike:
+                alike[likeness] = self._pushed_by(claim)
+            pushed[claim.line] = alike[likeness]
+        return pushed
 
     def _pushed_by(self, claim: Claim[K]) -> frozenset[str]:
         pushed: set[str] = set()
