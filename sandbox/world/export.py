@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sandbox.bank.facts import Line
 from sandbox.stripe.facts import BalanceTransaction, Event, Payout
+from sandbox.stripe.shapes.money import balance_object
 from sandbox.stripe.shapes.render import event_object
 from sandbox.world.calendar import text_of
 from sandbox.world.jsons import JsonObject
@@ -34,6 +35,9 @@ def exported(state: State) -> Iterator[JsonObject]:
             yield told | {"account": store.account}
     for payout in store.every(Payout):
         yield _line("stripe.objects", store.shown(payout, now), now) | {"account": store.account}
+    own = [txn for txn in store.every(BalanceTransaction) if txn.owner == store.account]
+    balance_at_stripe = balance_object(own, store.view(now))
+    yield _line("stripe.objects", balance_at_stripe, now) | {"account": store.account}
     for line in state.bank.every_line():
         yield _line("bank.observations", _bank_line(state, line), line.visible_from)
     for account in state.bank.accounts():
