@@ -135,13 +135,11 @@ def mentions_in(text: Text, index: NameIndex) -> list[tuple[tuple[int, int], Men
 
 def _wholes(text: Text, index: NameIndex) -> Iterator[Mention]:
     """Names that stand as whole words, spaces and punctuation inside them lost or put in."""
-    for start in text.starts():
-        runs = 0
-        for end in range(start + 1, min(len(text.raw), start + WHOLE_MAX) + 1):
-            if not text.is_end(end):
-                continue
-            runs += 1
-            if runs > RUNS_MAX:
+    starts = list(text.starts())
+    ends = [*starts[1:], len(text.raw)]
+    for i, start in enumerate(starts):
+        for end in ends[i : i + RUNS_MAX]:
+            if end - start > WHOLE_MAX:
                 break
             found = [
                 name

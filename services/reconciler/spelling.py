@@ -141,9 +141,11 @@ def handles_of_line(line: Line) -> frozenset[str]:
     found: set[str] = set()
     for original in (line.description, line.reference, line.counterparty):
         text = text_of(original)
-        for start in text.starts():
-            for runs, end in enumerate(_run_ends(text, start), 1):
-                if runs > RUNS_MAX or end - start > WHOLE_MAX:
+        starts = list(text.starts())
+        ends = [*starts[1:], len(text.raw)]
+        for i, start in enumerate(starts):
+            for end in ends[i : i + RUNS_MAX]:
+                if end - start > WHOLE_MAX:
                     break
                 found |= _handles(text.folded[start:end])
         for start in range(len(text.folded) - CUT_MIN + 1):
@@ -156,7 +158,3 @@ def _handles(folded: str) -> set[str]:
     if len(folded) < CUT_MIN:
         return {folded} if len(folded) > 2 and any(c.isdigit() for c in folded) else set()
     return {folded[:CUT_MIN], folded[-CUT_MIN:]}
-
-
-def _run_ends(text: Text, start: int) -> Iterator[int]:
-    return (end for end in range(start + 1, len(text.raw) + 1) if text.is_end(end))
