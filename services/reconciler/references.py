@@ -33,7 +33,8 @@ _OTHER_OBJECT = re.compile(
     re.IGNORECASE,
 )
 # Part of an id of the same Stripe account, its beginning lost: all of them have a piece in common.
-_LONG = re.compile(r"[A-Za-z0-9_]{14,}")
+# The account's own id has it too, and names no payout.
+_LONG = re.compile(r"(?<![A-Za-z0-9_])(?!acct)[A-Za-z0-9_]{14,}", re.IGNORECASE)
 
 _HOW: Final = {
     Certainty.EXACT: "names {}",
