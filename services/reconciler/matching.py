@@ -234,7 +234,7 @@ def _take_several(table: Table, line: Line) -> None:
             shares = [Share(c, c.due_minor) for c in some]
             table.take(line, REFERENCES, shares, "the amounts add up to the line")
             return
-    fitting = [c for c in named if _fitting(c, [line])]
+    fitting = [c for c in named if _fitting(c, [line]) and not table.is_open(c.id)]
     if fitting and sum(c.due_minor for c in fitting) == line.minor:
         table.repeated[line.key] = Repeated(line, fitting[0])
     elif named:

@@ -205,6 +205,17 @@ def test_second_line_with_the_same_two_ids_is_a_duplicate_credit() -> None:
     assert said(result) == ["duplicate_bank_credit l2 15500"]
 
 
+def test_line_with_two_ids_of_which_one_is_settled_otherwise_is_left_to_a_person() -> None:
+    lines = (line(A), line(f"{A} {B}", 15_500, id="l2"))
+    result = found(payout(), payout(B, 5_500), *lines)
+    assert settled(result) == {"l1": (A,)}
+    assert said(result) == ["ambiguous_match l2 15500"]
+    only_b_is_open = found(payout(stage=Stage.FAILED), payout(B, 5_500), lines[1])
+    assert said(only_b_is_open) == ["ambiguous_match l2 15500", f"payout_failed {A} 10000"]
+    sum_by_accident = found(payout(minor=0), payout(B, 5_500), line(f"{A} {B}", 5_500))
+    assert settled(sum_by_accident) == {"l1": (B,)}
+
+
 def test_line_that_names_only_payouts_that_went_back_is_unidentified() -> None:
     failed = (payout(stage=Stage.FAILED), payout(B, 5_500, stage=Stage.FAILED))
     result = found(*failed, line(f"{A} {B}", 15_500))
