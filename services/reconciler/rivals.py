@@ -5,7 +5,7 @@ somebody is a stranger; every line that could be the stranger in an equally good
 doubt, and a line that could not stays where it is.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -87,22 +87,37 @@ class Rivalry(Generic[K]):
         return pushed
 
     def _pushed_by(self, claim: Claim[K]) -> frozenset[str]:
-        pushed: set[str] = set()
-        seen: set[tuple[K, int, str, date]] = set()
-        waiting: Sequence[Claim[K]] = [claim]
+        """Who may be left without a seat instead, and who would sit elsewhere then.
+
+        A line that does not give way may still move on to what it fits as well, and push there.
+        """
+        reached = self._reached(claim.fits)
+        held = [(seat, holder) for seat in reached for holder in self.sitting.get(seat, ())]
+        out = {holder.line for _, holder in held if holder.gives_way(claim)}
+        leads = {seat for seat, holder in held if holder.line in out}
+        before: defaultdict[K, set[K]] = defaultdict(set)
+        for seat, holder in held:
+            for other in holder.fits:
+                before[other].add(seat)
+        waiting = list(leads)
         while waiting:
-            found: list[Claim[K]] = []
-            for one in waiting:
-                for seat in one.fits:
-                    place = (seat, one.rank, one.account, one.day)
-                    if place in seen:
-                        continue
-                    seen.add(place)
-                    found += (
-                        holder
-                        for holder in self.sitting.get(seat, ())
-                        if holder.line not in pushed and holder.gives_way(one)
-                    )
-                    pushed |= {holder.line for holder in found}
-            waiting = found
-        return frozenset(pushed)
+            fresh = before[waiting.pop()] - leads
+            leads |= fresh
+            waiting += fresh
+        moving = {
+            holder.line
+            for seat, holder in held
+            if any(other in leads and other != seat for other in holder.fits)
+        }
+        return frozenset(out | moving)
+
+    def _reached(self, fits: Sequence[K]) -> dict[K, None]:
+        """The classes that can be come by from these, holders moving on; in a settled order."""
+        reached: dict[K, None] = {}
+        waiting = list(fits)
+        while waiting:
+            seat = waiting.pop()
+            if seat not in reached:
+                reached[seat] = None
+                waiting += (k for holder in self.sitting.get(seat, ()) for k in holder.fits)
+        return reached

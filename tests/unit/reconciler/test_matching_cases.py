@@ -211,6 +211,22 @@ def test_rival_is_followed_over_what_its_holder_could_settle_instead() -> None:
     assert said(with_one_more) == ["ambiguous_match l2 10000", "ambiguous_match l3 10000"]
 
 
+def test_line_that_names_the_payer_keeps_a_payout_but_may_move_on_and_push_another() -> None:
+    known = [
+        payout(A, arrival=date(2026, 11, 13)),
+        payout(B, arrival=date(2026, 11, 20)),
+        payout(C, arrival=date(2026, 11, 25)),
+    ]
+    lines = [
+        line("", id="stranger", on=date(2026, 11, 16)),  # fits the first alone
+        line("", id="l1", on=date(2026, 11, 20)),  # the first or the second
+        line("STRIPE", id="l2", on=date(2026, 11, 24)),  # the second or the third
+        line("", id="l3", on=date(2026, 12, 1)),  # the third alone
+    ]
+    assert settled(found(*known, *lines)) == {}
+    assert settled(found(*known, lines[1], lines[3])) == {"l3": (C,)}
+
+
 @pytest.mark.parametrize(
     ("minor", "others", "settles", "wrong"),
     [
