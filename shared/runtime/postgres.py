@@ -36,6 +36,8 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    # The wire broke in the middle of a statement, and the rollback found the client half-way.
+    asyncpg.InternalClientError,
 )
 _NUMERIC_HEAD: Final = struct.Struct(">HhHH")
 _NUMERIC_NEGATIVE: Final = 0x4000
