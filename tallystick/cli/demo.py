@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tallystick.cli.problems import ExitCode
+from tallystick.cli.problems import ExitCode, Problem
 
 
 def demo(
@@ -31,8 +31,18 @@ def demo(
     knows. Ends with 0 only if every balance equals the simulators' own and just the planted
     discrepancies were found. A demo that was cut off goes on where it stood.
     """
-    from tallystick.demo.run import Asked, run  # noqa: PLC0415 - the rest of the help is quick
+    from sandbox.world.scenario import scenario_named  # noqa: PLC0415 - help needs none of it
+    from tallystick.demo.run import Asked, run  # noqa: PLC0415 - as above
 
+    try:
+        scenario_named(scenario)
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"The scenario {scenario} cannot be played",
+            why=str(error),
+            fix="name one of those, or the path of a .toml file like them",
+            code=ExitCode.USAGE,
+        ) from error
     holds = run(
         Asked(
             scenario=scenario,

@@ -1,5 +1,9 @@
 """The demo as a newcomer runs it: everything real, and an exit code that can be believed."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.support.demo import demo
@@ -26,3 +30,16 @@ def test_demo_of_troubles_finds_each_kind_of_trouble_once() -> None:
     ):
         code = running.wait(360)
         assert code == 0, running.output[-8000:] + running.logs()
+
+
+def test_demo_of_an_unknown_scenario_says_which_there_are(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tallystick", "demo", "--dir", str(tmp_path), "--scenario", "nope"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there are bare, faults, month, quiet, troubles" in done.stderr
+    assert list(tmp_path.iterdir()) == []
