@@ -35,19 +35,22 @@ class Window:
     until: int | None = None
 
 
-def windows(
-    *, cursor: int | None, now: int, overlap: int, lookback: int, span: int
-) -> Iterator[Window]:
-    """The windows to list, oldest first; the last one is open.
+def start_of(*, cursor: int | None, now: int, overlap: int, lookback: int) -> int:
+    """Where a listing begins: ``overlap`` before its cursor; ``lookback`` ago on a first run."""
+    return max(0, now - lookback if cursor is None else cursor - overlap)
 
-    A first run starts ``lookback`` seconds back, a later one ``overlap`` before its cursor. What
-    is longer than ``span`` is cut, so that a long catch-up keeps what it has done.
+
+def cuts(*, since: int, now: int, span: int) -> Iterator[int | None]:
+    """Where the windows of a listing end, oldest first; the last one is open.
+
+    What is longer than ``span`` is cut, so that a long catch-up keeps what it has done. By a
+    clock that is behind ours such an end may be still to come: each window therefore begins
+    where the cursor stands, not where the one before it ended.
     """
-    since = max(0, now - lookback if cursor is None else cursor - overlap)
     while now - since > span:
-        yield Window(since, since + span)
         since += span
-    yield Window(since)
+        yield since
+    yield None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,16 @@ from services.ingest.catch_up import (
     Awaited,
     Fields,
     ListedEvent,
+    Window,
     audit,
     audited_to,
     listed_event,
-    windows,
+    start_of,
 )
 from services.ingest.endpoints import Whose
 from services.ingest.shell.poll_store import PollStore
 from services.ingest.shell.stripe_api import StripeApi
-from services.ingest.shell.stripe_poll import PUBLISH_SECONDS_MAX, WINDOW_SECONDS, Listing
+from services.ingest.shell.stripe_poll import PUBLISH_SECONDS_MAX, Listing
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Unreadable
 from shared.contracts.topics import STRIPE_EVENTS
@@ -86,19 +87,18 @@ class GapAuditor:
         cursor = await self._store.cursor(name)
         newest, still = cursor, dict[str, Awaited]()
         try:
-            for window in windows(
+            since = start_of(
                 cursor=cursor,
                 now=int(datetime.now(UTC).timestamp()),
                 overlap=self._listing.overlap_seconds,
                 lookback=self._lookback_seconds,
-                span=WINDOW_SECONDS,
-            ):
-                async with aclosing(self._api.pages(self._listing.path, window)) as pages:
-                    async for page in pages:
-                        self._beat()
-                        listed = _events(page)
-                        newest = _newest(newest, listed)
-                        still.update(await self._held_against_log(listed))
+            )
+            async with aclosing(self._api.pages(self._listing.path, Window(since))) as pages:
+                async for page in pages:
+                    self._beat()
+                    listed = _events(page)
+                    newest = _newest(newest, listed)
+                    still.update(await self._held_against_log(listed))
         except BaseException:
             # A pass cut short forgets nothing, else the grace would begin anew each time.
             self._awaited = MappingProxyType({**self._awaited, **still})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from prometheus_client import Counter
@@ -13,10 +14,12 @@ from services.ingest.catch_up import (
     Fields,
     Speaker,
     Telling,
+    Window,
+    cuts,
     furthest,
     news,
+    start_of,
     telling,
-    windows,
     with_source,
 )
 from services.ingest.shell.poll_store import PollStore
@@ -88,13 +91,12 @@ class Mirror:
 
     async def _read(self, listing: Listing) -> None:
         cursor = await self._store.cursor(listing.name)
-        for window in windows(
-            cursor=cursor,
-            now=int(datetime.now(UTC).timestamp()),
-            overlap=listing.overlap_seconds,
-            lookback=self._lookback_seconds,
-            span=WINDOW_SECONDS,
-        ):
+        now = int(datetime.now(UTC).timestamp())
+        start = partial(
+            start_of, now=now, overlap=listing.overlap_seconds, lookback=self._lookback_seconds
+        )
+        for until in cuts(since=start(cursor=cursor), now=now, span=WINDOW_SECONDS):
+            window = Window(start(cursor=cursor), until)
             reached = cursor
             async with aclosing(
                 self._api.pages(listing.path, window, expand=listing.expand)

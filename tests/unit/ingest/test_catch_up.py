@@ -1,6 +1,5 @@
 """Windows, news and gaps: what the poller lists, publishes and fetches."""
 
-import itertools
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -14,16 +13,16 @@ from services.ingest.catch_up import (
     ListedEvent,
     Speaker,
     Telling,
-    Window,
     audit,
     audited_to,
+    cuts,
     digest_of,
     furthest,
     json_bytes,
     listed_event,
     news,
+    start_of,
     telling,
-    windows,
     with_source,
 )
 from shared.contracts.books import Mode
@@ -48,18 +47,17 @@ def told(value: Fields) -> Telling:
 
 
 def test_first_run_lists_the_lookback_and_a_later_one_the_overlap() -> None:
-    first = list(windows(cursor=None, now=10_000, overlap=10, lookback=1_000, span=5_000))
-    later = list(windows(cursor=9_500, now=10_000, overlap=10, lookback=1_000, span=5_000))
-    assert (first, later) == ([Window(9_000)], [Window(9_490)])
+    first = start_of(cursor=None, now=10_000, overlap=10, lookback=1_000)
+    later = start_of(cursor=9_500, now=10_000, overlap=10, lookback=1_000)
+    assert (first, later) == (9_000, 9_490)
 
 
-def test_long_catch_up_is_cut_into_windows_that_meet() -> None:
-    found = list(windows(cursor=0, now=250, overlap=10, lookback=0, span=100))
-    assert found == [Window(0, 100), Window(100, 200), Window(200)]
+def test_long_catch_up_is_cut_and_ends_open() -> None:
+    assert list(cuts(since=0, now=250, span=100)) == [100, 200, None]
 
 
 def test_cursor_ahead_of_our_clock_still_lists_an_open_window() -> None:
-    assert list(windows(cursor=900, now=100, overlap=10, lookback=0, span=100)) == [Window(890)]
+    assert list(cuts(since=890, now=100, span=100)) == [None]
 
 
 @given(
@@ -69,13 +67,15 @@ def test_cursor_ahead_of_our_clock_still_lists_an_open_window() -> None:
     lookback=st.integers(0, 20_000),
     span=st.integers(100, 5_000),
 )
-def test_windows_leave_no_second_out(
+def test_a_listing_begins_before_its_cursor_and_its_cuts_go_on_to_the_open_end(
     cursor: int | None, now: int, overlap: int, lookback: int, span: int
 ) -> None:
-    found = list(windows(cursor=cursor, now=now, overlap=overlap, lookback=lookback, span=span))
-    assert found[-1].until is None
-    assert all(a.until == b.since for a, b in itertools.pairwise(found))
-    assert found[0].since <= max(0, now - lookback if cursor is None else cursor)
+    since = start_of(cursor=cursor, now=now, overlap=overlap, lookback=lookback)
+    assert since <= max(0, now - lookback if cursor is None else cursor)
+    *closed, last = cuts(since=since, now=now, span=span)
+    assert last is None
+    assert all(end is not None and end <= now for end in closed)
+    assert closed == sorted(set(closed), key=lambda end: end or 0)
 
 
 def test_object_is_stamped_with_book_account_mode_and_version() -> None:
