@@ -436,7 +436,10 @@ async def test_kafka_killed_under_the_door_gives_503_in_time_and_2xx_again_when_
                 assert {a.status_code for a in answers} == {503}
                 assert all(map(answered_in_time, answers))
             assert len(promised) == 1
+            assert (await client.get("/readyz")).status_code == 503
             await asyncio.to_thread(own.start)
+            # With no delivery that would show it: a balancer sends none to a door that is not ready.
+            await asyncio.to_thread(process.await_answer, "/readyz")
             deadline = time.monotonic() + 30
             while (await deliver()).status_code != 200:
                 assert time.monotonic() < deadline, process.told()

@@ -37,4 +37,20 @@ async def open_when_safe(
             health.ready("kafka")
             _log.info("door.opened")
             break
-    await stop.wait()
+    await _look_again(kafka, health, stop)
+
+
+async def _look_again(kafka: KafkaAddress, health: Health, stop: asyncio.Event) -> None:
+    """Say that Kafka is back once it is.
+
+    A delivery says so too, but a door that is not ready is sent none by what stands before it.
+    """
+    while not await pause(stop, RETRY_SECONDS):
+        if "kafka" not in health.reasons:
+            continue
+        try:
+            await check_topics(kafka, [STRIPE_EVENTS])
+        except Unavailable:
+            continue
+        health.ready("kafka")
+        _log.info("door.ready_again")
