@@ -24,6 +24,9 @@ class ServiceProcess:
             variable may also be given as a file that holds the value: ``NAME_FILE``.
         after: Processes that are started before it.
         runs_once: It ends when its work is done, and what comes after it waits for that.
+        settings: What it is told wherever one such process runs, unless the environment says
+            otherwise. A stable name in its consumer group gives a process that was killed its
+            partitions back at once, instead of after the end of a session.
     """
 
     name: str
@@ -34,6 +37,7 @@ class ServiceProcess:
     needs: tuple[tuple[str, ...], ...] = ((KAFKA_VARIABLE,), (POSTGRES_VARIABLE,))
     after: tuple[str, ...] = ("topics",)
     runs_once: bool = False
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def host_variable(self) -> str:
@@ -72,6 +76,7 @@ SERVICES: Final = (
         arguments=("-m", "services.ledger"),
         prefix="TALLYSTICK_LEDGER",
         port=8403,
+        settings=(("TALLYSTICK_LEDGER_INSTANCE", "ledger-0"),),
     ),
     ServiceProcess(
         name="reconciler",
@@ -80,6 +85,7 @@ SERVICES: Final = (
         prefix="TALLYSTICK_RECONCILER",
         port=8404,
         after=("topics", "ledger"),
+        settings=(("TALLYSTICK_RECONCILER_INSTANCE", "reconciler-0"),),
     ),
     ServiceProcess(
         name="console",

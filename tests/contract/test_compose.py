@@ -93,6 +93,14 @@ def test_port_is_the_embedded_one_and_its_health_is_asked_there(
 
 
 @each_service()
+def test_what_the_registry_tells_a_process_is_told_to_its_container(
+    compose: Compose, process: ServiceProcess
+) -> None:
+    environment = compose["services"][process.name].get("environment", {})
+    assert dict(process.settings).items() <= environment.items()
+
+
+@each_service()
 def test_order_is_the_embedded_one(compose: Compose, process: ServiceProcess) -> None:
     waits_for = compose["services"][process.name]["depends_on"]
     assert set(process.after) <= set(waits_for)
