@@ -14,6 +14,8 @@ from sandbox.stack.ports import LOOPBACK, require_free
 from sandbox.stack.process import ProcessRecord, last_lines
 from sandbox.stack.stack import PartName, silent
 from shared.contracts.errors import Unavailable
+from shared.runtime.settings import Settings
+from tallystick.environment import base_environment, merged_environment
 from tallystick.processes import (
     KAFKA_VARIABLE,
     POSTGRES_VARIABLE,
@@ -26,8 +28,6 @@ from tallystick.supervisor import (
     ProcessSpec,
     RestartPolicy,
     Supervisor,
-    base_environment,
-    merged_environment,
 )
 
 STACK_WATCH_SECONDS: Final = 1.0
@@ -41,11 +41,24 @@ class RunningAlready(Unavailable):
 
     def __init__(self, pid: int, folder: Path) -> None:
         self.pid = pid
-        super().__init__(f"process {pid} runs the services of {folder} already")
+        self.what = "It runs already"
+        self.why = f"process {pid} keeps the services of {folder} running"
+        self.fix = (
+            "`tallystick status` shows it, `tallystick down` stops it; for a second one beside it"
+            " give TALLYSTICK_STACK_DIR and other ports"
+        )
+        super().__init__(f"{self.what}: {self.why}")
 
 
 class TopicsNotCreated(Unavailable):
-    """The step that creates the topics failed; the message ends with what it said."""
+    """The step that creates the topics failed; ``why`` is what it said."""
+
+    what = "The topics could not be created or checked"
+    fix = "`tallystick topics create` does this step alone"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"{self.what}:\n{why}")
 
 
 def run_record_file(settings: StackSettings) -> Path:
@@ -96,9 +109,14 @@ def spec_for(process: ServiceProcess, environment: Mapping[str, str]) -> Process
     return ProcessSpec(
         name=process.name,
         argv=(sys.executable, *process.arguments),
-        env=dict(environment),
+        env=_told(process, environment) | dict(environment),
         health_url=health_url(process, environment, "/readyz"),
     )
+
+
+def _told(process: ServiceProcess, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the registry tells a process and the environment leaves open."""
+    return {name: value for name, value in process.settings if not _is_given(name, environment)}
 
 
 def value_of(name: str, environment: Mapping[str, str]) -> str:
@@ -176,11 +194,14 @@ class Installation:
         """Start everything and wait until every service is ready.
 
         Raises:
+            SettingsInvalid: A variable is unknown or does not fit.
             RunningAlready: Another process does the same in this folder.
             StackProblem: Kafka or Postgres cannot start, or a port is taken.
             TopicsNotCreated: The topics could not be created or are configured otherwise.
             NotReady: A service did not become ready.
         """
+        # A name that nobody knows is said before anything starts.
+        Settings.load(base_environment() | self._given)
         self._lock()
         try:
             if self.stack is not None:
@@ -195,10 +216,10 @@ class Installation:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """Stop the services, then what of the stack we started; once stopped, it does nothing."""
+    def stop(self) -> bool:
+        """Stop the services, then what of the stack we started; false when nothing ran."""
         if self._lock_file is None:
-            return
+            return False
         supervisor, self.supervisor = self.supervisor, None
         if supervisor is not None:
             self._progress("services: stopping")
@@ -207,6 +228,7 @@ class Installation:
             self._progress("stack: stopping")
             self.stack.stop_started()
         self._unlock()
+        return True
 
     def watch(self, until: threading.Event) -> None:
         """Start Kafka or Postgres again when one ends, until the event is set."""
@@ -245,7 +267,10 @@ class Installation:
         supervisor.end_left_overs()
         for each in services:
             require_free(
-                service_port(each, variables), purpose=each.name, setting=each.port_variable
+                service_port(each, variables),
+                purpose=each.name,
+                setting=each.port_variable,
+                can_pick=False,
             )
         return supervisor
 
@@ -267,7 +292,7 @@ class Installation:
             except subprocess.TimeoutExpired:
                 code = -1
         if code != 0:
-            raise TopicsNotCreated(f"`topics create` ended with {code}:\n{last_lines(log)}")
+            raise TopicsNotCreated(last_lines(log) or f"it ended with {code} and said nothing")
 
     def _lock(self) -> None:
         """Claim the folder; the claim ends with us, however we end."""

@@ -20,6 +20,7 @@ from typing import Final
 
 from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
 from shared.contracts.errors import TallystickError, Unavailable
+from tallystick.environment import merged_environment
 
 EXIT_CONFIGURATION: Final = 78  # what a service ends with whose settings are wrong
 WATCH_INTERVAL_SECONDS: Final = 0.05
@@ -52,13 +53,25 @@ class ProcessUnknown(TallystickError):
 
 
 class NotReady(Unavailable):
-    """Processes that did not become ready in time, with the ends of their logs."""
+    """Processes that did not become ready in time; ``why`` is what they logged since they began.
 
-    def __init__(self, names: Sequence[str], logs: Mapping[str, Path], seconds: float) -> None:
-        self.names = tuple(names)
-        self.logs = {name: logs[name] for name in names}
-        ends = "\n".join(f"--- {name}: {logs[name]}\n{last_lines(logs[name])}" for name in names)
-        super().__init__(f"not ready after {seconds:.0f} s: {', '.join(names)}\n{ends}")
+    Args:
+        said: What each of them said, by name.
+        seconds: How long they were waited for; 0 when no waiting would have helped.
+    """
+
+    def __init__(self, said: Mapping[str, str], seconds: float) -> None:
+        self.names = tuple(said)
+        names = ", ".join(said)
+        late = f"Not ready after {seconds:.0f} s: {names}"
+        self.what = late if seconds else f"Cannot start as it is set up: {names}"
+        self.why = "\n".join(text or f"{name} said nothing" for name, text in said.items())
+        self.fix = (
+            f"`tallystick logs {self.names[0]}` has the whole log"
+            if seconds
+            else "correct these settings; docs/reference/settings.md has every name"
+        )
+        super().__init__(f"{self.what}\n{self.why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,7 @@ class _Child:
     record: ProcessRecord | None = None
     started_at: float = 0.0
     starts: int = 0
+    log_began: int = 0
     ends_in_a_row: int = 0
     next_start_at: float | None = None
     last_exit_code: int | None = None
@@ -223,8 +237,9 @@ class Supervisor:
             ]
             waited = time.monotonic() - began
             if hopeless or (waiting and waited >= timeout_seconds):
-                logs = {name: child.log for name, child in self._children.items()}
-                raise NotReady(hopeless or waiting, logs, waited)
+                late = [self._children[name] for name in hopeless or waiting]
+                said = {c.spec.name: last_lines(c.log, since=c.log_began) for c in late}
+                raise NotReady(said, 0 if hopeless else waited)
             if waiting:
                 self._stopping.wait(0.1)
 
@@ -314,6 +329,8 @@ class Supervisor:
 
     def _start(self, child: _Child) -> int:
         child.next_start_at = None
+        if not child.starts and child.log.exists():
+            child.log_began = child.log.stat().st_size
         child.popen = spawn(
             child.spec.argv,
             log=child.log,
@@ -370,20 +387,6 @@ class Supervisor:
     ) -> None:
         pid = child.popen.pid if child.popen is not None else 0
         self._on_event(ProcessEvent(child.spec.name, happening, pid, exit_code, next_start_seconds))
-
-
-def base_environment() -> dict[str, str]:
-    """Our own variables, as a child gets them: output unbuffered, so that no log line is lost."""
-    return dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
-
-
-def merged_environment(given: Mapping[str, str]) -> dict[str, str]:
-    """Our own variables with others in front of them."""
-    variables = base_environment() | dict(given)
-    for name in given:
-        # Set as a value and as a file, a setting would be refused.
-        variables.pop(f"{name}_FILE", None)
-    return variables
 
 
 def answers_ok(url: str) -> bool:

@@ -13,6 +13,7 @@ LOOPBACK: Final = "127.0.0.1"
 FREE_PORT_MIN: Final = 20_000
 FREE_PORT_MAX: Final = 32_000
 TRIES_MAX: Final = 1_000
+PORT_MAX: Final = 65_535
 
 
 def is_free(port: int) -> bool:
@@ -67,8 +68,12 @@ def holder(port: int) -> str:
     return "another process listens on it"
 
 
-def require_free(port: int, *, purpose: str, setting: str) -> None:
-    """Refuse to go on when a port is taken.
+def _other(port: int) -> int:
+    return port + 1000 if port + 1000 <= PORT_MAX else port - 1000
+
+
+def require_free(port: int, *, purpose: str, setting: str, can_pick: bool = True) -> None:
+    """Refuse to go on when a port is taken; ``can_pick``: the setting takes 0 for any free one.
 
     Raises:
         StackProblem: Somebody listens on it.
@@ -78,5 +83,6 @@ def require_free(port: int, *, purpose: str, setting: str) -> None:
     raise StackProblem(
         f"Port {port}, which {purpose} needs, is taken",
         why=holder(port),
-        fix=f"stop that process, or choose another port: {setting}={port + 1000} (0 picks one)",
+        fix=f"stop that process, or choose another port: {setting}={_other(port)}"
+        + (" (0 picks one)" if can_pick else ""),
     )

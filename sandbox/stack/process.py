@@ -211,11 +211,13 @@ def open_log(path: Path) -> IO[bytes]:
     return path.open("ab")
 
 
-def last_lines(path: Path, count: int = 15) -> str:
-    """The end of a log file, for an error message."""
+def last_lines(path: Path, count: int = 15, *, since: int = 0) -> str:
+    """The end of a log file, for an error message; of what stands behind the byte ``since``."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 64_000))
+            size = path.stat().st_size
+            # A log that was begun anew is shorter than it was.
+            file.seek(max(since if since <= size else 0, size - 64_000))
             lines = file.read().decode("utf-8", errors="replace").splitlines()
     except OSError:
         return "(no log)"

@@ -36,6 +36,14 @@ AREAS: Final = (
 class SettingsInvalid(ValueError):
     """The environment does not make settings; the message names each variable, never a value."""
 
+    what = "The settings are not right"
+    fix = "correct or unset them; docs/reference/settings.md has every name"
+
+    @property
+    def why(self) -> str:
+        """The variables and what is wrong with each."""
+        return str(self)
+
 
 class Settings(BaseSettings):
     """What every process is told. A service subclasses it and names its own fields with its area.

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tallystick.cli.reach import settings_here
+from tallystick.cli.reach import require_database, settings_here
 
 
 def audit(
@@ -24,6 +24,7 @@ def audit(
     Exit 0: equal. 1: differences. 2: could not decide.
     """
     settings = settings_here()
+    require_database(settings)
     command = [sys.executable, "-m", "oracle", "--kafka", settings.kafka_bootstrap]
     if settings.books_file is not None:
         command += ["--books", str(settings.books_file)]

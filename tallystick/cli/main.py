@@ -4,6 +4,7 @@ A verb's module is imported when the verb stands on the command line; the list o
 without importing any, so that help and completion are quick.
 """
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -109,8 +110,14 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=verb.name, help=verb.about, rich_help_panel=verb.panel)
         else:
-            app.command(verb.name, rich_help_panel=verb.panel)(found)
+            app.command(verb.name, help=_flowing(found), rich_help_panel=verb.panel)(found)
     return app
+
+
+def _flowing(verb: object) -> str:
+    """A verb's docstring with each paragraph on one line: a terminal breaks it where it must."""
+    paragraphs = inspect.cleandoc(verb.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def main() -> NoReturn:

@@ -54,6 +54,8 @@ def problem_from(error: Exception) -> Problem:
             return error
         case Unavailable() if isinstance(error, Explained):
             return Problem(error.what, why=error.why, fix=error.fix, code=ExitCode.UNREACHABLE)
+        case ValueError() if isinstance(error, Explained):
+            return Problem(error.what, why=error.why, fix=error.fix, code=ExitCode.USAGE)
         case Unavailable():
             return Problem(
                 str(error),

@@ -3,7 +3,9 @@
 import os
 
 from sandbox.stack import Stack
+from sandbox.stack.ports import LOOPBACK
 from shared.runtime.settings import Settings
+from tallystick.cli.problems import ExitCode, Problem
 from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE
 
 
@@ -14,13 +16,50 @@ def settings_here() -> Settings:
         SettingsInvalid: The environment does not make settings.
     """
     given = {name: value for name, value in os.environ.items() if value or not _is_address(name)}
+    here = Stack()
+    # Where a stack that is not running would be: its own port is told, not somebody else's.
+    stack = {KAFKA_VARIABLE: f"{LOOPBACK}:{here.settings.kafka_port}"} | {
+        name: value for name, value in here.environment().items() if value
+    }
     stack = {
         name: value
-        for name, value in Stack().environment().items()
-        if value and name not in given and f"{name}_FILE" not in given
+        for name, value in stack.items()
+        if name not in given and f"{name}_FILE" not in given
     }
     return Settings.load(stack | given)
 
 
 def _is_address(name: str) -> bool:
     return name in {KAFKA_VARIABLE, POSTGRES_VARIABLE}
+
+
+def require_database(settings: Settings) -> str:
+    """The database's address.
+
+    Raises:
+        Problem: The environment gives none, and no stack runs here.
+    """
+    dsn = settings.postgres_dsn.get_secret_value()
+    if dsn:
+        return dsn
+    raise Problem(
+        "There is no database to compare with",
+        why=f"{POSTGRES_VARIABLE} is not set, and no stack runs in this folder",
+        fix="start it with `tallystick up` or `tallystick run`, or set the address",
+        code=ExitCode.UNREACHABLE,
+    )
+
+
+def kafka_away(bootstrap: str, error: BaseException) -> Problem:
+    """What to say of a broker that does not answer."""
+    is_given = bool(os.environ.get(KAFKA_VARIABLE) or os.environ.get(f"{KAFKA_VARIABLE}_FILE"))
+    if is_given:
+        fix = f"check {KAFKA_VARIABLE}, the network, and that the broker runs"
+    else:
+        fix = f"start it with `tallystick up` or `tallystick run`, or set {KAFKA_VARIABLE}"
+    return Problem(
+        f"Kafka does not answer at {bootstrap}",
+        why=str(error),
+        fix=fix,
+        code=ExitCode.UNREACHABLE,
+    )

@@ -13,7 +13,7 @@ from services.ledger.shell.verify import Verified, verify_journal
 from shared.runtime import log
 from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
-from tallystick.cli.reach import settings_here
+from tallystick.cli.reach import require_database, settings_here
 from tallystick.cli.talk import Talk
 
 DIGEST_SHOWN: Final = 16
@@ -34,14 +34,7 @@ def rebuild(
     settings, talk = settings_here(), Talk()
     # What the service would log is told here by the result; stdout is for data.
     log.set_up(level="error")
-    dsn = settings.postgres_dsn.get_secret_value()
-    if not dsn:
-        raise Problem(
-            "There is no database to compare with",
-            why="TALLYSTICK_POSTGRES_DSN is not set, and no stack runs in this folder",
-            fix="start it with `tallystick up` or `tallystick run`, or set the address",
-            code=ExitCode.UNREACHABLE,
-        )
+    dsn = require_database(settings)
     compared, verified, schema = asyncio.run(_rebuilt(settings, dsn, talk, keep=keep))
     if as_json:
         print(json.dumps(_told(compared, verified, schema if keep else "")))

@@ -33,7 +33,7 @@ def run() -> None:
         for service in SERVICES:
             if service.name in left_out:
                 ways = " and ".join(" or ".join(group) for group in left_out[service.name])
-                talk.done(f"{service.name} is left out: it needs {ways}")
+                talk.done(f"{service.name} is left out: it needs {ways} (or the same with _FILE)")
                 continue
             print(f"{service.name:11} {health_url(service, os.environ, ''):28} {service.about}")
         talk.done("stop: Ctrl-C. Logs: tallystick logs NAME. How it is: tallystick status")
@@ -41,8 +41,8 @@ def run() -> None:
     finally:
         # From here on a second signal must not leave things half stopped.
         stopping.event.set()
-        installation.stop()
-        talk.done("stopped; the data stays")
+        if installation.stop():
+            talk.done("stopped; the data stays")
 
 
 class _StopOnSignals:

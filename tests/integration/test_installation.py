@@ -87,8 +87,11 @@ def test_everything_starts_survives_a_killed_broker_and_stops_without_a_trace(
         assert installation.left_out() == {"lonely": (("SOME_KEY",),)}
         url = health_url(web(), {"WEB_PORT": port}, "/readyz")
         assert answers_ok(url)
-        with pytest.raises(RunningAlready):
-            Installation(settings_in(folder), services=()).start()
+        second = Installation(settings_in(folder), services=())
+        with pytest.raises(RunningAlready) as refused:
+            second.start()
+        assert "tallystick down" in refused.value.fix
+        assert not second.stop(), "what never ran is not said to have stopped"
 
         stack = installation.stack
         assert stack is not None

@@ -187,9 +187,24 @@ def test_wait_ready_names_who_is_not_and_shows_the_end_of_the_log(
 def test_wait_ready_does_not_wait_for_wrong_settings(supervise: Callable[..., Watched]) -> None:
     watched = supervise(spec("lost", "import sys; sys.exit(78)", health_url="http://127.0.0.1:1"))
     watched.supervisor.start()
-    with pytest.raises(NotReady):
+    with pytest.raises(NotReady) as caught:
         # An hour: only the exit code can end the wait within the test's time.
         watched.supervisor.wait_ready(3600)
+    assert caught.value.what == "Cannot start as it is set up: lost"
+
+
+def test_wait_ready_tells_what_was_said_since_the_start_and_nothing_older(
+    supervise: Callable[..., Watched],
+) -> None:
+    code = "import sys; print('no such setting', flush=True); sys.exit(78)"
+    watched = supervise(spec("lost", code, health_url="http://127.0.0.1:1"))
+    log = watched.supervisor.log("lost")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("yesterday's news\n")
+    watched.supervisor.start()
+    with pytest.raises(NotReady) as caught:
+        watched.supervisor.wait_ready(3600)
+    assert caught.value.why == "no such setting"
 
 
 def test_killed_supervisor_leaves_no_orphan(tmp_path: Path) -> None:

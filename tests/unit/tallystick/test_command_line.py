@@ -1,11 +1,14 @@
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from sandbox.stack import StackProblem
 from shared.contracts.errors import CurrencyUnknown, InvariantBroken, Unavailable
+from shared.runtime.settings import SettingsInvalid
 from tallystick.cli.main import VERBS, build
 from tallystick.cli.problems import ExitCode, Problem, problem_from, show
 
@@ -51,6 +54,52 @@ def test_only_the_named_verb_is_loaded() -> None:
     assert build(["up"]).registered_commands
 
 
+def test_help_of_a_verb_breaks_lines_only_where_the_terminal_ends() -> None:
+    shown = tallystick("run", "--help").stdout.splitlines()
+    told = next(line for line in shown if "TALLYSTICK_KAFKA_BOOTSTRAP" in line)
+    after = shown[shown.index(told) + 1]
+    assert len(after.split()) > 3, shown
+
+
+def test_unknown_variable_is_named_before_anything_starts(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "TALLYSTICK_FOO": "1",
+        "TALLYSTICK_STACK_DIR": str(tmp_path / "data"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tallystick", "run"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr.startswith("The settings are not right\n  why: TALLYSTICK_FOO: no such")
+    assert "  do:  " in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("arguments", [("topics", "check"), ("audit",), ("rebuild",)])
+def test_verb_without_a_running_stack_says_how_to_start_one(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    ours = {"TALLYSTICK_KAFKA_BOOTSTRAP", "TALLYSTICK_POSTGRES_DSN"}
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run(
+        [sys.executable, "-m", "tallystick", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment | {"TALLYSTICK_STACK_KAFKA_PORT": "1"},
+    )
+    assert done.returncode == ExitCode.UNREACHABLE, done.stderr
+    what, why, fix = done.stderr.splitlines()
+    assert why.startswith("  why: ")
+    assert fix.startswith("  do:  start it with `tallystick up`")
+    assert what
+
+
 def test_unknown_verb_is_a_usage_error() -> None:
     assert tallystick("frobnicate").returncode == ExitCode.USAGE
 
@@ -69,6 +118,7 @@ def test_version_is_the_distribution_s() -> None:
         (CurrencyUnknown("xyz"), ExitCode.REFUSED),
         (InvariantBroken("sums differ"), ExitCode.FOUND_A_PROBLEM),
         (Problem("nothing there", code=ExitCode.USAGE), ExitCode.USAGE),
+        (SettingsInvalid("TALLYSTICK_FOO: no such setting"), ExitCode.USAGE),
         (RuntimeError("a bug"), ExitCode.FOUND_A_PROBLEM),
     ],
 )
