@@ -92,6 +92,13 @@ def test_port_is_the_embedded_one_and_its_health_is_asked_there(
     assert f"http://127.0.0.1:{process.port}/readyz" in service["healthcheck"]["test"][-1]
 
 
+@pytest.mark.parametrize("process", SERVICES, ids=lambda process: process.name)
+def test_service_is_told_whose_books_they_are(compose: Compose, process: ServiceProcess) -> None:
+    service = compose["services"][process.name]
+    assert service["environment"]["TALLYSTICK_BOOKS_FILE"] == "/run/secrets/books_toml"
+    assert "books_toml" in service["secrets"]
+
+
 @each_service()
 def test_what_the_registry_tells_a_process_is_told_to_its_container(
     compose: Compose, process: ServiceProcess
