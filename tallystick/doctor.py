@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib import import_module
 from typing import Final, TypeVar
 
 import psutil
@@ -26,7 +27,7 @@ from tallystick.installation import (
     process_state_dir,
     service_port,
 )
-from tallystick.processes import SERVICES
+from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE, SERVICES
 from tallystick.supervisor import answers_ok
 
 DISK_FREE_BYTES_WANTED: Final = 2_000_000_000
@@ -97,6 +98,7 @@ def examine(
     except SettingsInvalid as error:
         yield bad("settings", str(error).replace("\n", "; "), "correct or unset these variables")
         return
+    yield from service_settings_findings(environment)
     yield good("settings", "live money" if is_live else "no live money")
     kafka = stack.kafka_bootstrap if "kafka" in parts else settings.kafka
     dsn = stack.postgres_dsn if "postgres" in parts else settings.postgres_dsn.get_secret_value()
@@ -214,6 +216,21 @@ def service_findings(settings: StackSettings, environment: Mapping[str, str]) ->
             yield good(service.name, f"is ready at port {port}")
         else:
             yield bad(service.name, "runs, but is not ready", f"tallystick logs {service.name}")
+
+
+def service_settings_findings(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Names and values that a service would refuse to start with."""
+    for service in SERVICES:
+        if service.lacks({**environment, KAFKA_VARIABLE: "here", POSTGRES_VARIABLE: "here"}):
+            continue
+        config = vars(import_module(f"{service.arguments[1]}.config"))
+        for kind in config.values():
+            if isinstance(kind, type) and issubclass(kind, Settings) and kind is not Settings:
+                try:
+                    kind.load(environment)
+                except SettingsInvalid as error:
+                    said = str(error).replace("\n", "; ")
+                    yield bad(f"{service.name} settings", said, "correct or unset these variables")
 
 
 def kafka_findings(where: KafkaAddress | str, *, is_live: bool) -> Iterator[Finding]:

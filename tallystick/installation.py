@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from sandbox.stack import Stack, StackProblem, StackSettings
+from sandbox.stack import Stack, StackProblem, StackSettings, probe
 from sandbox.stack.ports import LOOPBACK, require_free
 from sandbox.stack.process import ProcessRecord, last_lines
 from sandbox.stack.stack import PartName, silent
@@ -33,6 +34,7 @@ from tallystick.supervisor import (
 STACK_WATCH_SECONDS: Final = 1.0
 STACK_RESTART_POLICY: Final = RestartPolicy(delay_min_seconds=1.0, delay_max_seconds=30.0)
 TOPICS_TIMEOUT_SECONDS: Final = 120.0
+OUTSIDE_WAIT_SECONDS: Final = 10.0
 READY_TIMEOUT_SECONDS: Final = 90.0
 
 
@@ -204,6 +206,7 @@ class Installation:
         Settings.load(base_environment() | self._given)
         self._lock()
         try:
+            self._await_outside_database()
             if self.stack is not None:
                 self.stack.start()
             self._create_topics()
@@ -273,6 +276,29 @@ class Installation:
                 can_pick=False,
             )
         return supervisor
+
+    def _await_outside_database(self) -> None:
+        """Wait a little for a database that was given to us: a wrong address is said at once."""
+        outside = base_environment() | self._given
+        if not _is_given(POSTGRES_VARIABLE, outside):
+            return
+        dsn = value_of(POSTGRES_VARIABLE, outside)
+        place = dsn.rpartition("@")[2]
+        began = time.monotonic()
+        while True:
+            try:
+                probe.postgres_facts(dsn)
+            except OSError as error:
+                if time.monotonic() - began > OUTSIDE_WAIT_SECONDS:
+                    raise StackProblem(
+                        f"Postgres does not answer at {place}",
+                        why=str(error) or type(error).__name__,
+                        fix=f"check {POSTGRES_VARIABLE}, the network, and that it runs",
+                    ) from error
+                self._progress(f"Postgres: waiting for {place}")
+                time.sleep(1.0)
+            else:
+                return
 
     def _create_topics(self) -> None:
         self._progress("topics: creating and checking")

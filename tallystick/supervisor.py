@@ -25,6 +25,7 @@ from tallystick.environment import merged_environment
 EXIT_CONFIGURATION: Final = 78  # what a service ends with whose settings are wrong
 WATCH_INTERVAL_SECONDS: Final = 0.05
 HEALTH_TIMEOUT_SECONDS: Final = 2.0
+SAID: Final = 3  # lines of each log that an error shows
 
 
 class State(StrEnum):
@@ -238,7 +239,7 @@ class Supervisor:
             waited = time.monotonic() - began
             if hopeless or (waiting and waited >= timeout_seconds):
                 late = [self._children[name] for name in hopeless or waiting]
-                said = {c.spec.name: last_lines(c.log, since=c.log_began) for c in late}
+                said = {c.spec.name: last_lines(c.log, SAID, since=c.log_began) for c in late}
                 raise NotReady(said, 0 if hopeless else waited)
             if waiting:
                 self._stopping.wait(0.1)

@@ -117,6 +117,12 @@ def test_doctor_names_an_unknown_variable(shell_with_stack: Shell) -> None:
     assert "TALLYSTICK_KAFKA_BOOTSTRAPS: no such setting" in said.stdout
 
 
+def test_doctor_names_what_a_service_would_refuse_to_start_with(shell_with_stack: Shell) -> None:
+    said = shell_with_stack.run("doctor", TALLYSTICK_LEDGER_GROOP="typing error")
+    assert said.returncode == 1
+    assert "TALLYSTICK_LEDGER_GROOP: no such setting" in said.stdout
+
+
 def test_doctor_looks_at_outside_addresses_and_says_when_they_do_not_answer(
     shell: Shell,
 ) -> None:

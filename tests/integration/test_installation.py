@@ -155,6 +155,22 @@ def test_taken_service_port_is_named_with_its_variable(folder: Path) -> None:
     assert caught.value.what == f"Port {taken}, which web needs, is taken"
 
 
+def test_outside_database_that_does_not_answer_is_named_without_its_password(
+    folder: Path,
+) -> None:
+    installation = Installation(
+        settings_in(folder),
+        environment={POSTGRES_VARIABLE: "postgresql://us:topsecret@127.0.0.1:1/books"},
+        services=(),
+    )
+    with pytest.raises(StackProblem) as caught:
+        installation.start()
+    assert caught.value.what == "Postgres does not answer at 127.0.0.1:1/books"
+    assert POSTGRES_VARIABLE in caught.value.fix
+    assert "topsecret" not in str(caught.value)
+    assert not any(part.is_running for part in Stack(settings_in(folder)).status())
+
+
 def test_service_that_never_gets_ready_is_told_with_its_log_and_all_is_stopped(
     folder: Path, port: str
 ) -> None:
