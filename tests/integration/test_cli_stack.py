@@ -138,6 +138,19 @@ def test_doctor_looks_at_outside_addresses_and_says_when_they_do_not_answer(
     assert "hush" not in said.stdout
 
 
+def test_status_calls_what_runs_elsewhere_outside_and_not_stopped(tmp_path: Path) -> None:
+    said = Shell(tmp_path).run(
+        "status",
+        TALLYSTICK_KAFKA_BOOTSTRAP="127.0.0.1:1",
+        TALLYSTICK_POSTGRES_DSN="postgresql://a:hush@127.0.0.1:1/x",
+    )
+    assert said.returncode == 0
+    assert [line.split() for line in said.stdout.splitlines()[:2]] == [
+        ["postgres", "outside"],
+        ["kafka", "outside"],
+    ]
+
+
 def test_doctor_names_the_holder_of_a_taken_port(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     with socket.socket() as holder:
