@@ -8,6 +8,9 @@ BIN := .venv/bin
 SOURCES := tallystick services shared sandbox oracle tests
 FAST_TESTS := $(wildcard tests/unit tests/property tests/contract tests/test_*.py)
 SLOW_TESTS := $(wildcard tests/integration tests/e2e tests/faults)
+# The slow tests mostly wait for real processes, so more of them run at once than there are cores.
+WORKERS ?= 3
+SHARED_OUT := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
@@ -42,7 +45,7 @@ check: lint types ## Format, lint, types, layers and the quick tests
 	$(BIN)/pytest -q $(FAST_TESTS)
 
 test: check ## Everything: check, then integration, end to end and faults
-	$(BIN)/pytest -q $(SLOW_TESTS)
+	$(BIN)/pytest -q $(SHARED_OUT) $(SLOW_TESTS)
 
 faults: setup ## Only the tests that kill processes
 	$(BIN)/pytest -q -m fault tests $(ARGS)

@@ -1,10 +1,24 @@
-"""Fixtures that every test may ask for: a running stack and databases of one's own."""
+"""Fixtures that every test may ask for: a running stack and databases of one's own.
+
+`make test` shares the slow tests among several processes, each with a stack of its own.
+"""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.support.stack import RunningStack, running_stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file together, for they share fixtures; the longest come first.
+
+    A test that kills processes has an installation to itself, so any worker may take it.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("fault") is None)
+    for item in items:
+        if item.get_closest_marker("fault") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session")
