@@ -59,6 +59,7 @@ def preview(
     options = _options(as_of, tuple(account or ()), mode, config)
     sources = [(name, _lines(name)) for name in files]
     # The rules and Rich are loaded here, so that help and mistakes answer at once.
+    from tallystick.preview.foreign import hints  # noqa: PLC0415
     from tallystick.preview.run import preview as run  # noqa: PLC0415
 
     report = run(sources, options)
@@ -66,10 +67,14 @@ def preview(
         import json as json_text  # noqa: PLC0415
 
         sys.stdout.write(json_text.dumps(report.as_json(), indent=2, ensure_ascii=True) + "\n")
-        return
-    from tallystick.preview.render import show  # noqa: PLC0415
+    else:
+        from tallystick.preview.render import show  # noqa: PLC0415
 
-    show(report, sys.stdout)
+        show(report, sys.stdout)
+    # Last, where a person looks first; the report may be read by a program.
+    sys.stdout.flush()
+    for hint in hints(report.foreign):
+        sys.stderr.write(hint + "\n")
 
 
 def _options(

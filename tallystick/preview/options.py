@@ -81,11 +81,12 @@ def mode_of(options: Options, told: Iterable[Told]) -> Mode:
     lines = tuple(told)
     named = options.config.book_map.books if options.config is not None else ()
     ours = {"", *options.accounts, *(name for book in named for name in book.stripe_accounts)}
-    own = tuple(line for line in lines if _account(line) in ours)
+    own = tuple(line for line in lines if account_of(line) in ours)
     return Mode.of(livemode=any(_is_live(line) for line in own or lines))
 
 
-def _account(line: Told) -> str:
+def account_of(line: Told) -> str:
+    """The Stripe account that a line says it is of; empty for our own."""
     said = line.value.get("account") if line.topic == topics.STRIPE_EVENTS else line.account
     return said if isinstance(said, str) else ""
 

@@ -11,6 +11,7 @@ from shared.contracts.journal import Entry, render
 from shared.contracts.messages import postings_on_wire
 from shared.contracts.money import Money, MoneyOnWire
 from tallystick.preview.books import Balance
+from tallystick.preview.foreign import Foreign
 from tallystick.preview.lines import Unread
 
 Json = dict[str, object]
@@ -53,7 +54,8 @@ class Report:
     """Everything that a preview found, each part in its order.
 
     ``books`` are the names of the books that the lines belong to; with more than one of them each
-    row of the JSON form names its book.
+    row of the JSON form names its book. ``foreign`` tells the Stripe accounts that no book names,
+    with their numbers of lines; they are for people alone.
     """
 
     as_of: datetime
@@ -64,6 +66,7 @@ class Report:
     matches: tuple[MatchedLine, ...]
     discrepancies: tuple[Found, ...]
     refused: tuple[Unread, ...]
+    foreign: tuple[Foreign, ...] = ()
 
     def as_json(self) -> Json:
         """The report in its documented form."""

@@ -17,8 +17,9 @@ from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.contracts.messages import MatchMade, Outcome, OutcomeKind, Position
 from shared.contracts.money import MoneyOnWire
 from tallystick.preview.books import Books
+from tallystick.preview.foreign import counted
 from tallystick.preview.lines import Told, Unread, told_lines
-from tallystick.preview.options import Options, books_of, clock_of, mode_of
+from tallystick.preview.options import Options, account_of, books_of, clock_of, mode_of
 from tallystick.preview.reconciling import Reconciled, Taken, reconciled, told_by
 from tallystick.preview.report import Report
 
@@ -44,6 +45,8 @@ class _Run:
     # Messages of which the ledger has already said what is wrong, by identity.
     answered: set[int] = field(default_factory=set[int])
     refused: list[Unread] = field(default_factory=list[Unread])
+    # The account of each line that belongs to none of these books.
+    foreign: list[str] = field(default_factory=list[str])
 
 
 def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) -> Report:
@@ -111,6 +114,8 @@ def _take(run: _Run, decision: Decision, line: Told, message: Input, number: int
         for remark in remarks
         if remark.outcome is OutcomeKind.REFUSED and remark.reason in _SAID_AS_REFUSED
     )
+    if any(remark.reason == FOREIGN_ACCOUNT for remark in remarks):
+        run.foreign.append(account_of(line))
     if not any(_is_unheard(remark, line.topic) for remark in remarks):
         run.messages.append(message)
     if any(remark.outcome is OutcomeKind.REFUSED for remark in remarks):
@@ -169,4 +174,5 @@ def _report(run: _Run, mode: str, books: tuple[str, ...], found: list[Reconciled
             sorted((each for part in found for each in part.discrepancies), key=lambda d: d.place)
         ),
         refused=tuple(sorted(run.refused)),
+        foreign=counted(run.foreign),
     )

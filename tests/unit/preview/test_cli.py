@@ -157,6 +157,40 @@ def test_preview_leaves_connected_accounts_out_unless_they_are_named_as_ours() -
     assert ours["revenue:stripe", "", "usd"] == -20_000
 
 
+def of_account(account: str, charge_id: str = "ch_2", event_id: str = "evt_2") -> Json:
+    shown = charge(id=charge_id)
+    return {"topic": "stripe.events", "value": event("x", shown, id=event_id, account=account)}
+
+
+def test_preview_says_whose_lines_it_left_out_and_how_to_take_them() -> None:
+    polled: Json = {"topic": "stripe.objects", "value": txn(id="txn_2"), "account": "acct_2"}
+    lines = text_of(SALE, of_account("acct_2"), polled, of_account("acct_3", "ch_3", "evt_3"))
+    for options in ((), ("--json",)):
+        done = run("-", *options, stdin=lines)
+        assert done.returncode == 0
+        assert done.stderr.splitlines() == [
+            "2 lines are of acct_2, which is not in the book map and so is not booked:"
+            " if it is yours, give --account acct_2",
+            "1 line is of acct_3, which is not in the book map and so is not booked:"
+            " if it is yours, give --account acct_3",
+        ]
+    assert json.loads(run("-", "--json", stdin=lines).stdout)["mode"] == "live"
+
+
+def test_preview_says_nothing_of_accounts_that_are_ours() -> None:
+    lines = text_of(SALE, of_account("acct_2"))
+    assert run("-", "--account", "acct_2", stdin=lines).stderr == ""
+    assert run("-", stdin=text_of(SALE, SETTLED, LINE)).stderr == ""
+
+
+def test_preview_names_a_few_of_many_foreign_accounts_and_no_terminal_codes() -> None:
+    many = [of_account(f"acct_{n}", f"ch_{n}", f"evt_{n}") for n in range(8)]
+    said = run("-", stdin=text_of(of_account("\x1b[2J", "ch_x", "evt_x"), *many)).stderr
+    assert len(said.splitlines()) == 6
+    assert said.splitlines()[-1].startswith("4 lines are of 4 further accounts")
+    assert "\x1b" not in said
+
+
 @pytest.mark.parametrize("options", [(), ("--mode", "live")])
 def test_preview_refuses_the_other_mode(options: tuple[str, ...]) -> None:
     shown = charge(id="ch_2", livemode=False)
