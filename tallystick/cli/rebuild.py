@@ -8,13 +8,15 @@ import typer
 
 from services.ledger.shell.comparing import Comparison
 from services.ledger.shell.rebuild import rebuild_and_compare
-from services.ledger.shell.store import open_journal
+from services.ledger.shell.store import SCHEMA, open_journal
 from services.ledger.shell.verify import Verified, verify_journal
 from shared.runtime import log
+from shared.runtime.postgres import Database
 from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 from tallystick.cli.talk import Talk
+from tallystick.processes import POSTGRES_VARIABLE
 
 DIGEST_SHOWN: Final = 16
 
@@ -29,7 +31,8 @@ def rebuild(
 
     Reads the input topics from their beginning into a schema of its own and publishes nothing.
     Says whether content, balances, open items and chains are equal, or where they part; exit 1
-    when they do. The chain of the journal in use is checked on the way.
+    when they do, or when there is no journal yet. The chain of the journal in use is checked on
+    the way.
     """
     settings, talk = settings_here(), Talk()
     # What the service would log is told here by the result; stdout is for data.
@@ -54,6 +57,8 @@ def rebuild(
 async def _rebuilt(
     settings: Settings, dsn: str, talk: Talk, *, keep: bool
 ) -> tuple[Comparison, Verified, str]:
+    await _require_journal(dsn)
+
     def progress(read: int, total: int) -> None:
         talk(f"read {read:,} of {total:,} messages")
 
@@ -68,6 +73,31 @@ async def _rebuilt(
         await journal.close()
     talk.done(f"{compared.messages:,} messages read again")
     return compared, verified, schema
+
+
+async def _require_journal(dsn: str) -> None:
+    """Refuse a database on which no ledger has run: there is nothing to lay a rebuilding beside.
+
+    Asked with our own role, since the ledger's is made together with its schema.
+
+    Raises:
+        Problem: There is no journal.
+        Unavailable: Postgres is away.
+    """
+    database = await Database.open(dsn, search_path=SCHEMA, connections_max=1)
+    try:
+        async with database.connection() as connection:
+            has_journal = await connection.fetchval("select to_regclass($1)", f"{SCHEMA}.entries")
+    finally:
+        await database.close()
+    if has_journal is None:
+        raise Problem(
+            "There are no books here to compare with",
+            why=f"the database {dsn.rpartition('@')[2]} has no schema `{SCHEMA}`:"
+            " no ledger has run on it",
+            fix="start the ledger (`tallystick run`), let it read the topics, and rebuild then;"
+            f" or correct {POSTGRES_VARIABLE}",
+        )
 
 
 def _show(compared: Comparison, verified: Verified) -> None:
