@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import import_module
 from typing import Final, TypeVar
 
 import psutil
@@ -25,9 +24,9 @@ from tallystick.installation import (
     health_url,
     missing_parts,
     process_state_dir,
-    service_port,
 )
-from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE, SERVICES
+from tallystick.preflight import PortInvalid, problems_of, service_port
+from tallystick.processes import SERVICES
 from tallystick.supervisor import answers_ok
 
 DISK_FREE_BYTES_WANTED: Final = 2_000_000_000
@@ -203,7 +202,11 @@ def service_findings(settings: StackSettings, environment: Mapping[str, str]) ->
     """Whether each service runs and is ready, or could run."""
     for service in SERVICES:
         record = ProcessRecord.load(process_state_dir(settings) / f"{service.name}.pid")
-        port = service_port(service, environment)
+        try:
+            port = service_port(service, environment)
+        except (PortInvalid, StackProblem) as problem:
+            yield bad(service.name, f"{problem.what}: {problem.why}", problem.fix)
+            continue
         if record is None or not record.is_alive:
             if not is_free(port):
                 yield bad(
@@ -219,18 +222,14 @@ def service_findings(settings: StackSettings, environment: Mapping[str, str]) ->
 
 
 def service_settings_findings(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Names and values that a service would refuse to start with."""
+    """Names, values and files that a service would refuse to start with."""
     for service in SERVICES:
-        if service.lacks({**environment, KAFKA_VARIABLE: "here", POSTGRES_VARIABLE: "here"}):
-            continue
-        config = vars(import_module(f"{service.arguments[1]}.config"))
-        for kind in config.values():
-            if isinstance(kind, type) and issubclass(kind, Settings) and kind is not Settings:
-                try:
-                    kind.load(environment)
-                except SettingsInvalid as error:
-                    said = str(error).replace("\n", "; ")
-                    yield bad(f"{service.name} settings", said, "correct or unset these variables")
+        if wrong := problems_of(service, environment):
+            yield bad(
+                f"{service.name} settings",
+                "; ".join(wrong),
+                "correct or unset these variables, or correct their files",
+            )
 
 
 def kafka_findings(where: KafkaAddress | str, *, is_live: bool) -> Iterator[Finding]:

@@ -15,8 +15,8 @@ from sandbox.stack.ports import LOOPBACK, require_free
 from sandbox.stack.process import ProcessRecord, last_lines
 from sandbox.stack.stack import PartName, silent
 from shared.contracts.errors import Unavailable
-from shared.runtime.settings import Settings
 from tallystick.environment import base_environment, merged_environment
+from tallystick.preflight import check_before_start, service_port, stack_settings, value_of
 from tallystick.processes import (
     KAFKA_VARIABLE,
     POSTGRES_VARIABLE,
@@ -93,11 +93,6 @@ def _is_given(name: str, environment: Mapping[str, str]) -> bool:
     return bool(environment.get(name) or environment.get(f"{name}_FILE"))
 
 
-def service_port(process: ServiceProcess, environment: Mapping[str, str]) -> int:
-    """The port of a service's HTTP face under these variables."""
-    return int(environment.get(process.port_variable) or process.port)
-
-
 def health_url(process: ServiceProcess, environment: Mapping[str, str], path: str) -> str:
     """Where a service says how it is."""
     host = environment.get(process.host_variable) or LOOPBACK
@@ -119,23 +114,6 @@ def spec_for(process: ServiceProcess, environment: Mapping[str, str]) -> Process
 def _told(process: ServiceProcess, environment: Mapping[str, str]) -> dict[str, str]:
     """What the registry tells a process and the environment leaves open."""
     return {name: value for name, value in process.settings if not _is_given(name, environment)}
-
-
-def value_of(name: str, environment: Mapping[str, str]) -> str:
-    """A setting, given as a value or as a file that holds it; empty when it is not given.
-
-    Raises:
-        StackProblem: The file cannot be read.
-    """
-    file = environment.get(f"{name}_FILE", "")
-    if not file:
-        return environment.get(name, "")
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise StackProblem(
-            f"{name}_FILE cannot be read", why=str(error), fix="correct the path or its permissions"
-        ) from error
 
 
 class Installation:
@@ -165,7 +143,7 @@ class Installation:
         on_event: Callable[[ProcessEvent], None] = lambda _: None,
         policy: RestartPolicy | None = None,
     ) -> None:
-        self.settings = settings or StackSettings()
+        self.settings = settings or stack_settings()
         self._given = dict(environment or {})
         self._services = tuple(services)
         self._extra = tuple(extra)
@@ -196,14 +174,16 @@ class Installation:
         """Start everything and wait until every service is ready.
 
         Raises:
+            FilesUnreadable: A variable names a file that cannot be read.
+            PortInvalid: A service's port is none.
             SettingsInvalid: A variable is unknown or does not fit.
             RunningAlready: Another process does the same in this folder.
             StackProblem: Kafka or Postgres cannot start, or a port is taken.
             TopicsNotCreated: The topics could not be created or are configured otherwise.
             NotReady: A service did not become ready.
         """
-        # A name that nobody knows is said before anything starts.
-        Settings.load(base_environment() | self._given)
+        # What is told wrong is said before anything starts.
+        check_before_start(self._services, merged_environment(self._given))
         self._lock()
         try:
             self._await_outside_database()

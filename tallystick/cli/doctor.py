@@ -8,9 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from sandbox.stack import StackSettings
 from tallystick.cli.problems import ExitCode
 from tallystick.doctor import Finding, Verdict, examine
+from tallystick.preflight import stack_settings
 
 _MARKS: Final = {Verdict.GOOD: "ok  ", Verdict.WARNING: "warn", Verdict.BAD: "BAD "}
 _COLOURS: Final = {Verdict.GOOD: "32", Verdict.WARNING: "33", Verdict.BAD: "1;31"}
@@ -24,7 +24,7 @@ def doctor(
 ) -> None:
     """Look for what is wrong, each finding with its way out. Ends with 1 when something is bad."""
     findings: list[Finding] = []
-    for finding in examine(StackSettings(), os.environ, is_live=live):
+    for finding in examine(stack_settings(), os.environ, is_live=live):
         findings.append(finding)
         if not as_json:
             _print(finding)

@@ -6,6 +6,7 @@ from sandbox.stack import Stack
 from sandbox.stack.ports import LOOPBACK
 from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
+from tallystick.preflight import stack_settings
 from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE
 
 
@@ -16,7 +17,7 @@ def settings_here() -> Settings:
         SettingsInvalid: The environment does not make settings.
     """
     given = {name: value for name, value in os.environ.items() if value or not _is_address(name)}
-    here = Stack()
+    here = Stack(stack_settings())
     # Where a stack that is not running would be: its own port is told, not somebody else's.
     stack = {KAFKA_VARIABLE: f"{LOOPBACK}:{here.settings.kafka_port}"} | {
         name: value for name, value in here.environment().items() if value

@@ -23,6 +23,7 @@ from tallystick.installation import (
     process_state_dir,
     run_record_file,
 )
+from tallystick.preflight import stack_settings
 from tallystick.processes import SERVICES
 from tallystick.supervisor import answers_ok
 
@@ -34,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Data for programs on stdout.
 def up() -> None:
     """Start Kafka and Postgres and leave them running."""
     talk = Talk()
-    stack = Stack(progress=talk)
+    stack = Stack(stack_settings(), progress=talk)
     started = time.monotonic()
     stack.start()
     talk.done(f"Kafka and Postgres are up ({time.monotonic() - started:.1f} s)")
@@ -48,7 +49,7 @@ def down(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Stop the services and the stack. The data stays, unless --wipe is given."""
-    settings = StackSettings()
+    settings = stack_settings()
     talk = Talk()
     if wipe and not yes:
         folder = settings.dir.absolute()
@@ -80,7 +81,7 @@ def status(
     ] = False,
 ) -> None:
     """What runs, where, and how it is. Ends with 1 when Kafka or Postgres does not run."""
-    settings = StackSettings()
+    settings = stack_settings()
     stack = Stack(settings)
     if env:
         for name, value in stack.environment().items():
@@ -135,7 +136,7 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows.")] = False,
 ) -> None:
     """Show the end of a log, or follow it."""
-    folder = log_dir(StackSettings())
+    folder = log_dir(stack_settings())
     known = sorted(path.stem for path in folder.glob("*.log"))
     if not name:
         for each in known:
