@@ -6,6 +6,7 @@ and so on; work then grows with what is open, never with history.
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from services.reconciler.calendars import SETTLING_TIME, closed_at, due_at
 from services.reconciler.expectations import Expectation
@@ -30,24 +31,28 @@ from services.reconciler.spelling import handles_of_line, handles_of_names
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import MatchMade
 
+_NAME: Final = "name:"
+_TEXT: Final = "text:"
+
 
 def hooks(fact: Fact) -> frozenset[str]:
-    """What a fact can meet others by.
+    """What a fact can be met by.
 
-    Two facts that share no hook, directly or through others, and of which one is dormant, do not
-    affect one another.
+    Two facts of which one is dormant, and that no hooks bring together, directly or through
+    others, do not affect one another. What brings them together is told by ``meeting``.
     """
     match fact:
         case Expectation():
-            names = {f"name:{handle}" for handle in handles_of_names(fact)}
+            names = {f"{_NAME}{handle}" for handle in handles_of_names(fact)}
             return frozenset({f"object:{fact.id}", *names})
         case Line():
-            names = {f"name:{handle}" for handle in handles_of_line(fact)}
-            return frozenset({fact.key, f"suspense:{fact.id}", *names})
+            texts = {f"{_TEXT}{handle}" for handle in handles_of_line(fact)}
+            return frozenset({fact.key, f"suspense:{fact.id}", *texts})
         case Booking():
             return _booking_hooks(fact)
         case Transfer():
-            return frozenset({f"transfer:{fact.id}", f"payment:{fact.source_transaction}"})
+            charge = fact.source_transaction
+            return frozenset({f"transfer:{fact.id}", *([f"payment:{charge}"] if charge else [])})
         case BalanceTransaction():
             return frozenset({f"balance_transaction:{fact.id}"})
         case Concern():
@@ -56,6 +61,18 @@ def hooks(fact: Fact) -> frozenset[str]:
             return frozenset({fact.key})
         case _:
             return frozenset({fact.key})
+
+
+def meeting(hook: str) -> str:
+    """The hook that one brings its fact together with: most meet their like.
+
+    A line's text meets the names of what is expected and never another line's text, for a bank
+    writes much the same around every line: by their words all lines would know one another.
+    """
+    for one, other in ((_NAME, _TEXT), (_TEXT, _NAME)):
+        if hook.startswith(one):
+            return other + hook.removeprefix(one)
+    return hook
 
 
 def match_hooks(made: MatchMade) -> frozenset[str]:

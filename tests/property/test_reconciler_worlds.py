@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.reconciler.findings import Match, Reconciliation, difference
 from services.reconciler.reconcile import reconcile
-from services.reconciler.scope import hooks
+from services.reconciler.scope import hooks, meeting
 from shared.contracts.messages import MatchMade
 from tests.support.reconciler_facts import LATER, facts_of
 from tests.support.reconciler_worlds import World, world_from
@@ -130,11 +130,12 @@ def test_what_is_dormant_can_be_left_out_without_changing_what_is_open(world: Wo
 
 @given(WORLDS)
 @settings(max_examples=80, deadline=None)
-def test_a_line_that_names_a_payout_shares_a_hook_with_it(world: World) -> None:
+def test_a_line_that_names_a_payout_meets_it(world: World) -> None:
     lines = {line.id: line for line in world.lines}
     payouts = world.by_id
     for line_id, match in lines_of(told(world)).items():
         if not match.rule.startswith("reference") or "garbled" in " ".join(match.evidence):
             continue
         for settled in match.settles:
-            assert hooks(lines[line_id]) & hooks(payouts[settled.object]), match.evidence
+            met = {meeting(hook) for hook in hooks(lines[line_id])}
+            assert met & hooks(payouts[settled.object]), match.evidence

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from services.reconciler.facts import Fact
-from services.reconciler.scope import hooks, match_hooks
+from services.reconciler.scope import hooks, match_hooks, meeting
 from services.reconciler.shell.fact_json import fact_of, fact_text, kind_of
 from shared.contracts.discrepancies import DiscrepancyState
 from shared.contracts.messages import (
@@ -131,7 +131,7 @@ async def met_by(tx: Tx, book: str, changed: Iterable[str]) -> set[str]:
     while fresh:
         seen |= fresh
         rows = await tx.fetch(SQL["hooks_by_key"], book, sorted(fresh))
-        met = sorted({row["hook"] for row in rows})
+        met = sorted({meeting(row["hook"]) for row in rows})
         found = await tx.fetch(SQL["keys_by_hook"], book, met)
         fresh = {row["key"] for row in found} - seen
     return seen
