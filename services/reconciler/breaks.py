@@ -87,7 +87,8 @@ def _overdue(facts: Facts, candidate: Candidate) -> Discrepancy:
     is_topup = expected.what is Expected.TOPUP
     kind = DiscrepancyKind.TOPUP_OVERDUE if is_topup else DiscrepancyKind.PAYOUT_OVERDUE
     due = due_at(expected, facts.book.zone).isoformat().replace("+00:00", "Z")
-    where = candidate.bank_account or f"any account in {expected.currency.upper()}"
+    named, currency = candidate.bank_account, expected.currency.upper()
+    where = f"bank account {named}" if named else f"any bank account in {currency}"
     amount = money(candidate.due_minor, expected.currency)
     what = "Top-up" if is_topup else "Payout"
     traces = tuple(f"trace id {trace}" for trace in expected.traces)
@@ -96,7 +97,7 @@ def _overdue(facts: Facts, candidate: Candidate) -> Discrepancy:
         kind,
         expected.id,
         amount,
-        expected=f"{amount} on bank account {where} by {due}",
+        expected=f"{amount} on {where} by {due}",
         found="no bank line",
         explanation=(
             f"{what} {expected.id} of {abs(amount)} is {expected.stage} at Stripe, arrival"

@@ -65,6 +65,14 @@ def test_weekends_are_no_business_days(arrival: date, due: date) -> None:
     assert said(found(payout(arrival=arrival), at=at)) == OVERDUE
 
 
+@pytest.mark.parametrize(
+    ("book", "where"), [(BOOK, "on bank account ops"), (ANYWHERE, "on any bank account in USD")]
+)
+def test_overdue_payout_says_on_which_account_it_was_expected(book: BookData, where: str) -> None:
+    (overdue,) = found(payout(), at=DUE, book=book).discrepancies
+    assert overdue.expected == f"100.00 USD {where} by 2026-11-16T00:00:00Z"
+
+
 def test_topup_is_overdue_ten_business_days_after_its_creation() -> None:
     made = topup("tu_1", 10_000, created=datetime(2026, 11, 6, 9, tzinfo=UTC))
     due = datetime(2026, 11, 20, tzinfo=UTC)
