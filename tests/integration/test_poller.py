@@ -2,160 +2,30 @@
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from sandbox.world.scenario import ACCOUNT
-from sandbox.world.shell.runner import Runner
-from sandbox.world.shell.statefile import StateFile, Wanted
 from services.ingest.admission import Admitted, admission
-from services.ingest.catch_up import DAY_SECONDS, Speaker
-from services.ingest.endpoints import Endpoint, EndpointKind, Whose
-from services.ingest.shell.gap_audit import GapAuditor
-from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
-from services.ingest.shell.stripe_api import API_VERSION, ApiRefused, StripeApi
-from services.ingest.shell.stripe_poll import Listing, Mirror, listings
+from services.ingest.catch_up import DAY_SECONDS
+from services.ingest.endpoints import Endpoint, EndpointKind
+from services.ingest.shell.stripe_api import ApiRefused, StripeApi
 from services.ingest.signature import Secret, header_of
-from shared.contracts.books import BookData, BookMap, Mode
+from shared.contracts.books import Mode
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Unavailable
 from shared.contracts.journal import Book
 from shared.contracts.topics import STRIPE_EVENTS, STRIPE_OBJECTS
-from shared.runtime.kafka import (
-    KafkaAddress,
-    Partition,
-    Publisher,
-    Record,
-    create_topics,
-    end_offsets,
-)
-from shared.runtime.migrations import migrate
-from shared.runtime.postgres import Database
+from shared.runtime.kafka import end_offsets
 from tests.support.ingest import SECRET, free_port, records_since, service
-from tests.support.world import END, KEY, Served, served
+from tests.support.poller import BOOKS, Polling, polling_of, world_of_its_own
+from tests.support.world import KEY, served
 
 pytestmark = pytest.mark.stack
-BOOKS = BookMap(books=(BookData(mode=Mode.TEST, stripe_accounts=(ACCOUNT,)),))
-WHOSE = Whose("poller", Mode.TEST, ACCOUNT, Book("main"))
-
-
-@pytest.fixture(scope="module")
-async def kafka(kafka_bootstrap: str) -> str:
-    await create_topics(kafka_bootstrap)
-    return kafka_bootstrap
-
-
-def world_of_its_own() -> Runner:
-    """An empty world whose ids no other test has: the topics are shared."""
-    file = StateFile(None)
-    wanted = Wanted(scenario="bare", seed=secrets.randbelow(2**31), payments=None, end=END)
-    return Runner(
-        file.open(wanted),
-        file=file,
-        sender=None,
-        hours_per_second=0,
-        is_held=True,
-        report=lambda _: None,
-    )
-
-
-@dataclass
-class Polling:
-    """The poller's two halves, driven by hand."""
-
-    world: Served
-    kafka: str
-    store: PollStore
-    publisher: Publisher
-    mirror_with: Callable[[Callable[[], None]], Mirror]
-    auditor: Callable[[float], GapAuditor]
-    since: dict[Partition, int]
-
-    @property
-    def mirror(self) -> Mirror:
-        """The mirror as it is."""
-        return self.mirror_with(lambda: None)
-
-    def do(self, command: str, **given: object) -> dict[str, Any]:  # Any: JSON
-        """A command to the world, and a minute after it."""
-        made = self.world.runner.command({"do": command, **given})
-        self.world.runner.advance(60)
-        return made
-
-    async def records(self, topic: str) -> list[Record]:
-        """What came to a topic since the test began."""
-        own = {p: at for p, at in self.since.items() if p.topic == topic}
-        return await records_since(self.kafka, topic, own)
-
-    async def objects(self) -> dict[str, list[dict[str, Any]]]:  # Any: JSON
-        """The objects that were told, by id, each telling in order."""
-        found: dict[str, list[dict[str, Any]]] = {}  # Any: as above
-        for record in await self.records(STRIPE_OBJECTS):
-            envelope = record.envelope()
-            assert record.key == f"{ACCOUNT}|{envelope.subject}".encode()
-            assert envelope.extension("account") == ACCOUNT
-            assert envelope.extension("book") == "main"
-            assert envelope.extension("livemode") == "false"
-            assert envelope.extension("stripeversion") == API_VERSION
-            found.setdefault(envelope.subject, []).append(json.loads(record.value))
-        return found
-
-    async def events(self) -> dict[str, list[Record]]:
-        """The events on the topic, by id."""
-        found: dict[str, list[Record]] = {}
-        for record in await self.records(STRIPE_EVENTS):
-            found.setdefault(record.envelope().id, []).append(record)
-        return found
-
-
-@asynccontextmanager
-async def polling_of(kafka: str, dsn: str) -> AsyncGenerator[Polling, None]:
-    await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS)
-    database = await Database.open(dsn, search_path=SCHEMA)
-    publisher = Publisher(kafka)
-    store = PollStore(database, account=ACCOUNT, mode=Mode.TEST)
-    since = await end_offsets(kafka, [STRIPE_EVENTS, STRIPE_OBJECTS])
-    async with served(world_of_its_own()) as world:
-        api = StripeApi(KEY, base=world.stripe_url, requests_per_second=100, patience_seconds=10)
-
-        def auditor(grace_seconds: float) -> GapAuditor:
-            return GapAuditor(
-                api=api,
-                store=store,
-                publisher=publisher,
-                kafka=KafkaAddress(kafka),
-                whose=WHOSE,
-                books=BOOKS,
-                listing=Listing("events", "/v1/events", 600),
-                lookback_seconds=400 * DAY_SECONDS,
-                grace=timedelta(seconds=grace_seconds),
-                beat=lambda: None,
-            )
-
-        def mirror(beat: Callable[[], None]) -> Mirror:
-            return Mirror(
-                api=api,
-                store=store,
-                publisher=publisher,
-                speaker=Speaker(ACCOUNT, Mode.TEST, "main", API_VERSION),
-                lists=listings(overlap_seconds=3600, payout_overlap_seconds=14 * DAY_SECONDS),
-                lookback_seconds=400 * DAY_SECONDS,
-                beat=beat,
-            )
-
-        try:
-            yield Polling(world, kafka, store, publisher, mirror, auditor, since)
-        finally:
-            await api.close()
-            await publisher.stop()
-            await database.close()
 
 
 @pytest.fixture

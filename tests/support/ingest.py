@@ -1,5 +1,6 @@
-"""A door of one's own for a test: the real process, on a free port."""
+"""A service of one's own for a test: the real process, on a free port; and deliveries to a door."""
 
+import json
 import os
 import signal
 import socket
@@ -7,17 +8,19 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 from services.ingest.signature import header_of
 from shared.runtime.kafka import Partition, Record, end_offsets, scan
 
+HOOK: Final = "/webhooks/stripe/main"
 SECRET: Final = "whsec_of_the_test"
 PATIENCE_SECONDS: Final = 30.0
 
@@ -116,6 +119,29 @@ def signed(body: bytes, *, secret: str = SECRET, at: float | None = None) -> dic
     """The headers of a delivery as Stripe makes them."""
     stamp = int(time.time() if at is None else at)
     return {"Stripe-Signature": header_of(body, secret, stamp)}
+
+
+def event_body(event_id: str = "", **changes: object) -> bytes:
+    """An event as Stripe writes it, with an id that no other has unless one is given."""
+    event: dict[str, Any] = {  # JSON: values of any kind
+        "id": event_id or f"evt_{uuid.uuid4().hex}",
+        "object": "event",
+        "type": "charge.succeeded",
+        "created": int(time.time()),
+        "livemode": False,
+        "data": {"object": {"id": "ch_1", "object": "charge", "amount": 2**60 + 1}},
+    }
+    return json.dumps(event | changes, indent=2).encode()
+
+
+def id_of(body: bytes) -> str:
+    """The id of the event in a body."""
+    return str(json.loads(body)["id"])
+
+
+def by_event(records: list[Record]) -> dict[str, Record]:
+    """Records by the id of their event; of several the last."""
+    return {record.envelope().id: record for record in records}
 
 
 async def records_since(kafka: str, topic: str, start: Mapping[Partition, int]) -> list[Record]:

@@ -93,10 +93,11 @@ def runner_of(
     path: Path | None = None,
     is_held: bool = True,
     payments: int | None = None,
+    seed: int | None = None,
 ) -> Runner:
     """A world, held or as fast as it goes."""
     file = StateFile(path)
-    wanted = Wanted(scenario=scenario, seed=None, payments=payments, end=END)
+    wanted = Wanted(scenario=scenario, seed=seed, payments=payments, end=END)
     sender = None
     if url:
         sender = SenderSettings(url=url, secret=SECRET, retry_seconds=0.01)
