@@ -45,6 +45,7 @@ def document() -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {
+            "/": _health("What is here: a page for a browser, else JSON"),
             "/livez": _health("Whether the process is alive"),
             "/readyz": _health("Whether it can answer, and if not, why"),
             "/metrics": _health("Metrics in Prometheus's text format"),

@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from services.console import views
+from services.console import index, views
 from services.console.intake import Answer, asked
 from services.console.openapi import document
 from services.console.permissions import Scope, Token, token_of
@@ -54,6 +54,7 @@ def application(desk: Desk, health: Health) -> Starlette:
     return Starlette(
         routes=[
             *health_routes(health),
+            Route("/", api.index, methods=["GET"]),
             Route("/openapi.json", api.openapi, methods=["GET"]),
             get("trial-balance", api.trial_balance),
             get("balances", api.balances),
@@ -78,6 +79,15 @@ class Api:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+
+    async def index(self, request: Request) -> Response:
+        """What is here: a page for a browser, else JSON."""
+        books, needs_token = [book.name for book in self._desk.books.books], bool(self._desk.tokens)
+        headers = _PRIVATE | {"Vary": "Accept"}
+        if "text/html" not in request.headers.get("accept", ""):
+            return JSONResponse(index.told(books, needs_token=needs_token), headers=headers)
+        headers["Content-Security-Policy"] = index.CONTENT_SECURITY_POLICY
+        return HTMLResponse(index.page(books, needs_token=needs_token), headers=headers)
 
     async def openapi(self, _: Request) -> Response:
         """The OpenAPI document."""
