@@ -23,6 +23,7 @@ OBJECT_TYPE: Final = "com.stripe.object"
 VIA_POLL: Final = "poll"
 DAY_SECONDS: Final = 86_400
 _TEXT_CHARACTERS_MAX: Final = 255
+_CHARGE_UNDONE: Final = ("partial_capture_reversal", "charge_failure")
 
 Fields = Mapping[str, object]
 
@@ -130,13 +131,24 @@ def digest_of(value: Fields) -> bytes:
 def with_source(transaction: Fields) -> tuple[Fields, ...]:
     """A balance transaction as the API tells it unexpanded, and its source as a record apart.
 
-    So a charge that changes later does not change its balance transaction's content.
+    So a charge that changes later does not change its balance transaction's content. A refund that
+    is one only in form (the uncaptured part of an authorization, a returned debit) stays inside:
+    only there is it told what it is, and whose charge the transaction is about.
     """
     source = transaction.get("source")
     if not isinstance(source, dict):
         return (transaction,)
     fields = cast("dict[str, object]", source)
+    if fields.get("object") == "refund" and _undoes_a_charge(transaction):
+        return (transaction,)
     return (dict(transaction) | {"source": fields.get("id")}, fields)
+
+
+def _undoes_a_charge(transaction: Fields) -> bool:
+    return (
+        transaction.get("type") == "payment_failure_refund"
+        or transaction.get("reporting_category") in _CHARGE_UNDONE
+    )
 
 
 def news(tellings: Iterable[Telling], known: Mapping[str, bytes]) -> tuple[Telling, ...]:

@@ -129,6 +129,22 @@ def test_balance_transaction_and_its_source_are_two_records() -> None:
     assert with_source({"id": "txn_2", "source": None}) == ({"id": "txn_2", "source": None},)
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"type": "refund", "reporting_category": "partial_capture_reversal"},
+        {"type": "adjustment", "reporting_category": "charge_failure"},
+        {"type": "payment_failure_refund", "reporting_category": None},
+    ],
+)
+def test_refund_only_in_form_stays_with_the_balance_transaction_that_says_so(what: Fields) -> None:
+    refund = {"id": "re_1", "object": "refund", "charge": "ch_1"}
+    transaction: Fields = {"id": "txn_3", **what, "source": refund}
+    assert with_source(transaction) == (transaction,)
+    assert len(with_source({**transaction, "source": CHARGE})) == 2
+    assert len(with_source({"id": "txn_4", "type": "refund", "source": refund})) == 2
+
+
 def test_digest_does_not_see_the_order_of_fields_but_every_value() -> None:
     assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 2})
