@@ -83,7 +83,9 @@ class Candidate:
 
 def candidates_of(facts: Facts) -> dict[str, Candidate]:
     """The expectations that a bank line may settle, by id: not gone back, not cleared by hand."""
-    by_hand = cleared_by_hand(facts.bookings, IN_TRANSIT)
+    by_hand = {
+        key: sum(minors) for key, minors in clearings_by_hand(facts.bookings, IN_TRANSIT).items()
+    }
     booked = _booked_at(facts.bookings)
     ready = (
         _candidate(facts, e, by_hand=by_hand, booked=booked)
@@ -114,16 +116,18 @@ def _candidate(
     )
 
 
-def cleared_by_hand(bookings: Iterable[Booking], account: str) -> dict[tuple[str, str], int]:
+def clearings_by_hand(
+    bookings: Iterable[Booking], account: str
+) -> dict[tuple[str, str], list[int]]:
     """What people booked on a clearing account, debit positive, by key and currency."""
-    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+    found: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for booking in bookings:
         if booking.kind != "manual_entry":
             continue
         for leg in booking.legs:
             if leg.account == account:
-                sums[leg.key, leg.currency] += leg.minor
-    return dict(sums)
+                found[leg.key, leg.currency].append(leg.minor)
+    return dict(found)
 
 
 def open_in_suspense(bookings: Iterable[Booking]) -> dict[tuple[str, str], int]:

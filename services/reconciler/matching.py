@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import combinations
 from typing import Final
 
-from services.reconciler.candidates import Candidate, candidates_of, cleared_by_hand
+from services.reconciler.candidates import Candidate, candidates_of, clearings_by_hand
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import SUSPENSE, Facts, Line
 from services.reconciler.mentions import NameIndex, index_of
@@ -139,23 +139,47 @@ def table_of(facts: Facts) -> Table:
     index: NameIndex = index_of(
         sorted(facts.expectations, key=lambda e: e.id), facts.book.payer_names
     )
-    by_hand = cleared_by_hand(facts.bookings, SUSPENSE)
+    by_hand = clearings_by_hand(facts.bookings, SUSPENSE)
     table = Table(
         candidates=candidates_of(facts),
         over={e.id: e for e in facts.expectations if e.stage.is_over},
         lines=[],
         evidence={},
     )
-    for line in sorted(facts.lines, key=lambda li: li.place):
-        if line.state is not LineState.POSTED or not line.minor:
-            continue
+    posted = [li for li in facts.lines if li.state is LineState.POSTED and li.minor]
+    posted.sort(key=lambda li: li.place)
+    for line in posted:
         table.evidence[line.key] = evidence_of(line, index)
-        cleared = by_hand.get((line.id, line.currency), 0)
-        if cleared:
-            table.by_hand[line.key] = line.minor - cleared
-        else:
-            table.lines.append(line)
+    namesakes: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in sorted(posted, key=lambda li: (bool(table.evidence[li.key].strong), li.place)):
+        namesakes[line.id, line.currency].append(line)
+    for key in by_hand.keys() & namesakes.keys():
+        for line, cleared in zip(
+            namesakes[key], _cleared(namesakes[key], by_hand[key]), strict=True
+        ):
+            if cleared:
+                table.by_hand[line.key] = line.minor - cleared
+    table.lines += (line for line in posted if line.key not in table.by_hand)
     return table
+
+
+def _cleared(lines: Sequence[Line], amounts: Iterable[int]) -> list[int]:
+    """What people have cleared of each line.
+
+    Suspense is keyed by a line's id, which two banks may both have given. Then an amount is of
+    the line that it clears whole, or takes back one cleared before, or is a part of a line; the
+    other lines stay as they are.
+    """
+    shares = [0] * len(lines)
+    for minor in sorted(amounts):
+        left = [line.minor - share for line, share in zip(lines, shares, strict=True)]
+        fits = (
+            next((i for i, rest in enumerate(left) if rest == minor), None),
+            next((i for i, share in enumerate(shares) if share == -minor), None),
+            next((i for i, rest in enumerate(left) if 0 < minor < rest or rest < minor < 0), None),
+        )
+        shares[next((i for i in fits if i is not None), 0)] += minor
+    return shares
 
 
 def take_by_reference(table: Table) -> None:

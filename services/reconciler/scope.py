@@ -4,7 +4,7 @@ A shell loads the facts that are not dormant and, for a new fact, those that sha
 and so on; work then grows with what is open, never with history.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -133,9 +133,9 @@ def dormant_facts(
     open_lines = table.evidence.keys() - table.taken.keys() - done_lines
     # What an open line names has to be known with it: it could pass for unpaid, or for unknown.
     done_objects -= {owner for key in open_lines for owner in _named(table.evidence[key])}
-    while apart := {k for k, ids in together.items() if k in done_lines and ids - done_objects}:
+    while apart := _apart(facts.lines, together, done_lines, done_objects):
         done_lines -= apart
-        done_objects -= {owner for key in apart for owner in together[key]}
+        done_objects -= {owner for key in apart for owner in together.get(key, ())}
     done_objects -= {owner for k, ids in together.items() if k not in done_lines for owner in ids}
     return frozenset(
         {
@@ -144,6 +144,22 @@ def dormant_facts(
             *_dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
         }
     )
+
+
+def _apart(
+    lines: Iterable[Line],
+    together: Mapping[str, set[str]],
+    done_lines: set[str],
+    done_objects: set[str],
+) -> set[str]:
+    """Lines that would be let go without what they settle, or without one of the same id.
+
+    What a person clears by hand names a line's id alone: all that bear it have to be known.
+    """
+    open_ids = {line.id for line in lines if line.key not in done_lines}
+    namesakes = {line.key for line in lines if line.id in open_ids}
+    unsettled = {key for key, ids in together.items() if ids - done_objects}
+    return done_lines & (namesakes | unsettled)
 
 
 def _is_in_window(taken: Taken, at: datetime) -> bool:
