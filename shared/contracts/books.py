@@ -105,7 +105,13 @@ class BookMap(_Data):
             ("bank account", [a.name for b in self.books for a in b.bank_accounts]),
             (
                 "Stripe account and mode",
-                [f"{s} {b.mode}" for b in self.books for s in b.stripe_accounts],
+                # A book of no mode takes the account's messages of both.
+                [
+                    f"{stripe_account} {mode}"
+                    for b in self.books
+                    for stripe_account in b.stripe_accounts
+                    for mode in ((b.mode,) if b.mode else Mode)
+                ],
             ),
             (
                 "destination",

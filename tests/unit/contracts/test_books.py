@@ -55,6 +55,7 @@ def test_event_without_account_is_our_own() -> None:
     [
         TEST | {"name": "live"},
         TEST | {"mode": "live"},
+        {name: value for name, value in TEST.items() if name != "mode"},
         TEST | {"bank_accounts": ({"name": "main", "currency": "usd"},)},
         TEST | {"bank_accounts": ({"name": "x", "currency": "usd", "destinations": ("ba_1",)},)},
     ],
