@@ -108,7 +108,7 @@ def instant_of(text: str) -> datetime:
     """The aware UTC time of RFC 3339 text.
 
     Raises:
-        Unreadable: Not such text, or without an offset.
+        Unreadable: Not such text, without an offset, or outside the years 1 to 9999 in UTC.
     """
     try:
         at = datetime.fromisoformat(text)
@@ -116,4 +116,7 @@ def instant_of(text: str) -> datetime:
         raise Unreadable(f"{text[:40]!r} is not an RFC 3339 time") from None
     if at.tzinfo is None:
         raise Unreadable(f"{text[:40]!r} has no offset from UTC")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise Unreadable(f"{text[:40]!r} lies outside the calendar") from None

@@ -59,7 +59,13 @@ def test_time_is_written_in_utc_and_read_from_any_offset() -> None:
     assert instant_of("2026-11-03T10:30:00+01:00") == datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-03T09:30:00", "2026-13-03T09:30:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "yesterday", "2026-11-03T09:30:00", "2026-13-03T09:30:00Z"),
+        *("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"),
+    ],
+)
 def test_time_without_offset_or_sense_is_unreadable(text: str) -> None:
     with pytest.raises(Unreadable):
         instant_of(text)
