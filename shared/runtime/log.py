@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final, Literal
 
 import structlog
@@ -12,6 +13,50 @@ from shared.runtime.settings import Settings
 Logger = structlog.stdlib.BoundLogger
 # Libraries that tell each reconnection many times a second; our own loops say it once.
 _LOUD: Final = ("aiokafka", "aiokafka.conn", "aiokafka.client", "kafka")
+# Libraries that tell each request.
+_CHATTY: Final = ("httpx", "httpcore", "stripe")
+REPEATED_EVERY_SECONDS: Final = 30.0
+
+
+class Sparing(logging.Filter):
+    """Lets a library's repeated error pass at first and then once in a while, with its count.
+
+    A traceback always passes: it tells a mistake and not an outage.
+
+    Args:
+        libraries: Whose errors; their loggers' names, and those under them.
+        every_seconds: How long after a line that passed the next of its kind is held back.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        libraries: tuple[str, ...],
+        *,
+        every_seconds: float = REPEATED_EVERY_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._libraries = libraries
+        self._every = every_seconds
+        self._clock = clock
+        # By logger and template: when one passed, and how many were held back since. Templates
+        # are what stands in the library's code, so there are few.
+        self._passed: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record passes."""
+        if record.exc_info or record.name.partition(".")[0] not in self._libraries:
+            return True
+        kind, now = (record.name, str(record.msg)), self._clock()
+        before = self._passed.get(kind)
+        if before is not None and now - before[0] < self._every:
+            self._passed[kind] = (before[0], before[1] + 1)
+            return False
+        self._passed[kind] = (now, 0)
+        if before is not None and before[1]:
+            record.msg, record.args = f"{record.getMessage()} ({before[1]} more since)", None
+        return True
 
 
 def configure(settings: Settings, *, service: str) -> None:
@@ -64,11 +109,14 @@ def set_up(
             ],
         )
     )
+    handler.addFilter(Sparing(_LOUD))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _LOUD:
         logging.getLogger(name).setLevel(max(logging.ERROR, root.level))
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def get(name: str) -> Logger:

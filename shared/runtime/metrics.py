@@ -14,8 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from shared.runtime import log
+
 LOOPBACK: Final = "127.0.0.1"
 _STOP_POLL_SECONDS: Final = 0.05
+_log = log.get(__name__)
 
 
 class Health:
@@ -28,15 +31,20 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reasons: dict[str, str] = {}
+        self._been_ready: set[str] = set()
         self._due: dict[str, float] = {}
 
     def not_ready(self, name: str, reason: str) -> None:
-        """Say why work under this name cannot go on."""
+        """Say why work under this name cannot go on; the log is told once, if it did before."""
+        if name in self._been_ready and name not in self._reasons:
+            _log.warning("part.away", part=name, reason=reason)
         self._reasons[name] = reason
 
     def ready(self, name: str) -> None:
         """Say that work under this name goes on."""
-        self._reasons.pop(name, None)
+        if self._reasons.pop(name, None) is not None and name in self._been_ready:
+            _log.info("part.back", part=name)
+        self._been_ready.add(name)
 
     def beat(self, name: str, *, next_within_seconds: float) -> None:
         """Say that the loop of this name goes round, and by when it will say so again."""

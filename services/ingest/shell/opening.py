@@ -24,13 +24,17 @@ async def open_when_safe(
         TopicsInvalid: A topic is missing or configured otherwise; the process must not go on.
     """
     health.not_ready("kafka", "not asked yet")
+    has_said = False
     while not stop.is_set():
         try:
             await check_topics(kafka, [STRIPE_EVENTS, INGEST_VERDICTS])
             await publisher.start()
         except Unavailable as error:
             health.not_ready("kafka", str(error))
-            _log.warning("door.waited", reason=str(error))
+            if not has_said:
+                # Once: it is asked each second, and /readyz says it all the while.
+                _log.warning("door.waited", reason=str(error))
+                has_said = True
             await pause(stop, RETRY_SECONDS)
         else:
             door.open()
@@ -53,4 +57,3 @@ async def _look_again(kafka: KafkaAddress, health: Health, stop: asyncio.Event) 
         except Unavailable:
             continue
         health.ready("kafka")
-        _log.info("door.ready_again")

@@ -84,11 +84,14 @@ class VerdictLog:
                 self._waiting.task_done()
 
     async def _published(self, batch: list[Publication]) -> None:
+        has_said = False
         while True:
             try:
                 await self._publisher.publish_all(batch, PUBLISH_SECONDS_MAX)
             except Unavailable as error:
-                _log.warning("verdicts.waited", verdicts=len(batch), reason=str(error))
+                if not has_said:
+                    _log.warning("verdicts.waited", verdicts=len(batch), reason=str(error))
+                    has_said = True
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
