@@ -10,7 +10,7 @@ from shared.contracts.errors import AmountOutOfRange, Unreadable
 from shared.contracts.money import Money
 
 _SECONDS_MAX: Final = 253_402_300_799  # the last second of the year 9999
-_ID = re.compile(r"[!-9;-~]{1,200}")
+_ID = re.compile(r"[!-9;-~]{1,255}")  # Stripe: ids never exceed 255 characters
 
 
 def ident(fields: JsonObject, name: str = "id") -> str:

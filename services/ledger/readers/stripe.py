@@ -20,6 +20,7 @@ from shared.contracts.money import Money
 
 CHARGE_FAILURE: Final = "charge_failure"
 _RETURNED: Final = "payment_failure_refund"
+_SUBJECT_LENGTH_MAX: Final = 255
 _OF_CHARGES: Final = ("ch_", "py_")
 
 
@@ -202,7 +203,7 @@ def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
         kind = kind_of(fields)
         yield _told(kind, fields, around)
     except Refused as refused:
-        yield Refusal(subject[:200], refused)
+        yield Refusal(subject[:_SUBJECT_LENGTH_MAX], refused)
         kind = str(fields.get("object"))
     inside = replace(around, container=subject)
     if kind == "charge":
@@ -255,10 +256,10 @@ def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
     elif status == "failed" and (
         fields.get("balance_transaction") or fields.get("failure_balance_transaction")
     ):
-        state, amount = ChargeState.RETURNED, _captured_amount(fields)
-        if not amount:
-            # A returned debit had been captured whole, whatever the failed charge says of it now.
-            amount = read.not_negative(fields, "amount")
+        # A returned debit had been captured whole, whatever the failed charge says of it now.
+        is_told = fields.get("amount_captured") is not None
+        captured = _captured_amount(fields) if is_told else None
+        state, amount = ChargeState.RETURNED, captured or read.not_negative(fields, "amount")
     else:
         return Nothing(told_id, f"a charge that is {status or 'in no known state'} moved no money")
     transfer_data = as_object(fields.get("transfer_data")) or {}

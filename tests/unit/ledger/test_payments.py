@@ -119,6 +119,13 @@ def test_charge_with_an_amount_that_is_none_is_refused_by_its_id(amount: object)
     assert said(decision) == [("refused", "invalid_amount", "ch_1")]
 
 
+@pytest.mark.parametrize("length", [1, 255])
+def test_charge_with_an_id_of_any_length_that_stripe_allows_is_booked(length: int) -> None:
+    shown = charge(id="c" * length, status="failed", failure_balance_transaction=txn(source=None))
+    assert len(of_event(shown).entries) == 3
+    assert not of_event(shown).remarks
+
+
 @pytest.mark.parametrize("currency", ["xxx", "", None, 3, "us"])
 def test_charge_in_no_known_currency_is_refused(currency: object) -> None:
     assert said(of_event(charge(currency=currency))) == [("refused", "invalid_amount", "ch_1")]
@@ -153,6 +160,7 @@ def test_destination_charge_with_an_expanded_account_is_keyed_by_its_id() -> Non
         {"balance_transaction": "txn_1"},
         {"failure_balance_transaction": "txn_2"},
         {"failure_balance_transaction": "txn_2", "captured": False, "amount_captured": 0},
+        {"failure_balance_transaction": "txn_2", "captured": False, "amount_captured": None},
     ],
 )
 def test_charge_returned_books_the_payment_and_its_failure(fields: Json) -> None:
