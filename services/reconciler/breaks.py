@@ -1,9 +1,9 @@
 """Breaks between what is expected and what the bank shows: from the table to discrepancies."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
-from services.reconciler.calendars import FEED_SILENCE_MAX, due_at
+from services.reconciler.calendars import FEED_SILENCE_MAX, due_at, waited_until
 from services.reconciler.candidates import Candidate
 from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.explain import discrepancy, money
@@ -13,6 +13,7 @@ from services.reconciler.matching import RETURNED, Repeated, Table, Taken, Uncle
 from shared.contracts.discrepancies import DiscrepancyKind
 
 _CANDIDATES_SHOWN = 10
+_NOTHING_READ = datetime.min.replace(tzinfo=UTC)
 
 
 def payout_breaks(facts: Facts, table: Table, *, at: datetime) -> Iterator[Discrepancy]:
@@ -45,13 +46,16 @@ def clock(facts: Facts, candidate: Candidate, at: datetime) -> datetime:
     named = candidate.bank_account
     same = [b.name for b in facts.book.bank_accounts if b.currency == candidate.expected.currency]
     accounts = [named] if named else (same or sorted(facts.read_until))
-    return min((_until(facts, account, at) for account in accounts), default=at)
+    unread = at if at >= waited_until(candidate.expected) else _NOTHING_READ
+    return min((_until(facts, account, at, unread) for account in accounts), default=unread)
 
 
-def _until(facts: Facts, account: str, at: datetime) -> datetime:
+def _until(facts: Facts, account: str, at: datetime, unread: datetime) -> datetime:
     """A bank's own time may stand still over a weekend; it is silent when *we* hear nothing."""
     read_until = facts.read_until.get(account)
-    if read_until is None or at - facts.heard_at.get(account, read_until) > FEED_SILENCE_MAX:
+    if read_until is None:
+        return unread
+    if at - facts.heard_at.get(account, read_until) > FEED_SILENCE_MAX:
         return at
     return min(at, read_until)
 

@@ -52,6 +52,14 @@ def due_at(expected: Expectation, zone: ZoneInfo) -> datetime:
     return midnight(business_days_after(expected.arrival, PAYOUT_OVERDUE_DAYS), zone)
 
 
+def waited_until(expected: Expectation) -> datetime:
+    """How long a bank that was never read is waited for: at a first start Stripe is read first."""
+    try:
+        return expected.told_at + FEED_SILENCE_MAX
+    except OverflowError:
+        return expected.told_at
+
+
 def closed_at(expected: Expectation, zone: ZoneInfo) -> datetime:
     """When the window is over: the midnight after its last day."""
     _, last = window_of(expected)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from services.reconciler.calendars import SETTLING_TIME, closed_at, due_at
+from services.reconciler.calendars import SETTLING_TIME, closed_at, due_at, waited_until
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     CONNECT,
@@ -213,6 +213,8 @@ def next_change(facts: Facts, table: Table, *, at: datetime) -> datetime | None:
     """The next time after ``at`` at which the answer may change though nothing new is told."""
     zone = facts.book.zone
     times = [due_at(e, zone) for e in facts.expectations if not e.stage.is_over]
+    if facts.require_readings:
+        times += [waited_until(e) for e in facts.expectations if not e.stage.is_over]
     times += [
         closed_at(share.candidate.expected, zone)
         for taken in table.taken.values()

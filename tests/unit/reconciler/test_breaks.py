@@ -1,5 +1,6 @@
 """Discrepancies: what opens each kind, when, about what and of how much, and what closes it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -138,6 +139,15 @@ def test_payout_is_overdue_only_when_its_account_was_read_past_the_due_time(
 ) -> None:
     known = facts_of((payout(),), require_readings=True, read_until=read_until, heard_at=heard_at)
     assert said(reconcile(known, at=at)) == wrong
+
+
+def test_bank_that_was_never_read_is_waited_for_a_day_after_stripe_told() -> None:
+    # A first start: Stripe's last months are read before any bank is.
+    told = replace(payout(), told_at=LATER)
+    before = reconcile(facts_of((told,), require_readings=True), at=LATER + timedelta(hours=23))
+    assert (said(before), before.wake_at) == ([], LATER + timedelta(hours=24))
+    after = reconcile(facts_of((told,), require_readings=True), at=LATER + timedelta(hours=24))
+    assert said(after) == OVERDUE
 
 
 def test_of_several_accounts_the_one_read_least_decides() -> None:
