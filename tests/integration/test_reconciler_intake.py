@@ -21,6 +21,11 @@ from services.reconciler.shell.process import migrate_all
 from services.reconciler.shell.told import Told, told_by
 from shared.contracts import topics
 from shared.contracts.books import BookMap
+from shared.contracts.envelope import Envelope
+from shared.contracts.journal import Direction
+from shared.contracts.messages import EntryBooked, Position, PostingOnWire
+from shared.contracts.money import MoneyOnWire
+from shared.contracts.schemas import type_of
 from shared.runtime.kafka import KafkaAddress, Partition, Publication, Record
 from shared.runtime.metrics import Health
 from shared.runtime.positions import Log, begin_positions, read_positions
@@ -29,7 +34,10 @@ from tests.support.reconciler import LONG_AGO, line, payout
 
 pytestmark = pytest.mark.stack
 
-PLACES = {topic: Partition(topic, 0) for topic in (topics.STRIPE_EVENTS, topics.BANK_OBSERVATIONS)}
+PLACES = {
+    topic: Partition(topic, 0)
+    for topic in (topics.STRIPE_EVENTS, topics.BANK_OBSERVATIONS, topics.LEDGER_ENTRIES)
+}
 LOG = Log("cluster", dict.fromkeys(PLACES, "topic id"))
 
 
@@ -126,11 +134,54 @@ async def test_record_at_which_the_process_ends_three_times_is_parked(
     assert await positions(database) == {
         PLACES[topics.STRIPE_EVENTS]: 2,
         PLACES[topics.BANK_OBSERVATIONS]: 1,
+        PLACES[topics.LEDGER_ENTRIES]: 0,
     }
     assert await count(database, "select count(*) from parked where reason = 'crashed'") == 1
     assert await count(database, "select count(*) from matches where is_standing") == 1
     letters = f"select count(*) from outbox where topic = '{topics.RECONCILER_DEAD_LETTERS}'"
     assert await count(database, letters) == 1
+
+
+def entry(sequence: int, *, exponent: int = 2) -> Record:
+    """An entry of the ledger; with other decimals it is one that cannot be read."""
+    amount = MoneyOnWire(minor="5", currency="usd", exponent=exponent)
+    booked = EntryBooked(
+        book="main",
+        reference=f"stripe:payment:ch_{sequence}",
+        kind="payment",
+        effective_at=LONG_AGO,
+        recorded_at=LONG_AGO,
+        postings=(
+            PostingOnWire(
+                account="assets:stripe:settling",
+                key=f"ch_{sequence}",
+                direction=Direction.DEBIT,
+                amount=amount,
+            ),
+        ),
+        rules_version=1,
+        caused_by=Position(topic=topics.STRIPE_EVENTS, partition=0, offset=sequence),
+        message_id=f"evt_{sequence}",
+        origin=f"{topics.STRIPE_EVENTS}/0",
+        sequence=sequence,
+        digest="00",
+        chain="00",
+    )
+    envelope = Envelope(
+        id=f"entry_{sequence}",
+        source="test",
+        type=type_of(EntryBooked),
+        time=LONG_AGO,
+        data=booked.model_dump_json().encode(),
+    )
+    return record(Publication(topics.LEDGER_ENTRIES, b"k", envelope), sequence - 1)
+
+
+async def test_entry_that_cannot_be_read_is_parked_and_leaves_no_hole(database: Database) -> None:
+    await started(database).carry([entry(1), entry(2, exponent=3), entry(3)])
+    assert (await positions(database))[PLACES[topics.LEDGER_ENTRIES]] == 3
+    assert await count(database, "select count(*) from parked") == 1
+    assert await count(database, "select count(*) from facts") == 2
 
 
 async def test_book_that_cannot_be_judged_keeps_its_facts_and_is_judged_when_it_can_be(

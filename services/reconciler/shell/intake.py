@@ -181,10 +181,11 @@ class Intake:
             times = crashes.get(record.position, 0)
             try:
                 if times >= CRASHES_MAX:
-                    told.append(Told(record, entry=sequence_of(record)))
                     raise _Crashed(times)
                 told.append(told_by(record, self._rules.books))
             except Refused as error:
+                # An entry that is parked has its place among its origin's all the same.
+                told.append(Told(record, entry=sequence_of(record)))
                 await self._park(tx, record, error)
                 done.parked += 1
         origins = sorted({one.entry.origin for one in told if one.entry})
