@@ -181,7 +181,7 @@ async def last_reports(tx: Tx, ids: Iterable[str]) -> dict[str, DiscrepancyRepor
 
 async def put_matches(tx: Tx, records: Iterable[MatchMade | MatchUndone]) -> set[str]:
     """Write the last records of matches; the books in which that was news."""
-    last = {record.id: record for record in records}
+    last = last_of(records)
     rows = [last[key] for key in sorted(last)]
     if not rows:
         return set()
@@ -198,6 +198,21 @@ async def put_matches(tx: Tx, records: Iterable[MatchMade | MatchUndone]) -> set
         met = sorted(match_hooks(made))
         await tx.execute(SQL["put_hooks"], made.book, met, [MATCH + made.id] * len(met))
     return {row["book"] for row in fresh}
+
+
+def last_of(records: Iterable[MatchMade | MatchUndone]) -> dict[str, MatchMade | MatchUndone]:
+    """The last record of each match, though older ones be repeated after it.
+
+    An outbox of which a part was published before a crash is published anew from its start.
+    """
+    last: dict[str, MatchMade | MatchUndone] = {}
+    for record in records:
+        last[record.id] = max(last.get(record.id, record), record, key=_match_step)
+    return last
+
+
+def _match_step(record: MatchMade | MatchUndone) -> tuple[int, bool]:
+    return (record.revision, isinstance(record, MatchUndone))
 
 
 def match_record(text: str | bytes) -> MatchMade | MatchUndone:
