@@ -118,7 +118,8 @@ def reread_from(
     """Where a reading begins: a window before the newest line known, or the first lookback."""
     if watermark is None:
         return now - lookback
-    return watermark - max(reread, REREAD_MIN)
+    # A line that its bank dates ahead must not hide what is made until then.
+    return min(watermark, now) - max(reread, REREAD_MIN)
 
 
 def watermark_after(watermark: datetime | None, told: Iterable[ToldLine]) -> datetime | None:

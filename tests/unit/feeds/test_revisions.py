@@ -116,6 +116,11 @@ def test_reading_begins_ten_days_before_the_newest_line_however_small_the_settin
     assert reread_from(None, now=NOW, reread=day, lookback=90 * day) == NOW - 90 * day
 
 
+def test_line_that_its_bank_dates_ahead_hides_nothing_that_is_made_until_then() -> None:
+    day = timedelta(days=1)
+    assert reread_from(NOW + 30 * day, now=NOW, reread=day, lookback=day) == NOW - 10 * day
+
+
 def test_watermark_never_goes_back() -> None:
     older = replace(LINE, created_at=NOW - timedelta(days=3))
     assert watermark_after(NOW, [older]) == NOW
