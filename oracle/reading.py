@@ -8,7 +8,7 @@ from oracle.currencies import EXPONENTS, currency, minor
 from oracle.values import CannotBook, CannotRead
 
 Json = dict[str, Any]  # Any: JSON that others wrote
-_MINOR = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
+_MINOR = re.compile(r"0|-?[1-9][0-9]{0,30}")
 
 
 def json_object(value: bytes) -> Json:

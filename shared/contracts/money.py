@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.contracts.errors import AmountOutOfRange, CurrencyUnknown, Unreadable
 
 MINOR_MAX: Final = 10**30
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,30})")
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,30}")
 
 _ZERO = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 _THREE = "bhd jod kwd omr tnd"
@@ -147,7 +147,7 @@ def allocate(total: Money, weights: Sequence[int]) -> tuple[Money, ...]:
     return tuple(Money(sign * share, total.currency) for share in floors)
 
 
-MinorText = Annotated[str, Field(pattern=r"^-?(0|[1-9][0-9]{0,30})$")]
+MinorText = Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,30})$")]
 
 
 class MoneyOnWire(BaseModel):

@@ -97,7 +97,7 @@ def test_allocation_without_usable_weights_is_refused(weights: tuple[int, ...]) 
         allocate(Money(100, USD), weights)
 
 
-@pytest.mark.parametrize("minor", ["01", "1.0", "1e3", " 1", "1_0", "", "٣", "1" * 32])
+@pytest.mark.parametrize("minor", ["-0", "01", "1.0", "1e3", " 1", "1_0", "", "٣", "1" * 32])
 def test_wire_money_whose_integer_is_written_otherwise_is_refused(minor: str) -> None:
     with pytest.raises(ValidationError):
         MoneyOnWire(minor=minor, currency="usd", exponent=2)
