@@ -1,14 +1,12 @@
 """Stripe's event list held against the log: what was never delivered is fetched.
 
-What came is known from the topic itself, which this process reads into a table of ids: the door
-owns no table, and nobody is believed but the log.
+What came is known from the index of the topic, which it brings up to date first.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final
 
 from prometheus_client import Counter, Gauge
 
@@ -24,26 +22,14 @@ from services.ingest.catch_up import (
     start_of,
 )
 from services.ingest.endpoints import Whose
+from services.ingest.shell.event_index import EventIndex
 from services.ingest.shell.poll_store import PollStore
 from services.ingest.shell.stripe_api import StripeApi
 from services.ingest.shell.stripe_poll import PUBLISH_SECONDS_MAX, Listing
 from shared.contracts.books import BookMap
-from shared.contracts.errors import Unreadable
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime import log
-from shared.runtime.kafka import (
-    KafkaAddress,
-    Partition,
-    Publication,
-    Publisher,
-    Record,
-    offset_bounds,
-    scan,
-)
-from shared.runtime.positions import Log
-
-# Stripe's list shows 30 days; a day more covers its rounding and ours.
-REMEMBERED: Final = timedelta(days=31)
+from shared.runtime.kafka import Publication, Publisher
 
 _FETCHED = Counter("ingest_events_fetched_total", "Events whose webhook never came")
 _REFUSED = Counter("ingest_events_refused_total", "Listed events that cannot be published")
@@ -60,7 +46,7 @@ class GapAuditor:
         api: StripeApi,
         store: PollStore,
         publisher: Publisher,
-        kafka: KafkaAddress,
+        index: EventIndex,
         whose: Whose,
         books: BookMap,
         listing: Listing,
@@ -71,7 +57,7 @@ class GapAuditor:
         self._api = api
         self._store = store
         self._publisher = publisher
-        self._kafka = kafka
+        self._index = index
         self._whose = whose
         self._books = books
         self._listing = listing
@@ -82,7 +68,7 @@ class GapAuditor:
 
     async def look(self) -> None:
         """Read the topic to its end, then the list; fetch what has been lacking for long enough."""
-        await self._read_topic()
+        await self._index.catch_up()
         name = self._listing.name
         cursor = await self._store.cursor(name)
         newest, still = cursor, dict[str, Awaited]()
@@ -112,7 +98,7 @@ class GapAuditor:
     async def _held_against_log(self, listed: list[ListedEvent]) -> Mapping[str, Awaited]:
         found = audit(
             listed,
-            arrived=await self._store.arrived_of(e.id for e in listed),
+            arrived=await self._index.arrived_of(e.id for e in listed),
             awaited=self._awaited,
             now=datetime.now(UTC),
             grace=self._grace,
@@ -135,22 +121,6 @@ class GapAuditor:
         await self._publisher.publish_all(publications, PUBLISH_SECONDS_MAX)
         _FETCHED.inc(len(publications))
 
-    async def _read_topic(self) -> None:
-        """Bring the table of ids to the topic's end."""
-        marks = await Log.ask(self._kafka, [STRIPE_EVENTS])
-        first, end = await offset_bounds(self._kafka, [STRIPE_EVENTS])
-        positions = await self._store.positions(marks, end)
-        spans = {p: (max(positions[p], first[p]), end[p]) for p in end}
-        reached = dict(positions)
-        oldest = datetime.now(UTC) - REMEMBERED
-        async with aclosing(scan(self._kafka, spans)) as batches:
-            async for batch in batches:
-                self._beat()
-                moves = _moves(reached, batch)
-                kept = [record for record in batch if record.appended_at >= oldest]
-                await self._store.arrived(marks, _event_ids(kept), moves)
-                reached |= {partition: after for partition, (_, after) in moves.items()}
-
 
 def _events(page: tuple[Fields, ...]) -> list[ListedEvent]:
     listed = [listed_event(item) for item in page]
@@ -163,23 +133,3 @@ def _events(page: tuple[Fields, ...]) -> list[ListedEvent]:
 def _newest(newest: int | None, listed: list[ListedEvent]) -> int | None:
     times = [event.created for event in listed]
     return max([*times, *([] if newest is None else [newest])], default=None)
-
-
-def _moves(
-    reached: Mapping[Partition, int], batch: list[Record]
-) -> dict[Partition, tuple[int, int]]:
-    after: dict[Partition, int] = {}
-    for record in batch:
-        after[Partition(record.topic, record.partition)] = record.offset + 1
-    return {partition: (reached[partition], offset) for partition, offset in after.items()}
-
-
-def _event_ids(records: list[Record]) -> list[tuple[str, datetime]]:
-    named: list[tuple[str, datetime]] = []
-    for record in records:
-        try:
-            named.append((record.envelope().id, record.appended_at))
-        except Unreadable:
-            # Whoever wrote it, it is nobody's event; the ledger parks it with its reason.
-            continue
-    return named

@@ -1,19 +1,17 @@
 """What the poller remembers in the schema ``ingest``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from services.ingest.catch_up import Telling
 from shared.contracts.books import Mode
-from shared.runtime.kafka import Partition
-from shared.runtime.positions import Log, begin_positions, move_positions, read_positions
 from shared.runtime.postgres import Database, Tx, load_queries
 
 SCHEMA: Final = "ingest"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_SQL: Final = load_queries(Path(__file__).parent / "sql")
+QUERIES: Final = load_queries(Path(__file__).parent / "sql")
 
 
 class PollStore:
@@ -28,7 +26,7 @@ class PollStore:
         """How far a list has been read, in Stripe's time; ``None`` before the first time."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
-                _SQL["read_created_to"], self._account, self._mode, resource
+                QUERIES["read_created_to"], self._account, self._mode, resource
             )
         return None if row is None else int(row["created_to"])
 
@@ -36,14 +34,14 @@ class PollStore:
         """Remember how far a list has been read: all of it published and acknowledged."""
         async with self._database.connection() as connection:
             await connection.execute(
-                _SQL["move_created_to"], self._account, self._mode, resource, created_to
+                QUERIES["move_created_to"], self._account, self._mode, resource, created_to
             )
 
     async def known(self, object_ids: Iterable[str]) -> dict[str, bytes]:
         """The digests of what was last published of these objects."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                _SQL["known_digests"], self._account, self._mode, sorted(set(object_ids))
+                QUERIES["known_digests"], self._account, self._mode, sorted(set(object_ids))
             )
         return {row["object_id"]: bytes(row["digest"]) for row in rows}
 
@@ -52,7 +50,7 @@ class PollStore:
 
         async def work(tx: Tx) -> None:
             await tx.execute(
-                _SQL["remember_told"],
+                QUERIES["remember_told"],
                 self._account,
                 self._mode,
                 [t.object_id for t in tellings],
@@ -63,47 +61,7 @@ class PollStore:
         if tellings:
             await self._database.run(work)
 
-    async def positions(self, log: Log, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Where the events' topic is read on.
-
-        Raises:
-            InvariantBroken: The rows were made from another cluster or topic.
-        """
-
-        async def work(tx: Tx) -> dict[Partition, int]:
-            await begin_positions(tx, log, partitions)
-            return await read_positions(tx, log)
-
-        return await self._database.run(work)
-
-    async def arrived(
-        self,
-        log: Log,
-        named: Sequence[tuple[str, datetime]],
-        moves: Mapping[Partition, tuple[int, int]],
-    ) -> None:
-        """Remember events by id and time of arrival, and move the positions, in one transaction.
-
-        Raises:
-            Fenced: Another poller has moved them meanwhile.
-        """
-
-        async def work(tx: Tx) -> None:
-            await tx.execute(
-                _SQL["remember_arrived"], [name for name, _ in named], [at for _, at in named]
-            )
-            await move_positions(tx, log, moves)
-
-        await self._database.run(work)
-
-    async def arrived_of(self, event_ids: Iterable[str]) -> frozenset[str]:
-        """Which of these events are on the topic, as far as it has been read."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(_SQL["arrived_of"], list(event_ids))
-        return frozenset(str(row["event_id"]) for row in rows)
-
-    async def forget(self, *, events_before: datetime, objects_before: datetime) -> None:
+    async def forget(self, *, objects_before: datetime) -> None:
         """Forget what no list shows any more."""
         async with self._database.connection() as connection:
-            await connection.execute(_SQL["forget_arrived"], events_before)
-            await connection.execute(_SQL["forget_told"], objects_before)
+            await connection.execute(QUERIES["forget_told"], objects_before)

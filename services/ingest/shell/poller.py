@@ -10,7 +10,8 @@ from typing import Final
 from services.ingest.catch_up import DAY_SECONDS, Speaker
 from services.ingest.config import IngestSettings
 from services.ingest.endpoints import Whose
-from services.ingest.shell.gap_audit import REMEMBERED, GapAuditor
+from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
+from services.ingest.shell.gap_audit import GapAuditor
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.stripe_api import API_VERSION, ApiRefused, StripeApi
 from services.ingest.shell.stripe_poll import Listing, Mirror, listings
@@ -44,6 +45,7 @@ async def run_poller(stop: asyncio.Event) -> None:
     interval_seconds = settings.ingest_poll_interval_seconds
     dsn = settings.postgres_dsn.get_secret_value()
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
+    await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
     await patiently(
         lambda: check_topics(settings.kafka, [STRIPE_EVENTS, STRIPE_OBJECTS]),
         what="Kafka",
@@ -65,7 +67,8 @@ async def run_poller(stop: asyncio.Event) -> None:
         publisher = Publisher(settings.kafka, client_id="ingest-poller")
         held.push_async_callback(publisher.stop)
         store = PollStore(database, account=whose.account, mode=settings.api_mode())
-        parts = _Parts(settings, whose, api, store, publisher, beat)
+        index = EventIndex(database, settings.kafka, beat=beat)
+        parts = _Parts(settings, whose, api, store, index, publisher, beat)
 
         async def polling(stop: asyncio.Event) -> None:
             await _rounds(
@@ -96,6 +99,7 @@ class _Parts:
     whose: Whose
     api: StripeApi
     store: PollStore
+    index: EventIndex
     publisher: Publisher
     beat: Callable[[], None]
 
@@ -122,7 +126,7 @@ def _auditor(parts: _Parts) -> GapAuditor:
         api=parts.api,
         store=parts.store,
         publisher=parts.publisher,
-        kafka=settings.kafka,
+        index=parts.index,
         whose=parts.whose,
         books=settings.books(),
         listing=Listing("events", "/v1/events", EVENT_OVERLAP_SECONDS),
@@ -150,7 +154,7 @@ async def _rounds(
             for part in parts:
                 await part()
             if (now := datetime.now(UTC)) - forgotten_at >= FORGET_EVERY:
-                await store.forget(events_before=now - REMEMBERED, objects_before=now - TOLD_KEPT)
+                await store.forget(objects_before=now - TOLD_KEPT)
                 forgotten_at = now
         except (Unavailable, Fenced, ApiRefused) as error:
             failures += 1
