@@ -36,6 +36,7 @@ from shared.runtime.kafka_client import (
     patiently,
     started,
 )
+from shared.runtime.kafka_lanes import Lanes
 
 __all__ = [
     "KafkaAddress",
@@ -154,9 +155,9 @@ class Publisher:
         self._address = address_of(where)
         self._client_id = client_id
         self._linger_ms = linger_ms
-        self._free = asyncio.Semaphore(in_flight_max)
+        self._in_flight_max = in_flight_max
         self._starting = asyncio.Lock()
-        self._client: Any = None  # Any: aiokafka has no types
+        self._lanes: Lanes | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -169,9 +170,9 @@ class Publisher:
 
     async def stop(self) -> None:
         """Send what is pending, for a bounded time, and disconnect."""
-        client, self._client = self._client, None
-        if client is not None:
-            await _close(client)
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            await _close(lanes)
         await asyncio.gather(*self._closing)
 
     async def publish(
@@ -208,79 +209,70 @@ class Publisher:
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
     async def _publish_all(self, publications: Iterable[Publication]) -> list[Partition]:
-        client = await self._ready()
+        lanes = self._lanes or await self._ready()
         try:
-            return await self._publish_by(client, publications)
+            sent: list[asyncio.Future[Partition]] = []
+            for number, publication in enumerate(publications, 1):
+                if number % SENDS_AT_ONCE == 0:
+                    # Taking a record rarely waits: a long row would keep all else waiting.
+                    await asyncio.sleep(0)
+                envelope = publication.envelope
+                sent.append(
+                    await lanes.add(
+                        publication.topic,
+                        publication.key,
+                        None if envelope is None else envelope.data,
+                        [] if envelope is None else list(envelope.headers()),
+                        publication.partition,
+                    )
+                )
+            return [await sent[0]] if len(sent) == 1 else await asyncio.gather(*sent)
         except ERRORS.MessageSizeTooLargeError:
             raise
         except (KafkaFault, OSError):
-            self._drop(client)
+            self._drop(lanes)
             raise
 
-    async def _publish_by(
-        self,
-        client: Any,  # Any: aiokafka has no types
-        publications: Iterable[Publication],
-    ) -> list[Partition]:
-        sent: list[asyncio.Future[Any]] = []  # Any: the library's answer has no types
-        for number, publication in enumerate(publications, 1):
-            if number % SENDS_AT_ONCE == 0:
-                # A send rarely waits, and a long row of them would keep everything else waiting.
-                await asyncio.sleep(0)
-            await self._free.acquire()
-            try:
-                future = await client.send(
-                    publication.topic,
-                    key=publication.key,
-                    value=publication.envelope.data if publication.envelope else None,
-                    headers=list(publication.envelope.headers()) if publication.envelope else [],
-                    partition=publication.partition,
-                )
-            except BaseException:
-                self._free.release()
-                raise
-            future.add_done_callback(self._settled)
-            sent.append(future)
-        answers = await asyncio.gather(*sent)
-        return [Partition(answer.topic, answer.partition) for answer in answers]
-
-    def _settled(self, future: asyncio.Future[Any]) -> None:  # Any: as above
-        self._free.release()
-        if not future.cancelled():
-            # Asked for here, so that a failure nobody waits for any more is not warned about.
-            future.exception()
-
-    async def _ready(self) -> Any:  # Any: aiokafka has no types
+    async def _ready(self) -> Lanes:
         async with self._starting:
-            if self._client is None:
-                self._client = await started(
+            if self._lanes is None:
+                client = await started(
                     LIBRARY.AIOKafkaProducer(
                         client_id=self._client_id,
                         acks="all",
                         enable_idempotence=True,
-                        linger_ms=self._linger_ms,
                         max_batch_size=PRODUCER_BATCH_BYTES,
                         max_request_size=RECORD_BYTES_MAX,
                         request_timeout_ms=REQUEST_SECONDS_MAX * 1000,
                         **self._address.options(),
                     )
                 )
-            return self._client
+                self._lanes = Lanes(
+                    client,
+                    linger_seconds=self._linger_ms / 1000,
+                    records_max=self._in_flight_max,
+                )
+            return self._lanes
 
-    def _drop(self, client: Any) -> None:  # Any: aiokafka has no types
+    def _drop(self, lanes: Lanes) -> None:
         # Failures of one client come in crowds: the fresh one that the first of them made must
         # not be dropped by the second. Closing takes its time, and no caller's deadline.
-        if self._client is client:
-            self._client = None
-            closing = asyncio.create_task(_close(client))
+        if self._lanes is lanes:
+            self._lanes = None
+            closing = asyncio.create_task(_close(lanes))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
 
-async def _close(client: Any) -> None:  # Any: aiokafka has no types
+async def _close(lanes: Lanes) -> None:
     try:
         async with asyncio.timeout(STOP_SECONDS_MAX):
-            await client.stop()
+            await lanes.drain()
+    except TimeoutError:
+        await lanes.abandon()
+    try:
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            await lanes.client.stop()
     except (TimeoutError, KafkaFault, OSError):
         pass  # what was not acknowledged is not promised to anybody
 
