@@ -12,6 +12,7 @@ from sandbox.world.scenario import ACCOUNT
 from sandbox.world.shell.runner import Runner
 from services.ingest.catch_up import DAY_SECONDS, Speaker
 from services.ingest.endpoints import Whose
+from services.ingest.shell.event_index import EventIndex
 from services.ingest.shell.gap_audit import GapAuditor
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.stripe_api import API_VERSION, StripeApi
@@ -98,7 +99,7 @@ async def polling_of(kafka: str, dsn: str) -> AsyncGenerator[Polling, None]:
                 api=api,
                 store=store,
                 publisher=publisher,
-                kafka=KafkaAddress(kafka),
+                index=EventIndex(database, KafkaAddress(kafka), beat=lambda: None),
                 whose=WHOSE,
                 books=BOOKS,
                 listing=Listing("events", "/v1/events", 600),
