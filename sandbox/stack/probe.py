@@ -78,7 +78,7 @@ def kafka_facts(where: "KafkaAddress | str") -> KafkaFacts:
 
 async def _kafka_facts(where: "KafkaAddress | str") -> KafkaFacts:
     # A slow import, and of no use where only Postgres is asked.
-    from shared.runtime.kafka_client import ADMIN, admin_client  # noqa: PLC0415
+    from shared.runtime.kafka_client import ADMIN, admin_client  # noqa: PLC0415 - see above
 
     # A broker that is not up yet is the ordinary case here, not news.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -177,6 +177,6 @@ def wait_until(
         except (OSError, TimeoutError) as error:
             if time.monotonic() >= deadline or not is_alive():
                 return error
-            time.sleep(0.05)
+            time.sleep(0.05)  # bounded poll: the deadline above
         else:
             return None

@@ -187,7 +187,7 @@ def spawn(
                 extra_groups=None if user is None else [],
                 start_new_session=True,
                 # It calls prctl and getppid, nothing that could wait for another thread's lock.
-                preexec_fn=preexec,  # noqa: PLW1509
+                preexec_fn=preexec,  # noqa: PLW1509 - see above
             )
 
         child = _SPAWNER.start(start)
@@ -240,7 +240,7 @@ def wait_until_gone(record: ProcessRecord, timeout_seconds: float) -> bool:
         is_gone = not record.is_alive and record.pid not in _CHILDREN
         if is_gone or time.monotonic() >= deadline:
             return is_gone
-        time.sleep(0.02)
+        time.sleep(0.02)  # bounded poll: the deadline above
 
 
 def stop(

@@ -36,6 +36,7 @@ from tests.support.ledger import charge, event, fresh_topics, polled
 from tests.support.stack import RunningStack, running_stack
 
 PADDING: Final = "x" * 600
+PROJECTION_SECONDS_MAX: Final = 1800  # a stall ends the measurement
 GUARDS: Final = ("entries_noted on ledger.entries", "postings_noted on ledger.postings")
 
 
@@ -105,10 +106,11 @@ async def project(
 
     async def watch(_: asyncio.Event) -> None:
         # The first batch waits for the group and warms what is lazy: it is outside the clock.
-        while (reached := await _reached(database)) < total:
-            if reached and not clock[0]:
-                clock[0], clock[2] = time.monotonic(), reached
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(PROJECTION_SECONDS_MAX):
+            while (reached := await _reached(database)) < total:
+                if reached and not clock[0]:
+                    clock[0], clock[2] = time.monotonic(), reached
+                await asyncio.sleep(0.02)  # bounded poll: the timeout above
         clock[1] = time.monotonic()
 
     parts = [projector.run, watch, *([outbox.run] if publishing else [])]

@@ -54,7 +54,7 @@ def until(fact: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not fact():
         assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.05)
+        time.sleep(0.05)  # bounded poll: the deadline above
 
 
 @pytest.fixture
@@ -225,5 +225,5 @@ installation = Installation(
 )
 installation.start()
 print(*installation.supervisor.pids().values(), flush=True)
-time.sleep(600)
+time.sleep(600)  # stays until it is killed
 """

@@ -76,7 +76,7 @@ async def test_work_that_collides_is_tried_again(database: Database) -> None:
 
     async def add(tx: Tx) -> None:
         found = await tx.fetchval("select x from t")
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets the others read the same row first
         await tx.execute("update t set x = $1", found + 1)
 
     await asyncio.gather(

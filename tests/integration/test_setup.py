@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+INSTALLED = ROOT / ".venv" / ".installed"
 # What a POSIX system has; Python is on the path only where a test puts it there.
 TOOLS = (
     "awk",
@@ -132,9 +133,7 @@ def test_package_with_another_sum_is_refused(machine: Machine, tmp_path: Path) -
     assert "not the one that was locked" in said.stderr
 
 
-@pytest.mark.skipif(
-    not (ROOT / ".venv" / ".installed").exists(), reason="this environment was made by hand"
-)
+@pytest.mark.skipif(not INSTALLED.exists(), reason="this environment was made by hand")
 def test_second_run_needs_no_network_and_says_nothing() -> None:
     again = subprocess.run(
         [str(ROOT / "tools" / "setup")],

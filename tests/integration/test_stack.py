@@ -152,7 +152,7 @@ stack.start()
 asyncio.run(create_topic(stack.kafka_bootstrap, "kept"))
 asyncio.run(write_row(stack.postgres_dsn))
 print("up", flush=True)
-time.sleep(600)
+time.sleep(600)  # stays until it is killed
 """
 
 

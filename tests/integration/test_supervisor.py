@@ -28,12 +28,12 @@ from tallystick.supervisor import (
 ROOT = Path(__file__).parents[2]
 QUICK = RestartPolicy(delay_min_seconds=0.05, delay_max_seconds=0.2, healthy_seconds=60)
 
-SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+SLEEPER = "import time; print('up', flush=True); time.sleep(600)"  # stays until it is killed
+STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"  # stays until it is killed
 PARENT = (
     "import subprocess, sys, time;"
-    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
-    "print(child.pid, flush=True); time.sleep(600)"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"  # stays until it is killed
+    "print(child.pid, flush=True); time.sleep(600)"  # stays until it is killed
 )
 
 
@@ -45,7 +45,7 @@ def until(fact: Callable[[], bool], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not fact():
         assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
+        time.sleep(0.02)  # bounded poll: the deadline above
 
 
 class Watched:
@@ -105,7 +105,8 @@ def test_process_that_was_healthy_begins_with_the_shortest_delay_again(
     supervise: Callable[..., Watched],
 ) -> None:
     policy = RestartPolicy(delay_min_seconds=0.05, delay_max_seconds=5, healthy_seconds=0.01)
-    watched = supervise(spec("one", "import time; time.sleep(0.05)"), policy=policy)
+    code = "import time; time.sleep(0.05)"  # a child that ends by itself
+    watched = supervise(spec("one", code), policy=policy)
     watched.supervisor.start()
     until(lambda: len(watched.names(Happening.ENDED)) >= 4)
     assert {event.next_start_seconds for event in watched.events if event.next_start_seconds} == {
@@ -173,7 +174,7 @@ def test_wait_ready_waits_for_the_health_address(supervise: Callable[..., Watche
 def test_wait_ready_names_who_is_not_and_shows_the_end_of_the_log(
     supervise: Callable[..., Watched],
 ) -> None:
-    code = "import time; print('no key was given', flush=True); time.sleep(600)"
+    code = "import time; print('no key was given', flush=True); time.sleep(600)"  # stays until it is killed
     watched = supervise(
         spec("fine", SLEEPER), spec("deaf", code, health_url="http://127.0.0.1:1/readyz")
     )
@@ -230,7 +231,7 @@ specs = [ProcessSpec(name, (sys.executable, "-c", {STUBBORN!r})) for name in ("a
 supervisor = Supervisor(specs, log_dir=folder / "logs", state_dir=folder / "state")
 supervisor.start()
 print(*supervisor.pids().values(), flush=True)
-time.sleep(600)
+time.sleep(600)  # stays until it is killed
 """
 
 
@@ -272,7 +273,7 @@ def test_unknown_name_is_told_with_those_that_exist(supervise: Callable[..., Wat
 
 
 def test_variables_reach_the_process_and_ours_too(supervise: Callable[..., Watched]) -> None:
-    code = "import os; print(os.environ['GIVEN'], os.environ['PATH'] != '', flush=True); import time; time.sleep(600)"
+    code = "import os; print(os.environ['GIVEN'], os.environ['PATH'] != '', flush=True); import time; time.sleep(600)"  # stays until it is killed
     watched = supervise(spec("one", code, env={"GIVEN": "so"}))
     watched.supervisor.start()
     until(lambda: "so True" in watched.supervisor.log("one").read_text())

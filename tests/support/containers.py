@@ -31,7 +31,7 @@ def kafka_variables(port: int) -> dict[str, str]:
 @contextlib.contextmanager
 def running_containers() -> Generator[tuple[str, str]]:
     """The addresses of a Kafka and a Postgres that answer."""
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - only where containers are asked for
 
     kafka_port, postgres_port = free_ports(2)
     password = secrets.token_urlsafe(16)

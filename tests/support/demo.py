@@ -70,7 +70,7 @@ class RunningDemo:
         while not fact():
             assert self.process.poll() is None, f"it ended before {what}:\n{self.output[-4000:]}"
             assert time.monotonic() < deadline, f"{what}: not in {seconds} s\n{self.output[-4000:]}"
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # bounded poll: the deadline above
 
     def progress(self) -> Json:
         """How far the world is; empty while it does not answer."""
@@ -117,7 +117,7 @@ class RunningDemo:
         deadline = time.monotonic() + 30
         while any(child.is_alive for child in children):
             assert time.monotonic() < deadline, "children outlived the demo"
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # bounded poll: the deadline above
 
     def logs(self, lines: int = 15) -> str:
         """The ends of all logs, for a report of what went wrong."""

@@ -68,7 +68,7 @@ class ServiceProcess:
                 if answer.status_code == status:
                     return
                 last = answer.text
-            time.sleep(0.05)
+            time.sleep(0.05)  # bounded poll: the deadline above
         raise AssertionError(f"{path} did not answer {status}: {last}\n{self.told()}")
 
     def stop(self) -> int:

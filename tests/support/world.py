@@ -35,7 +35,7 @@ async def until(fact: Callable[[], bool], *, seconds: float = 20.0) -> None:
     """Wait for a fact, with a bound."""
     async with asyncio.timeout(seconds):
         while not fact():  # noqa: ASYNC110 - a fact of plain state, with a bound
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # bounded poll: the timeout above
 
 
 @asynccontextmanager

@@ -36,7 +36,8 @@ class Faulty:
             case Mishap.SERVER_ERROR:
                 status = 500
             case Mishap.TIMEOUT:
-                await asyncio.sleep(self._gate.knobs.timeout_seconds)
+                pause = self._gate.knobs.timeout_seconds
+                await asyncio.sleep(pause)  # the mishap that was asked for
                 status = 504
         answer = JSONResponse(self._excuse(status), status_code=status)
         await answer(scope, receive, send)

@@ -152,7 +152,9 @@ class Runner:
                 self._report({"event": "progress", **self.progress()})
             if self._is_done():
                 self._finish()
-            await asyncio.sleep(0 if self._pace == 0 and not self.world.is_over else TICK_SECONDS)
+            # At full speed it only lets others go first.
+            pause = 0 if self._pace == 0 and not self.world.is_over else TICK_SECONDS
+            await asyncio.sleep(pause)  # the world's own clock, until it is over or cancelled
 
     def _is_done(self) -> bool:
         is_sent = self.sender is None or self.sender.open_count == 0

@@ -38,7 +38,7 @@ def test_cursor_of_something_else_is_refused(text: str) -> None:
         views.place(text, str)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1001", "9" * 5000, "ten", "١", "1.0"])  # noqa: RUF001
+@pytest.mark.parametrize("text", ["0", "-1", "1001", "9" * 5000, "ten", "١", "1.0"])  # noqa: RUF001 - a digit that is none of ours
 def test_limit_out_of_bounds_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         views.limit(text)
