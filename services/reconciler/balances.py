@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.reconciler.facts import (
@@ -16,9 +15,6 @@ from services.reconciler.facts import (
     Reading,
     StripeBalance,
 )
-
-AT_REST_PROOFS: Final = 1
-IN_STREAM_PROOFS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +45,9 @@ def cash_at(bookings: Iterable[Booking], reading: Reading, zone: ZoneInfo) -> in
     """The ledger's cash on a reading's bank account up to the reading, in minor units.
 
     A bank line counts by its date: a balance has the lines of its own day in it. A day is one of
-    the book's time zone, at whose midnight the ledger books the line. Without the bank's own time
-    everything counts.
+    the book's time zone, at whose midnight the ledger books the line, or of the clock that told
+    the balance, where it is a day ahead: a bank that dates its lines in UTC has tomorrow's in the
+    balance of a western evening. Without the bank's own time everything counts.
     """
     return sum(
         leg.minor
@@ -66,7 +63,8 @@ def _is_counted(booking: Booking, as_of: datetime | None, zone: ZoneInfo) -> boo
     if as_of is None:
         return True
     if booking.kind in BANK_LINE_KINDS:
-        return booking.effective_at.astimezone(zone).date() <= as_of.astimezone(zone).date()
+        day = max(as_of.astimezone(zone).date(), as_of.date())
+        return booking.effective_at.astimezone(zone).date() <= day
     return booking.effective_at <= as_of
 
 

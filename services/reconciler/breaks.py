@@ -9,7 +9,7 @@ from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.explain import discrepancy, money
 from services.reconciler.facts import Facts, Line
 from services.reconciler.findings import Discrepancy
-from services.reconciler.matching import RETURNED, Repeated, Table, Taken, Unclear
+from services.reconciler.matching import Repeated, Table, Taken, Unclear
 from shared.contracts.discrepancies import DiscrepancyKind
 
 _CANDIDATES_SHOWN = 10
@@ -236,8 +236,3 @@ def _why(table: Table, line: Line) -> str:
 def _text_of(line: Line) -> str:
     texts = (line.counterparty, line.description, line.reference)
     return " / ".join(text for text in texts if text)[:200] or "no text"
-
-
-def returned(table: Table) -> set[str]:
-    """The lines of payouts that came and went back."""
-    return {key for key, taken in table.taken.items() if taken.rule == RETURNED}

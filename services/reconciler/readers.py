@@ -5,7 +5,7 @@ refuses or leaves to another account tells no facts here either; the ledger's ou
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -105,6 +105,8 @@ def _bank(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
             counterparty=observed.counterparty,
         )
         return name, (line,)
+    if observed.as_of is not None and not MINYEAR < observed.as_of.year < MAXYEAR:
+        raise Unreadable(f"as_of: {observed.as_of} has no day in every time zone")
     reading = Reading(
         account=observed.account,
         minor=amount.minor,

@@ -235,6 +235,14 @@ def test_balance_has_the_lines_of_its_own_day_in_the_books_zone(zone: str) -> No
     assert cash_at(lines, whenever, ZoneInfo(zone)) == 321
 
 
+def test_balance_of_a_western_evening_has_the_lines_that_its_bank_dates_in_utc() -> None:
+    zone = "America/Los_Angeles"
+    lines = [cash(1, zone=zone, on=ARRIVAL), cash(20, zone=zone, on=date(2026, 11, 12))]
+    evening = datetime(2026, 11, 12, 1, tzinfo=UTC)
+    reading = Reading("ops", 21, "usd", as_of=evening, told_at=SOON)
+    assert cash_at(lines, reading, ZoneInfo(zone)) == 21
+
+
 def test_manual_entry_counts_by_its_moment() -> None:
     noon = datetime(2026, 11, 11, 12, tzinfo=UTC)
     by_hand = booking(

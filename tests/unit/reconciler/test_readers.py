@@ -228,6 +228,13 @@ def test_bank_line_and_balance_are_facts() -> None:
     assert (reading.minor, reading.at) == (-1, NOW)
 
 
+@pytest.mark.parametrize("as_of", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_balance_of_no_possible_day_cannot_be_read(as_of: str) -> None:
+    balance = line(kind="balance", as_of=as_of)
+    with pytest.raises(Unreadable):
+        told("bank.observations", balance)
+
+
 def test_bank_account_that_no_book_names_cannot_be_read_among_several() -> None:
     two = BookMap(
         books=(
