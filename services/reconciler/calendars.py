@@ -32,24 +32,31 @@ def business_days_after(day: date, count: int) -> date:
     return day
 
 
-def window_of(expected: Expectation) -> tuple[date, date]:
+def anchor_of(expected: Expectation, zone: ZoneInfo) -> date:
+    """The date that window and due time hang on: a top-up's creation, a payout's arrival."""
+    if expected.what is not Expected.TOPUP:
+        return expected.arrival
+    try:
+        return expected.created.astimezone(zone).date()
+    except OverflowError:
+        return expected.created.date()
+
+
+def window_of(expected: Expectation, zone: ZoneInfo) -> tuple[date, date]:
     """The first and the last booking date at which amount and date alone may match."""
-    if expected.what is Expected.TOPUP:
-        created = expected.created.astimezone(UTC).date()
-        first = business_days_after(created, -WINDOW_DAYS_BEFORE)
-        return first, business_days_after(created, TOPUP_OVERDUE_DAYS)
+    anchor = anchor_of(expected, zone)
+    is_topup = expected.what is Expected.TOPUP
     return (
-        business_days_after(expected.arrival, -WINDOW_DAYS_BEFORE),
-        business_days_after(expected.arrival, WINDOW_DAYS_AFTER),
+        business_days_after(anchor, -WINDOW_DAYS_BEFORE),
+        business_days_after(anchor, TOPUP_OVERDUE_DAYS if is_topup else WINDOW_DAYS_AFTER),
     )
 
 
 def due_at(expected: Expectation, zone: ZoneInfo) -> datetime:
     """When a payout or top-up that no bank has shown is overdue."""
-    if expected.what is Expected.TOPUP:
-        created = expected.created.astimezone(zone).date()
-        return midnight(business_days_after(created, TOPUP_OVERDUE_DAYS), zone)
-    return midnight(business_days_after(expected.arrival, PAYOUT_OVERDUE_DAYS), zone)
+    is_topup = expected.what is Expected.TOPUP
+    days = TOPUP_OVERDUE_DAYS if is_topup else PAYOUT_OVERDUE_DAYS
+    return midnight(business_days_after(anchor_of(expected, zone), days), zone)
 
 
 def waited_until(expected: Expectation) -> datetime:
@@ -62,7 +69,7 @@ def waited_until(expected: Expectation) -> datetime:
 
 def closed_at(expected: Expectation, zone: ZoneInfo) -> datetime:
     """When the window is over: the midnight after its last day."""
-    _, last = window_of(expected)
+    _, last = window_of(expected, zone)
     try:
         return midnight(last + timedelta(days=1), zone)
     except OverflowError:

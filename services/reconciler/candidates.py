@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
-from services.reconciler.calendars import closed_at, window_of
-from services.reconciler.expectations import Expectation, Expected
+from services.reconciler.calendars import anchor_of, closed_at, window_of
+from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     BANK_LINE_KINDS,
     IN_TRANSIT,
@@ -36,11 +36,13 @@ class Candidate:
 
     ``due_minor`` is what the bank has still to show, as the bank signs it: the amount, but for
     what a person has cleared by hand. ``bank_account`` is empty where any may be the one.
+    ``anchor`` is the date that the window hangs on.
     """
 
     expected: Expectation
     due_minor: int
     bank_account: str
+    anchor: date
     first: date
     last: date
     closed_at: datetime
@@ -56,13 +58,6 @@ class Candidate:
     def place(self) -> tuple[date, datetime, str]:
         """Which of interchangeable ones is taken first."""
         return (self.expected.arrival, self.expected.created, self.expected.id)
-
-    @property
-    def anchor(self) -> date:
-        """The date that the window hangs on."""
-        if self.expected.what is Expected.TOPUP:
-            return self.expected.created.astimezone(UTC).date()
-        return self.expected.arrival
 
     @property
     def class_key(self) -> ClassKey:
@@ -102,12 +97,13 @@ def _candidate(
     by_hand: Mapping[tuple[str, str], int],
     booked: Mapping[str, datetime],
 ) -> Candidate:
-    first, last = window_of(expected)
+    first, last = window_of(expected, facts.book.zone)
     account = facts.book.bank_account_of(expected.destination, expected.currency)
     return Candidate(
         expected=expected,
         due_minor=expected.bank_minor + by_hand.get((expected.id, expected.currency), 0),
         bank_account=account or "",
+        anchor=anchor_of(expected, facts.book.zone),
         first=first,
         last=last,
         closed_at=closed_at(expected, facts.book.zone),

@@ -235,6 +235,7 @@ def _take_returned(table: Table, expected: Expectation, lines: Sequence[Line]) -
         expected=expected,
         due_minor=0,
         bank_account="",
+        anchor=expected.arrival,
         first=own[0].booked_on,
         last=own[-1].booked_on,
         closed_at=expected.created,

@@ -146,6 +146,14 @@ def test_window_of_a_topup_is_ten_business_days_from_its_creation(on: date, *, f
     assert bool(result.matches) is fits
 
 
+def test_window_of_a_topup_ends_on_its_due_day_in_the_books_zone() -> None:
+    # Thursday evening in UTC is Friday in Tokyo: ten business days later is a Friday too.
+    made = topup(A.replace("po", "tu"), 10_000, created=datetime(2026, 11, 5, 20, tzinfo=UTC))
+    last = line("STRIPE TOPUP", -10_000, on=date(2026, 11, 20))
+    tokyo = BookData(time_zone="Asia/Tokyo")
+    assert [m.line for m in found(made, last, at=SOON, book=tokyo).matches] == [last]
+
+
 @pytest.mark.parametrize("line_minor", [10_000, -10_000])
 def test_topup_and_negative_payout_are_debits(line_minor: int) -> None:
     fits = line_minor < 0
