@@ -11,7 +11,7 @@ A crash between the two repeats records and never leaves one out.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -39,6 +39,7 @@ HEALTH: Final = "publisher"
 BEAT_SECONDS_MAX: Final = 120.0
 ORIGINS_MAX: Final = 16
 BUILT_AT_ONCE: Final = 50
+DEAD_LETTER_BYTES_MAX: Final = 8 * 1024 * 1024
 _logger = log.get(__name__)
 
 
@@ -192,22 +193,30 @@ class JournalPublisher:
             self.records_max,
         )
         by_origin = {each.origin_id: each for each in due}
-        for name, publication in _KINDS:
-            last: dict[int, tuple[int, int]] = {}
-            for row in await tx.fetch(SQL[name], *arguments):
-                each, offset = by_origin[row["origin_id"]], row["caused_offset"]
-                each.rest.append((offset, publication(row, each.where)))
-                last[each.origin_id] = (last.get(each.origin_id, (0, 0))[0] + 1, offset)
-            for origin_id, (count, offset) in last.items():
-                if count >= self.records_max:
-                    by_origin[origin_id].up_to_offset(offset + 1)
+        last: dict[int, tuple[int, int]] = {}
+        for row in await tx.fetch(SQL["outcomes_between"], *arguments):
+            each, offset = by_origin[row["origin_id"]], row["caused_offset"]
+            each.rest.append((offset, outcome_publication(row, each.where)))
+            last[each.origin_id] = (last.get(each.origin_id, (0, 0))[0] + 1, offset)
+        for origin_id, (count, offset) in last.items():
+            if count >= self.records_max:
+                by_origin[origin_id].up_to_offset(offset + 1)
+        await self._dead_letters(tx, by_origin, arguments)
         return await _with_progress(tx, due)
 
-
-_KINDS: Final = (
-    ("outcomes_between", outcome_publication),
-    ("dead_letters_between", dead_letter_publication),
-)
+    async def _dead_letters(
+        self, tx: Tx, by_origin: Mapping[int, _Due], arguments: tuple[object, ...]
+    ) -> None:
+        """Parked records, bounded in number and, since each may be large, in bytes."""
+        last: dict[int, tuple[int, int, int]] = {}
+        for row in await tx.fetch(SQL["dead_letters_between"], *arguments, DEAD_LETTER_BYTES_MAX):
+            each, offset = by_origin[row["origin_id"]], row["caused_offset"]
+            each.rest.append((offset, dead_letter_publication(row, each.where)))
+            count, size, _ = last.get(each.origin_id, (0, 0, 0))
+            last[each.origin_id] = (count + 1, size + len(row["record_value"]), offset)
+        for origin_id, (count, size, offset) in last.items():
+            if count >= self.records_max or size >= DEAD_LETTER_BYTES_MAX:
+                by_origin[origin_id].up_to_offset(offset + 1)
 
 
 async def _with_progress(tx: Tx, due: Sequence[_Due]) -> list[Publication]:

@@ -59,7 +59,8 @@ cross join lateral (
 order by u.origin_id, u.caused_offset, u.ordinal
 
 -- name: dead_letters_between
--- Parked records from one offset and before another, for each origin, and not more than so many.
+-- Parked records from one offset and before another, for each origin: not more than so many, and
+-- none behind so many bytes of them, since each may be as large as a record can be.
 select
     d.origin_id, d.caused_offset, d.reason, d.detail, d.record_key, d.record_value,
     d.record_headers, d.recorded_at
@@ -67,15 +68,23 @@ from unnest($1::integer[], $2::bigint[], $3::bigint[]) as n (origin_id, since, b
 cross join lateral (
     select
         origin_id, caused_offset, reason, detail, record_key, record_value, record_headers,
-        recorded_at
-    from dead_letters
-    where
-        origin_id = n.origin_id
-        and caused_offset >= n.since
-        and caused_offset < n.before
-    order by caused_offset
-    limit $4
+        recorded_at,
+        sum(octet_length(record_value)) over (order by caused_offset)
+            - octet_length(record_value) as bytes_before
+    from (
+        select
+            origin_id, caused_offset, reason, detail, record_key, record_value, record_headers,
+            recorded_at
+        from dead_letters
+        where
+            origin_id = n.origin_id
+            and caused_offset >= n.since
+            and caused_offset < n.before
+        order by caused_offset
+        limit $4
+    ) as next
 ) as d
+where d.bytes_before < $5
 order by d.origin_id, d.caused_offset
 
 -- name: sequences_before
