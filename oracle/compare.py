@@ -91,10 +91,10 @@ def standing_of(model: Model, books: Books) -> Standing:
                     min(every),
                 )
             )
-        loser = min((p for p in every if p in standing.lost), default=None)
-        if loser is not None and not books.conflicts & standing.lost:
+        losers = standing.lost.intersection(every)
+        if losers and not books.conflicts & losers:
             standing.differences.append(
-                Difference("conflict_not_noted", identity, "event_conflict", "", loser)
+                Difference("conflict_not_noted", identity, "event_conflict", "", min(losers))
             )
     return standing
 

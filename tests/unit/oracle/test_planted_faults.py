@@ -265,6 +265,23 @@ def test_oracle_with_a_contradicting_event_that_nobody_noted_reports_it() -> Non
     assert [d.kind for d in report.differences] == ["conflict_not_noted"]
 
 
+def test_oracle_with_two_contradicting_events_of_which_one_was_noted_reports_the_other() -> None:
+    customer = {"object": "customer", "id": "cus_1"}
+    others = records(
+        "stripe.events",
+        [
+            *([b"-"] * 7),
+            *(event(name, "customer.updated", customer) for name in ("evt_1", "evt_2")),
+        ],
+    )[-2:]
+    told = [*WORLD, *others]
+    read = model(told)
+    books = replace(books_of(read, told), conflicts=frozenset({others[0].position}))
+    assert [(d.kind, d.subject) for d in compare(read, books).differences] == [
+        ("conflict_not_noted", "evt_2")
+    ]
+
+
 def test_oracle_with_a_contradicting_event_booked_reports_it() -> None:
     read, books = same_id_other_content(noted=True)
     ghost = with_entry(
