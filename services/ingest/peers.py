@@ -24,7 +24,9 @@ _IPV6_SENDER_BITS: Final = 64
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity: there is one of them, and it is part of a key that is asked for at each
+# delivery.
+@dataclass(frozen=True, slots=True, eq=False)
 class ProxyRule:
     """How many proxies stand before the door, and where they may be.
 
@@ -50,19 +52,7 @@ def real_peer(socket_peer: str, headers: Sequence[Header], rule: ProxyRule) -> s
     """
     if not rule.hops:
         return address_text(socket_peer)
-    peer = _address(socket_peer)
-    if peer is None or not rule.trusts(peer):
-        return UNKNOWN if peer is None else str(peer)
-    # The nearest proxy is the socket's peer itself; each entry tells of the one before it.
-    entries = _from_the_right(headers, rule.hops)
-    for number, entry in enumerate(entries, start=1):
-        seen = _entry_address(entry)
-        if seen is None:
-            return UNKNOWN
-        if number == rule.hops or not rule.trusts(seen):
-            # Either the last that we trust, or somebody who went around a proxy.
-            return str(seen)
-    return UNKNOWN
+    return _walked(socket_peer, _from_the_right(headers, rule.hops), rule)
 
 
 @lru_cache(maxsize=4_096)
@@ -86,19 +76,34 @@ def is_loopback(peer: str) -> bool:
     return peer.startswith("127.") or peer == "::1"
 
 
-def _from_the_right(headers: Iterable[Header], count: int) -> list[bytes]:
+@lru_cache(maxsize=4_096)
+def _walked(socket_peer: str, entries: tuple[bytes, ...], rule: ProxyRule) -> str:
+    peer = _address(socket_peer)
+    if peer is None or not rule.trusts(peer):
+        return UNKNOWN if peer is None else str(peer)
+    # The nearest proxy is the socket's peer itself; each entry tells of the one before it.
+    for number, entry in enumerate(entries, start=1):
+        seen = _entry_address(entry)
+        if seen is None:
+            return UNKNOWN
+        if number == rule.hops or not rule.trusts(seen):
+            # Either the last that we trust, or somebody who went around a proxy.
+            return str(seen)
+    return UNKNOWN
+
+
+def _from_the_right(headers: Iterable[Header], count: int) -> tuple[bytes, ...]:
     # Several lines are one list, in their order (RFC 9110, section 5.3).
     lines = [value for name, value in headers if name == _HEADER]
     if not lines:
-        return []
-    return b",".join(lines).rsplit(b",", count)[: -count - 1 : -1]
+        return ()
+    entries = b",".join(lines).rsplit(b",", count)[: -count - 1 : -1]
+    # What cannot be an address is not worth remembering, however long it is.
+    return tuple(entry if len(entry) <= _ENTRY_BYTES_MAX else b"" for entry in entries)
 
 
 def _entry_address(entry: bytes) -> Address | None:
-    entry = entry.strip(b" \t")
-    if len(entry) > _ENTRY_BYTES_MAX or not entry.isascii():
-        return None
-    return _address(_without_port(entry.decode("ascii")))
+    return _address(_without_port(entry.strip(b" \t").decode("ascii"))) if entry.isascii() else None
 
 
 def _without_port(text: str) -> str:
