@@ -215,11 +215,17 @@ class VerdictReason(StrEnum):
     UNKNOWN_ENDPOINT = "unknown_endpoint"
     WRONG_MODE = "wrong_mode"
     UNKNOWN_ACCOUNT = "unknown_account"
+    PEER_NOT_ALLOWED = "peer_not_allowed"
+    RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
 
 
 class Verdict(_Message):
-    """One delivery at the door and what was said of it; no secret, no personal data."""
+    """One delivery at the door and what was said of it; no secret, no personal data.
+
+    Of a flood of refusals only some are written one by one; ``deliveries`` above 1 tells how many
+    more there were of one kind since the last such verdict.
+    """
 
     endpoint: str
     reason: VerdictReason
@@ -232,6 +238,7 @@ class Verdict(_Message):
     body_bytes: int = Field(default=0, ge=0)
     secret_id: str = ""
     detail: str = ""
+    deliveries: int = Field(default=1, ge=1)
 
 
 class DeadLetter(_Message):
