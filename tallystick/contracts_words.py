@@ -24,6 +24,7 @@ EXTENSIONS: Final = {
     "signature": "`Stripe-Signature` as it was sent, so that anyone can verify the bytes again",
     "verdict": "what the door said of it",
     "foreign": "`true` when it belongs to an account that is not ours: recorded, never booked",
+    "resent": "the position of the stored delivery that was sent through the door once more",
     "stripeversion": "the API version that the object was told in",
 }
 
@@ -58,6 +59,8 @@ REASONS: Final = {
     "foreign_account": "it belongs to an account that is not ours",
     "unreadable": "the bytes are not what the contract says; the record is in the dead letters",
     "command": "the outcome of a command",
+    "unfit": "the database takes it in no way; the record is in the dead letters",
+    "rule_failed": "a rule broke on it: a mistake of ours; the record is in the dead letters",
 }
 
 DISCREPANCIES: Final = {

@@ -6,6 +6,7 @@ The one way in, for a webhook and for an event fetched through the API alike:
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,9 @@ EVENT_TYPE: Final = "com.stripe.event"
 VIA_WEBHOOK: Final = "webhook"
 VIA_FETCHED: Final = "fetched"
 VERDICT_FETCHED: Final = "fetched"
+RESENT: Final = "resent"
+# The position of the stored delivery that is sent once more.
+RESENT_FROM: Final = re.compile(r"[a-z.-]{1,40}/[0-9]{1,5}@[0-9]{1,18}", re.ASCII)
 _TEXT_CHARACTERS_MAX: Final = 255
 _TEXT_OF_BOOL: Final = MappingProxyType({True: "true", False: "false"})
 
@@ -78,8 +82,12 @@ def admission(
     *,
     received_at: datetime,
     tolerance_seconds: int = TOLERANCE_SECONDS_DEFAULT,
+    resent_from: str = "",
 ) -> Admitted | Turned:
-    """The answer to a delivery: nothing of the body is parsed before its signature is right."""
+    """The answer to a delivery: nothing of the body is parsed before its signature is right.
+
+    ``resent_from`` is what the sender says of itself: it is written down and decides nothing.
+    """
     verdict = verify(
         body,
         header,
@@ -105,7 +113,12 @@ def admission(
         endpoint,
         books,
         received_at=received_at,
-        told={"via": VIA_WEBHOOK, "verdict": "accepted", "signature": header or ""},
+        told={
+            "via": VIA_WEBHOOK,
+            "verdict": "accepted",
+            "signature": header or "",
+            **({RESENT: resent_from} if RESENT_FROM.fullmatch(resent_from) else {}),
+        },
         secret=verdict.secret,
     )
 

@@ -11,11 +11,10 @@ from typing import Final, cast
 
 import orjson
 
-from services.ingest.admission import VIA_FETCHED
+from services.ingest.admission import RESENT, VIA_FETCHED
 from shared.contracts.envelope import Envelope, instant_of
 from shared.contracts.errors import Unreadable
 
-RESENT: Final = "resent"
 _THIN: Final = "v2.core.event"
 _TEXT_CHARACTERS_MAX: Final = 255
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999, where a datetime ends

@@ -30,6 +30,8 @@ from shared.runtime.kafka import Publisher
 from shared.runtime.metrics import Health
 
 ROUTE: Final = "/webhooks/stripe/"
+# `tallystick events resend` says with it what it sends; nothing is judged by it.
+RESENT_HEADER: Final = b"tallystick-resent"
 RETRY_AFTER_SECONDS: Final = 5
 # How long a test's death after sending waits, so that the record has left this process.
 _AFTER_SEND_SECONDS: Final = 0.002
@@ -183,6 +185,7 @@ class Door:
                 VerdictReason.MALFORMED_HEADER, 400, "the Stripe-Signature header is there twice"
             )
         header = signatures[0].decode("latin-1") if signatures else None
+        resent = [value for name, value in headers if name == RESENT_HEADER]
         return admission(
             body,
             header,
@@ -191,6 +194,7 @@ class Door:
             # Asked anew: the body may have taken its time, and the tolerance is for now.
             received_at=self._clock(),
             tolerance_seconds=self._limits.tolerance_seconds,
+            resent_from=resent[0].decode("latin-1") if resent else "",
         )
 
     async def _kept(self, told: Admitted) -> Admitted | Turned:
