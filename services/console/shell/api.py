@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from services.console import index, views
+from services.console import views
 from services.console.intake import Answer, asked
 from services.console.openapi import document
 from services.console.permissions import Scope, Token, token_of
+from services.console.shell import index
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.readers import Snapshot, Views
 from services.console.views import BadRequest, EntryPlace, Json

@@ -16,8 +16,8 @@ TOKEN = Token(name="ada", sha256=hash_of("clerk"), scopes=frozenset(Scope))
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def desk(*tokens: Token) -> Desk:
-    return Desk(BOOKS, tokens, None, None, None, 1, ("console.test",))  # type: ignore[arg-type]  # nothing is read
+def desk(*tokens: Token, books: BookMap = BOOKS) -> Desk:
+    return Desk(books, tokens, None, None, None, 1, ("console.test",))  # type: ignore[arg-type]  # nothing is read
 
 
 async def asked(of: Desk, **headers: str) -> httpx.Response:
@@ -75,6 +75,14 @@ async def test_where_a_token_is_needed_no_book_is_named_and_the_page_says_so() -
     told = (await asked(desk(TOKEN))).json()
     assert told["books"] == {}
     assert told["reading"] == "/v1/books/{book}/trial-balance and others, with a bearer token"
+
+
+async def test_name_of_a_book_is_text_on_the_page_and_one_part_of_an_address() -> None:
+    odd = BookMap(books=(BookData(name='a/b "<script>'),))
+    page = await asked(desk(books=odd), **BROWSER)
+    assert "<script" not in page.text
+    assert "Book a/b &quot;&lt;script&gt;" in page.text
+    assert 'href="/v1/books/a%2Fb%20%22%3Cscript%3E/entries"' in page.text
 
 
 async def test_page_is_not_given_under_a_name_that_is_not_ours() -> None:
