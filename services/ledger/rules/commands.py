@@ -26,7 +26,8 @@ def manual_entry(command: BookManualEntry, book: Book, chart: Chart) -> Entry:
 
     Raises:
         CommandRefused: Under two postings, an amount not above zero, an account that the chart
-            does not have or keeps for balance transactions, or sides that differ in a currency.
+            does not have or keeps for balance transactions, a clearing account without a key, or
+            sides that differ in a currency.
     """
     if len(command.postings) < 2:
         raise CommandRefused(
@@ -83,7 +84,11 @@ def _line(posting: ManualPosting, chart: Chart) -> Line:
     if known.is_mirror:
         raise CommandRefused(
             f"{posting.account} always equals what Stripe says and takes balance transactions"
-            " only; book against assets:stripe:settling or liabilities:suspense"
+            " only; book against a key of assets:stripe:settling or liabilities:suspense"
+        )
+    if known.is_clearing and not posting.key:
+        raise CommandRefused(
+            f"{posting.account} is cleared by key: name the {known.key} that this posting is about"
         )
     amount = posting.amount.money()
     if amount.minor <= 0:

@@ -303,6 +303,10 @@ def test_manual_entry_may_have_several_currencies_that_each_balance() -> None:
             "balance transactions only",
         ),
         (
+            [posting("liabilities:suspense", "debit", 1), posting("equity:owner", "credit", 1)],
+            "cleared by key",
+        ),
+        (
             [posting("expenses:compute", "debit", 1, "xxx"), posting("equity:owner", "credit", 1)],
             "unknown currency",
         ),
@@ -320,6 +324,12 @@ def test_manual_entry_that_breaks_a_rule_is_refused_with_the_way_out(
     assert decision.entries == ()
     assert said(decision) == [("refused", "command", "key_1")]
     assert part in decision.remarks[0].detail
+
+
+def test_manual_entry_clears_the_key_that_it_names() -> None:
+    cleared = posting("liabilities:suspense", "debit", 1_000) | {"key": "l_1"}
+    decision = of_command(command(cleared, posting("revenue:chain", "credit", 1_000)))
+    assert "Dr liabilities:suspense[l_1]" in books(decision)
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
