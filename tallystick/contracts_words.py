@@ -59,7 +59,7 @@ REASONS: Final = {
     "foreign_account": "it belongs to an account that is not ours",
     "unreadable": "the bytes are not what the contract says; the record is in the dead letters",
     "command": "the outcome of a command",
-    "unfit": "the database takes it in no way; the record is in the dead letters",
+    "unfit": "the database cannot hold it; the record is in the dead letters",
     "rule_failed": "a rule broke on it: a mistake of ours; the record is in the dead letters",
 }
 

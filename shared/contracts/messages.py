@@ -74,7 +74,8 @@ class Outcome(_Message):
     """What was not booked, and why; or what was booked and asks for a look (``noted``).
 
     ``reason`` is a word of a closed list: a discrepancy kind where the outcome opens one, else
-    ``no_booking``, ``zero_amount``, ``foreign_account``, ``unreadable``, ``command``.
+    ``no_booking``, ``zero_amount``, ``foreign_account``, ``unreadable``, ``command``, ``unfit``
+    (the database cannot hold it), ``rule_failed`` (a rule broke on it).
     ``subject`` is the id of the object that it is about.
     """
 

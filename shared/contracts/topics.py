@@ -114,7 +114,7 @@ _TOPICS: Final = (
         "origin",
         TypeAdapter(EntryBooked),
         ("ledger",),
-        ("reconciler", "console"),
+        ("ledger", "reconciler", "console"),
     ),
     Topic(
         LEDGER_OUTCOMES,
@@ -122,7 +122,7 @@ _TOPICS: Final = (
         "origin",
         OUTCOME_RECORD,
         ("ledger",),
-        ("reconciler", "console"),
+        ("ledger", "reconciler", "console"),
     ),
     Topic(
         MATCHES,
