@@ -1,0 +1,1 @@
+"""archiver: a copy of the log outside the broker, and the way back from it."""

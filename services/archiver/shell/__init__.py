@@ -1,0 +1,1 @@
+"""What talks to Kafka, to the stores and to the clock."""
