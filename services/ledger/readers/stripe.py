@@ -320,7 +320,7 @@ def _charge_of(refund: JsonObject, around: _Around) -> JsonObject | None:
 
 def _transfer(fields: JsonObject) -> Transfer | Nothing:
     told_id = read.ident(fields)
-    if fields.get("type") in {"bank_account", "card"}:
+    if fields.get("type") in ("bank_account", "card"):
         return Nothing(told_id, "versions before 2017-04-06 call a payout a transfer")
     destination = read.link(fields, "destination")
     if not destination:
@@ -385,7 +385,7 @@ def _is_a_failure_of_its_charge(fields: JsonObject) -> bool:
         source is not None
         and source.get("object") == "refund"
         and (
-            fields.get("reporting_category") in {PARTIAL_CAPTURE_REVERSAL, CHARGE_FAILURE}
+            fields.get("reporting_category") in (PARTIAL_CAPTURE_REVERSAL, CHARGE_FAILURE)
             or fields.get("type") == _RETURNED
         )
     )

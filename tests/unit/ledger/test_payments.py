@@ -328,6 +328,16 @@ def test_transfer_of_versions_that_called_a_payout_so_books_nothing() -> None:
     assert said(of_event(shown)) == [("nothing_to_book", "no_booking", "tr_1")]
 
 
+@pytest.mark.parametrize("odd", [{}, []])
+def test_word_that_is_no_text_breaks_no_rule(odd: object) -> None:
+    assert len(of_event(transfer(type=odd)).entries) == 1
+    shown = charge(balance_transaction=txn(source=refund(), reporting_category=odd))
+    assert [e.reference for e in of_event(shown).entries] == [
+        "stripe:payment:ch_1",
+        "stripe:refund:re_1",
+    ]
+
+
 def test_one_bad_refund_among_good_ones_is_refused_alone() -> None:
     shown = charge(refunds=listed(refund(id="re_2", amount="5"), refund()))
     decision = of_event(shown)
