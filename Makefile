@@ -15,10 +15,10 @@ PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check lint types test faults bench lock clean
+.PHONY: help setup demo run check lint types test faults bench bench-ingest lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo ARGS='--seed 7 --keep'       hands options on to the command"
 	@echo "  make setup PYTHON=/path/to/python3.12  uses that interpreter"
@@ -52,6 +52,9 @@ faults: setup ## Only the tests that kill processes
 
 bench: setup ## Measure on this machine
 	$(BIN)/pytest -q tests/bench $(ARGS)
+
+bench-ingest: setup ## Measure the door alone (ARGS="--memory-events 1000000")
+	$(BIN)/python -m tests.bench.door $(ARGS)
 
 lock: setup ## Renew the locks (ARGS=--upgrade for the newest versions)
 	$(PIP_COMPILE) --quiet $(ARGS) --all-extras -o locks/dev.txt

@@ -1,0 +1,149 @@
+"""What the door accepts a second, beside the two floors that it stands on.
+
+``python -m tests.bench.door`` starts a stack of its own and a door of one process, and sends signed
+deliveries of 2 to 4 KiB. The floors, in the same run: the same server answering 200 without work,
+and the library's bare producer with ``acks=all``. Figures are of the machine that they were taken
+on; the ratio to the slower floor is what can be compared.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psutil
+
+from shared.contracts.topics import STRIPE_EVENTS
+from shared.runtime.kafka import create_topics
+from shared.runtime.kafka_client import LIBRARY
+from tests.bench.door_load import OBJECTS, request
+from tests.support.ingest import HOOK, ServiceProcess, door, free_port, service
+from tests.support.stack import RunningStack, running_stack
+
+CONNECTIONS: Final = 64
+EVENTS: Final = 20_000
+ROUNDS: Final = 3
+MEGABYTE: Final = 1024 * 1024
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How much to measure."""
+
+    events: int = EVENTS
+    rounds: int = ROUNDS
+    memory_events: int = 0
+
+
+def send(port: int, *, events: int, path: str = HOOK, rate: float = 0.0) -> Figures:
+    """One run of the load generator."""
+    found = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.bench.door_load"),
+            *("--port", str(port), "--path", path, "--events", str(events)),
+            *("--connections", str(CONNECTIONS), "--rate", str(rate)),
+            *("--run", uuid.uuid4().hex[:6]),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    figures: Figures = json.loads(found.stdout)
+    return figures
+
+
+async def producer_floor(bootstrap: str, events: int) -> float:
+    """Records a second of the library's producer alone: the door's bytes, no headers, no waiting."""
+    client: Any = LIBRARY.AIOKafkaProducer(  # Any: aiokafka has no types
+        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=1
+    )
+    await client.start()
+    try:
+        bodies = [request(number, HOOK, "p").split(b"\r\n\r\n", 1)[1] for number in range(OBJECTS)]
+        waiting = iter(range(events))
+
+        async def one() -> None:
+            for number in waiting:
+                key = f"|ch_{number % OBJECTS}".encode()
+                await client.send_and_wait(STRIPE_EVENTS, bodies[number % OBJECTS], key)
+
+        began = time.perf_counter()
+        await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+        return events / (time.perf_counter() - began)
+    finally:
+        await client.stop()
+
+
+def measure(stack: RunningStack, asked: Asked, say: Callable[[str], None]) -> None:
+    """Measure door and floors round by round and say what came out."""
+    asyncio.run(create_topics(stack.kafka_bootstrap))
+    port = free_port()
+    floor = service("tests.bench.door_floor", str(port), port=port, environment={})
+    with floor, door(stack.kafka_bootstrap) as running:
+        running.await_answer("/readyz")
+        send(running.port, events=2_000)
+        rounds = [_round(stack, running, port, asked.events) for _ in range(asked.rounds)]
+        middle = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+        slower = min(middle["server"], middle["producer"])
+        say(
+            f"door {middle['door']:,.0f}/s, p50 {middle['p50_ms']:.1f} ms,"
+            f" p99 {middle['p99_ms']:.1f} ms, {middle['cpu_us']:.0f} µs of processor each;"
+            f" floors: server {middle['server']:,.0f}/s, producer {middle['producer']:,.0f}/s;"
+            f" {middle['door'] / slower:.0%} of the slower"
+        )
+        half = send(running.port, events=asked.events, rate=middle["door"] / 2)
+        say(f"at half of that: p50 {half['p50_ms']:.1f} ms, p99 {half['p99_ms']:.1f} ms")
+        if asked.memory_events:
+            _memory(running, asked.memory_events, say)
+
+
+def _round(stack: RunningStack, running: ServiceProcess, floor_port: int, events: int) -> Figures:
+    server = send(floor_port, events=events, path="/")
+    producer = asyncio.run(producer_floor(stack.kafka_bootstrap, events))
+    process = psutil.Process(running.child.pid)
+    before = sum(process.cpu_times()[:2])
+    found = send(running.port, events=events)
+    spent = sum(process.cpu_times()[:2]) - before
+    return {
+        "server": server["per_second"],
+        "producer": producer,
+        "door": found["per_second"],
+        "p50_ms": found["p50_ms"],
+        "p99_ms": found["p99_ms"],
+        "cpu_us": spent / events * 1e6,
+    }
+
+
+def _memory(running: ServiceProcess, events: int, say: Callable[[str], None]) -> None:
+    process = psutil.Process(running.child.pid)
+    tenth = max(1, events // 10)
+    sizes = [process.memory_info().rss / MEGABYTE]
+    for _ in range(10):
+        send(running.port, events=tenth)
+        sizes.append(process.memory_info().rss / MEGABYTE)
+    said = " · ".join(f"{size:.0f}" for size in sizes)
+    say(f"resident MB before and after each tenth of {tenth * 10:,} events: {said}")
+
+
+def main() -> int:
+    """Measure from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--memory-events", type=int, default=0, help="for instance 1000000")
+    given = parser.parse_args()
+    with running_stack() as stack:
+        measure(stack, Asked(given.events, given.rounds, given.memory_events), print)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
