@@ -14,6 +14,8 @@ from typing import Final
 from shared.contracts.errors import Unreadable
 
 SPEC_VERSION: Final = "1.0"
+_SPEC_BYTES: Final = SPEC_VERSION.encode()
+_CONTENT_TYPE: Final = ("content-type", b"application/json")
 _REQUIRED: Final = ("id", "source", "type")
 _OPTIONAL: Final = ("subject", "dataschema")
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
@@ -41,21 +43,24 @@ class Envelope:
 
     def headers(self) -> Headers:
         """The record's headers, in a fixed order."""
-        attributes = {
-            "specversion": SPEC_VERSION,
-            "id": self.id,
-            "source": self.source,
-            "type": self.type,
-            "time": rfc3339(self.time),
-            "subject": self.subject,
-            "dataschema": self.dataschema,
-        } | dict(sorted(self.extensions.items()))
         rows = [
-            ("traceparent" if name == "traceparent" else f"ce_{name}", value.encode())
-            for name, value in attributes.items()
-            if value
+            ("ce_specversion", _SPEC_BYTES),
+            ("ce_id", self.id.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_time", rfc3339(self.time).encode()),
         ]
-        return (*rows, ("content-type", b"application/json"))
+        if self.subject:
+            rows.append(("ce_subject", self.subject.encode()))
+        if self.dataschema:
+            rows.append(("ce_dataschema", self.dataschema.encode()))
+        for name in sorted(self.extensions):
+            value = self.extensions[name]
+            if value:
+                shown = name if name == "traceparent" else f"ce_{name}"
+                rows.append((shown, value.encode()))
+        rows.append(_CONTENT_TYPE)
+        return tuple(rows)
 
     def extension(self, name: str) -> str:
         """An extension attribute, empty when it is not there."""

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared.contracts.errors import InvariantBroken
 from shared.contracts.topics import RECORD_BYTES_MAX
 from shared.runtime.kafka_client import ERRORS, KafkaFault, Partition
 
@@ -81,14 +82,34 @@ class Lanes:
             MessageSizeTooLargeError: No topic takes a record of this size.
             KafkaError: The broker does not tell the topic's partitions.
         """
-        if value is not None and len(value) > _SIZED_FROM:
-            _check_size(key, value, headers)
         while not self._room.is_set():
             await self._room.wait()
-        known = self._partitions.get(topic)
-        if known is None:
+        if topic not in self._partitions:
             found = await self.client.partitions_for(topic)
-            known = self._partitions[topic] = [Partition(topic, number) for number in sorted(found)]
+            self._partitions[topic] = [Partition(topic, number) for number in sorted(found)]
+        future = self.add_now(topic, key, value, headers, partition)
+        if future is None:
+            raise InvariantBroken("a lane with room and a known topic takes a record")
+        return future
+
+    def add_now(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: RecordHeaders,
+        partition: int | None = None,
+    ) -> asyncio.Future[Partition] | None:
+        """The same without waiting; ``None`` where there is something to wait for.
+
+        Raises:
+            MessageSizeTooLargeError: As for ``add``.
+        """
+        known = self._partitions.get(topic)
+        if known is None or not self._room.is_set():
+            return None
+        if value is not None and len(value) > _SIZED_FROM:
+            _check_size(key, value, headers)
         if partition is not None:
             where = Partition(topic, partition)
         elif key is not None:

@@ -37,7 +37,8 @@ class VerdictLog:
     def __init__(self, publisher: Publisher, *, queue_max: int) -> None:
         self._publisher = publisher
         # Unique without asking the system for randomness at each delivery.
-        self._ids = (f"{uuid.uuid4().hex}-{number}" for number in itertools.count(1))
+        process = uuid.uuid4().hex
+        self._ids = (f"{process}-{number}" for number in itertools.count(1))
         self._waiting: asyncio.Queue[Publication] = asyncio.Queue(queue_max)
 
     def add(self, verdict: Verdict, *, book: str) -> None:
