@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def test_check_of_a_signed_body_is_accepted_with_exit_code_zero(body_file: str) 
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "verdict": "accepted",
+        "accepted": True,
         "reason": "accepted",
         "detail": "signature and time are right",
         "signed_at": AT,
@@ -79,14 +81,35 @@ def test_check_with_a_blank_secret_is_a_usage_error(body_file: str) -> None:
     assert run("--body", body_file, "--header", HEADER, secret=" ").exit_code == 2
 
 
-def test_check_of_cases_gives_a_verdict_for_each_line(tmp_path: Path) -> None:
-    case = {"id": 1, "secret": SECRET, "header": HEADER, "now": AT, "tolerance": 300}
-    case["body_b64"] = base64.b64encode(BODY).decode()
+CASE: dict[str, object] = {
+    "id": 1,
+    "secret": SECRET,
+    "header": HEADER,
+    "body_b64": base64.b64encode(BODY).decode(),
+    "now": AT,
+    "tolerance": 300,
+}
+
+
+def told_of(*lines: str | bytes) -> list[dict[str, object]]:
+    """The verdicts on lines of cases from stdin; there is one for each."""
+    text = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
+    result = run("--cases", "-", stdin=text)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def verdict_of(**changes: object) -> dict[str, object]:
+    (told,) = told_of(json.dumps(CASE | changes))
+    return told
+
+
+def test_check_of_cases_gives_a_verdict_for_each_line_with_its_id(tmp_path: Path) -> None:
     lines = [
-        json.dumps(case),
-        json.dumps(case | {"id": "two", "now": AT + 999}),
-        json.dumps(case | {"id": 3, "header": None}),
-        json.dumps(case | {"id": 4, "body_b64": "%%"}),
+        json.dumps(CASE),
+        json.dumps(CASE | {"id": "two", "now": AT + 999}),
+        json.dumps(CASE | {"id": 3, "header": None}),
+        json.dumps(CASE | {"id": 4, "body_b64": "%%"}),
         json.dumps({"id": 5, "secret": "whsec_hidden"}),
         "",
         "no json",
@@ -95,13 +118,89 @@ def test_check_of_cases_gives_a_verdict_for_each_line(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     result = run("--cases", str(path))
     told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [(t["id"], t["reason"]) for t in told] == [
-        (1, "accepted"),
-        ("two", "out_of_tolerance"),
-        (3, "missing_header"),
-        (None, "bad_case"),
-        (None, "bad_case"),
-        (None, "bad_case"),
+    assert [(t["id"], t["verdict"], t["accepted"], t["reason"]) for t in told] == [
+        (1, "accepted", True, "accepted"),
+        ("two", "refused", False, "out_of_tolerance"),
+        (3, "refused", False, "missing_header"),
+        (4, "error", False, "bad_case"),
+        (5, "error", False, "bad_case"),
+        (None, "error", False, "bad_case"),
     ]
+    assert told[-1]["detail"].startswith("line 7: the line is not JSON")
     assert result.exit_code == 1
     assert "whsec_hidden" not in result.output
+
+
+def test_check_of_cases_that_are_all_accepted_ends_with_exit_code_zero() -> None:
+    assert run("--cases", "-", stdin=json.dumps(CASE)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ("7", "not a JSON object"),
+        ("[" * 100_000, "not JSON"),
+        (b"\xff", "not UTF-8"),
+        (json.dumps({k: v for k, v in CASE.items() if k != "id"}), "id is missing"),
+        (json.dumps(CASE | {"header": 5}), "header is neither"),
+        (json.dumps(CASE | {"header": [HEADER]}), "header is neither"),
+        (json.dumps(CASE | {"secret": None}), "secret is missing"),
+        (json.dumps(CASE | {"secret": ""}), "is empty or has odd characters"),
+        (json.dumps(CASE | {"secret": "whsec_é"}), "is empty or has odd characters"),
+        (json.dumps(CASE | {"body_b64": None}), "body_b64 is missing"),
+        (json.dumps(CASE | {"body_b64": "é"}), "body_b64 is not base64"),
+        (json.dumps(CASE | {"body_b64": "ab"}), "body_b64 is not base64"),
+        (json.dumps(CASE | {"tolerance": -1}), "tolerance is not"),
+        (json.dumps(CASE | {"tolerance": "300"}), "tolerance is not"),
+        (json.dumps(CASE | {"tolerance": True}), "tolerance is not"),
+        (json.dumps(CASE | {"tolerance": 1.5}), "tolerance is not"),
+        (json.dumps(CASE | {"now": "soon"}), "now is not"),
+        (json.dumps(CASE | {"now": False}), "now is not"),
+        (json.dumps(CASE | {"now": 10**400}), "now is not"),
+    ],
+)
+def test_check_of_a_case_that_cannot_be_judged_is_an_error_in_its_place(
+    line: str | bytes, words: str
+) -> None:
+    before, told, after = told_of(json.dumps(CASE), line, json.dumps(CASE | {"id": 9}))
+    assert (told["verdict"], told["accepted"]) == ("error", False)
+    assert str(told["detail"]).startswith("line 2: ")
+    assert words in str(told["detail"])
+    assert (before["accepted"], after["accepted"], after["id"]) == (True, True, 9)
+
+
+def test_check_of_a_case_with_tolerance_zero_takes_this_very_second_alone() -> None:
+    assert verdict_of(tolerance=0)["accepted"] is True
+    for now in (AT - 1, AT + 0.5, AT + 86_400):
+        assert verdict_of(tolerance=0, now=now)["reason"] == "out_of_tolerance"
+
+
+def test_check_of_a_case_without_a_tolerance_has_the_tolerance_of_the_door() -> None:
+    assert verdict_of(tolerance=None, now=AT + 300)["accepted"] is True
+    assert verdict_of(tolerance=None, now=AT + 301)["reason"] == "out_of_tolerance"
+
+
+def test_check_of_a_case_without_a_time_is_judged_now() -> None:
+    assert verdict_of(now=None)["reason"] == "out_of_tolerance"
+    header = header_of(BODY, SECRET, int(time.time()))
+    assert verdict_of(now=None, header=header)["accepted"] is True
+
+
+def test_check_of_a_case_with_a_time_that_is_no_number_is_refused() -> None:
+    for now in (float("nan"), float("inf"), float("-inf")):
+        assert verdict_of(now=now)["reason"] == "out_of_tolerance"
+
+
+@pytest.mark.parametrize(
+    "header", ["\ud800", f"t={AT},v1=\ud800", f"t={AT},v1=é,{HEADER}", "é" * 9, ""]
+)
+def test_check_of_a_case_with_any_text_as_header_is_a_refusal(header: str) -> None:
+    assert verdict_of(header=header)["verdict"] == "refused"
+
+
+def test_check_of_cases_reads_a_file_with_a_byte_order_mark_and_dos_line_ends() -> None:
+    line = json.dumps(CASE)
+    told = told_of(b"\xef\xbb\xbf" + line.encode() + b"\r", line + "\r", "")
+    assert [t["accepted"] for t in told] == [True, True]
