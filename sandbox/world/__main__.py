@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from sandbox.world.shell.statefile import StateFile, StateRefused, Wanted
 
 API_KEY = "sk_test_simulated"
 WEBHOOK_SECRET = "whsec_simulated"
+# Where a secret is not to be seen in the list of processes.
+SECRET_VARIABLE = "TALLYSTICK_SANDBOX_WEBHOOK_SECRET"
 EXIT_REFUSED = 2
 
 
@@ -34,10 +37,13 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--end", type=date.fromisoformat, help="the world's end; default: today")
     parser.add_argument("--live", action="store_true", help="events and objects of live mode")
     parser.add_argument("--hold", action="store_true", help="time passes by /sim/advance alone")
+    parser.add_argument(
+        "--wall-clock", action="store_true", help="the world's time is this machine's"
+    )
     parser.add_argument("--stripe-port", type=int, default=0)
     parser.add_argument("--bank-port", type=int, default=0)
     parser.add_argument("--webhook-url", default="", help="without one no webhook is sent")
-    parser.add_argument("--webhook-secret", default=WEBHOOK_SECRET)
+    parser.add_argument("--webhook-secret", help=f"default: ${SECRET_VARIABLE}, else a known one")
     parser.add_argument("--webhook-concurrency", type=int, default=8)
     parser.add_argument("--api-key", default=API_KEY)
     parser.add_argument("--state-file", type=Path, help="where a killed world goes on from")
@@ -72,7 +78,7 @@ def main(given: list[str] | None = None) -> int:
     if arguments.webhook_url:
         sender = SenderSettings(
             url=arguments.webhook_url,
-            secret=arguments.webhook_secret,
+            secret=arguments.webhook_secret or os.environ.get(SECRET_VARIABLE, WEBHOOK_SECRET),
             concurrency=arguments.webhook_concurrency,
         )
     runner = Runner(
@@ -82,6 +88,7 @@ def main(given: list[str] | None = None) -> int:
         hours_per_second=pace,
         is_held=arguments.hold,
         report=_report,
+        is_on_wall_clock=arguments.wall_clock,
     )
     try:
         asyncio.run(

@@ -16,7 +16,9 @@ from sandbox.stripe.settlement import Settlement, dispute_fee, settled_charge, s
 from sandbox.world.calendar import business_day_from, day_of, midnight
 from sandbox.world.jsons import JsonObject, Misshapen, as_int, as_object, as_text
 from sandbox.world.scenario import CONNECTED
-from sandbox.world.state import State
+from sandbox.world.state import Sending, State
+
+TIMES_MAX: Final = 100
 
 
 class CommandRefused(Exception):
@@ -42,6 +44,9 @@ class Given:
 def applied(state: State, command: JsonObject) -> JsonObject:
     """Do what a command says and give back the ids of what came of it.
 
+    With ``"webhook": {"type": …, "times": 2, "late_seconds": 60}`` its events of that type are
+    sent so often and so late, and all that it has told of is given back as ``events``.
+
     Raises:
         CommandRefused: Unknown, incomplete, or about something that does not exist.
     """
@@ -49,9 +54,24 @@ def applied(state: State, command: JsonObject) -> JsonObject:
     if action is None:
         raise CommandRefused(f"unknown command {command.get('do')!r}; there are {sorted(_ACTIONS)}")
     try:
-        return action(state, state.agenda.now, Given(command))
+        wish = command.get("webhook")
+        if wish is None:
+            return action(state, state.agenda.now, Given(command))
+        before = len(state.stripe.store.events_from(0))
+        sending, event_type = _sending(Given(as_object(wish)))
+        made = action(state, state.agenda.now, Given(command))
+        fresh = state.stripe.store.events_from(before)
+        state.sendings |= {event.id: sending for event in fresh if event.type == event_type}
+        return made | {"events": [{"id": event.id, "type": event.type} for event in fresh]}
     except (KeyError, Misshapen) as error:
         raise CommandRefused(f"{command.get('do')}: {error}") from error
+
+
+def _sending(wish: Given) -> tuple[Sending, str]:
+    times, late = wish.number("times", 1), wish.number("late_seconds", 0)
+    if not 1 <= times <= TIMES_MAX or late < 0:
+        raise CommandRefused(f"a webhook is sent 1 to {TIMES_MAX} times, and never early")
+    return Sending(times, late), wish.text("type")
 
 
 def _charge(state: State, now: int, given: Given) -> JsonObject:
@@ -127,6 +147,26 @@ def _win_dispute(state: State, now: int, given: Given) -> JsonObject:
 
 def _lose_dispute(state: State, now: int, given: Given) -> JsonObject:
     return {"dispute": state.stripe.payments.lose_dispute(now, given.text("dispute")).id}
+
+
+def _answer_dispute(state: State, now: int, given: Given) -> JsonObject:
+    return {"dispute": state.stripe.payments.answer_dispute(now, given.text("dispute")).id}
+
+
+def _reference_refund(state: State, now: int, given: Given) -> JsonObject:
+    return {"refund": state.stripe.payments.reference_refund(now, given.text("refund")).id}
+
+
+def _refund_application_fee(state: State, now: int, given: Given) -> JsonObject:
+    refund = state.stripe.platform.refund_application_fee(
+        now, given.text("application_fee"), given.number("amount")
+    )
+    return {"fee_refund": refund.id, "balance_transaction": refund.balance_transaction}
+
+
+def _tell_balance(state: State, now: int, _given: Given) -> JsonObject:
+    state.stripe.platform.tell_balance(now)
+    return {}
 
 
 def _pay_out(state: State, now: int, given: Given) -> JsonObject:
@@ -327,6 +367,10 @@ _ACTIONS: Final[Mapping[str, Callable[[State, int, Given], JsonObject]]] = {
     "refund": _refund,
     "fail_refund": _fail_refund,
     "dispute": _dispute,
+    "answer_dispute": _answer_dispute,
+    "reference_refund": _reference_refund,
+    "refund_application_fee": _refund_application_fee,
+    "tell_balance": _tell_balance,
     "win_dispute": _win_dispute,
     "lose_dispute": _lose_dispute,
     "pay_out": _pay_out,

@@ -49,3 +49,14 @@ def deliveries_of(
         Delivery(id=f"{event.id}#{copy}", event_id=event.id, due=min(at, end))
         for copy, at in enumerate(dues, start=1)
     ]
+
+
+def ordered_deliveries(
+    event: Event, dice: Dice, *, times: int, late_seconds: int, end: int
+) -> list[Delivery]:
+    """The sendings of an event as somebody has ordered them: so often, so late."""
+    due = event.created + dice.between(f"delay/{event.id}", 1, 3) + late_seconds
+    return [
+        Delivery(id=f"{event.id}#{copy}", event_id=event.id, due=min(due, end))
+        for copy in range(1, times + 1)
+    ]

@@ -61,6 +61,14 @@ class Share:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How the webhook of one event is to be sent: how often, and how long after its time."""
+
+    times: int = 1
+    late_seconds: int = 0
+
+
 @dataclass(slots=True)
 class State:
     """A world in the middle of its life."""
@@ -74,6 +82,7 @@ class State:
     shares: dict[str, Share] = field(default_factory=dict[str, Share])
     clean: set[str] = field(default_factory=set[str])
     outbox: list[Delivery] = field(default_factory=list[Delivery])
+    sendings: dict[str, Sending] = field(default_factory=dict[str, Sending])
     lost: set[str] = field(default_factory=set[str])
     payouts_made: dict[str, int] = field(default_factory=dict[str, int])
     replies: list[Delivery] = field(default_factory=list[Delivery])

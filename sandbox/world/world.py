@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sandbox.stripe.facts import Charge, Dispute, Event, Payout, Refund
 from sandbox.world.business import Business
 from sandbox.world.calendar import text_of
-from sandbox.world.deliveries import Delivery, deliveries_of
+from sandbox.world.deliveries import Delivery, deliveries_of, ordered_deliveries
 from sandbox.world.jsons import JsonObject
 from sandbox.world.payout_life import PayoutLife
 from sandbox.world.planting import ON_PAYOUTS, Planting, unmet_payouts
@@ -140,13 +140,23 @@ class World:
 
     def _plan(self, event: Event) -> None:
         state = self.state
-        planned = deliveries_of(
-            event,
-            state.scenario.delivery,
-            state.dice,
-            end=state.plan.end_at,
-            is_clean=event.id in state.clean,
-        )
+        ordered = state.sendings.get(event.id)
+        if ordered is not None:
+            planned = ordered_deliveries(
+                event,
+                state.dice,
+                times=ordered.times,
+                late_seconds=ordered.late_seconds,
+                end=state.plan.end_at,
+            )
+        else:
+            planned = deliveries_of(
+                event,
+                state.scenario.delivery,
+                state.dice,
+                end=state.plan.end_at,
+                is_clean=event.id in state.clean,
+            )
         if not planned:
             state.lost.add(event.id)
         for delivery in planned:

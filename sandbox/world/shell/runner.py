@@ -19,6 +19,8 @@ from sandbox.world.world import World
 
 TICK_SECONDS: Final = 0.02
 REPORT_SECONDS: Final = 1.0
+# It runs for months, and each report is a line in its files.
+WALL_CLOCK_REPORT_SECONDS: Final = 600.0
 SLICE: Final = 6 * HOUR
 """How much simulated time passes between two looks at the servers when nothing is waited for."""
 
@@ -28,7 +30,8 @@ Report = Callable[[JsonObject], None]
 class Runner:
     """One world, running: the pace is simulated hours a second, 0 for as fast as it goes.
 
-    A held world stands still but for ``advance``.
+    A held world stands still but for ``advance``. One on the wall clock has this machine's time,
+    for somebody who tries things out by hand; it goes there at once when it is begun again.
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class Runner:
         hours_per_second: float,
         is_held: bool,
         report: Report,
+        is_on_wall_clock: bool = False,
     ) -> None:
+        self._is_on_wall_clock = is_on_wall_clock
         self._remembered = remembered
         self._file = file
         self._pace = hours_per_second
@@ -68,6 +73,8 @@ class Runner:
         Raises:
             CommandRefused: The world does not know it, or cannot follow it.
         """
+        if self._is_on_wall_clock:
+            self._pass_to(int(time.time()))
         at = self.world.now
         made = applied(self.world.state, command)
         self._file.commanded(at, command)
@@ -143,17 +150,21 @@ class Runner:
             elapsed = time.monotonic() - begun
             if not self._is_held and not self.world.is_over:
                 target = self.world.now + SLICE
-                if self._pace > 0:
+                if self._is_on_wall_clock:
+                    target = int(time.time())
+                elif self._pace > 0:
                     target = begun_at + int(elapsed * self._pace * HOUR)
                 self._pass_to(target)
-            if time.monotonic() - reported >= REPORT_SECONDS:
+            every = WALL_CLOCK_REPORT_SECONDS if self._is_on_wall_clock else REPORT_SECONDS
+            if time.monotonic() - reported >= every:
                 reported = time.monotonic()
                 self._file.reached(self.world.now)
                 self._report({"event": "progress", **self.progress()})
             if self._is_done():
                 self._finish()
             # At full speed it only lets others go first.
-            pause = 0 if self._pace == 0 and not self.world.is_over else TICK_SECONDS
+            is_hurried = self._pace == 0 and not self._is_on_wall_clock
+            pause = 0 if is_hurried and not self.world.is_over else TICK_SECONDS
             await asyncio.sleep(pause)  # the world's own clock, until it is over or cancelled
 
     def _is_done(self) -> bool:

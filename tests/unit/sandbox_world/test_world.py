@@ -49,7 +49,7 @@ def story(world: World) -> list[str]:
 
 
 def test_every_scenario_that_comes_with_the_sandbox_can_be_read() -> None:
-    assert scenario_names() == ("bare", "faults", "month", "quiet", "troubles")
+    assert scenario_names() == ("bare", "faults", "month", "quiet", "sandbox", "troubles")
     for name in scenario_names():
         assert scenario_named(name).world.name == name
 
