@@ -1,18 +1,39 @@
-"""The door's endpoints, as data: which Stripe account, mode and book each one speaks for."""
+"""The door's endpoints, as data: path, kind, payload, account, mode, book, version, secrets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.ingest.signature import Secret
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.journal import Book
 
+ROUTE: Final = "/webhooks/stripe/"
+CURRENT: Final = "current"
+PREVIOUS: Final = "previous"
+
 EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 AccountId = Annotated[str, Field(pattern=r"^([A-Za-z0-9_]{1,100})?$")]
+# Two or more parts are allowed, but none that a proxy would take for "here" or "above".
+_Path = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_-]*)*$", max_length=128),
+]
+_ApiVersion = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z0-9_]{1,40})?$")]
+
+
+def _midnight(value: object) -> object:
+    """A day of TOML, without a time, is its first moment in UTC."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time(), UTC)
+    return value
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_midnight)]
 
 
 class EndpointKind(StrEnum):
@@ -22,36 +43,102 @@ class EndpointKind(StrEnum):
     CONNECT = "connect"
 
 
+class Payload(StrEnum):
+    """Whether an endpoint at Stripe is sent objects as they were, or their names alone."""
+
+    SNAPSHOT = "snapshot"
+    THIN = "thin"
+
+
 class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class EndpointData(_Data):
-    """One ``[[endpoints]]`` table. A secret is named by a file's path or by a variable's name.
+class SecretData(_Data):
+    """One signing secret: its id in verdicts, where its text is, and when it is in force.
 
-    ``previous_*`` is the older secret while one is rotated. ``book`` is needed only where the
-    books cannot tell it: without an account, beside several books.
+    ``file`` is a path, a relative one beside the endpoints file; ``env`` a variable's name, of the
+    environment or of the encrypted secrets file. ``from`` and ``until`` are times with an offset,
+    or days in UTC.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    file: str | None = None
+    env: str | None = None
+    valid_from: _Moment | None = Field(default=None, alias="from")
+    valid_until: _Moment | None = Field(default=None, alias="until")
+
+    @model_validator(mode="after")
+    def _is_one_source_and_no_secret(self) -> Self:
+        if self.id.startswith("whsec_"):
+            # Ids stand in verdicts and logs.
+            raise ValueError("the id of a secret is the secret itself: give it a name")
+        if (self.file is None) == (self.env is None):
+            raise ValueError(f"secret {self.id}: name one of file and env")
+        if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
+            raise ValueError(f"secret {self.id}: until is not after from")
+        return self
+
+
+class EndpointData(_Data):
+    """One ``[[endpoints]]`` table.
+
+    ``path`` is the endpoint's name unless said. Secrets are ``[[endpoints.secrets]]`` tables, or in
+    short ``secret_file`` or ``secret_env``, with ``previous_secret_file`` or
+    ``previous_secret_env`` for the older one. ``book`` is needed only where the books cannot tell
+    it: without an account, beside several books.
     """
 
     name: EndpointName
+    path: _Path | None = None
     kind: EndpointKind = EndpointKind.ACCOUNT
+    payload: Payload = Payload.SNAPSHOT
     mode: Mode | None = None
     account: AccountId = ""
     book: str | None = None
+    api_version: _ApiVersion | None = None
+    secrets: tuple[SecretData, ...] = ()
     secret_file: str | None = None
     secret_env: str | None = None
     previous_secret_file: str | None = None
     previous_secret_env: str | None = None
 
     @model_validator(mode="after")
-    def _one_source_each(self) -> Self:
-        if (self.secret_file is None) == (self.secret_env is None):
+    def _has_secrets_in_one_form(self) -> Self:
+        short = (self.secret_file, self.secret_env)
+        previous = (self.previous_secret_file, self.previous_secret_env)
+        if self.secrets:
+            if any(source is not None for source in (*short, *previous)):
+                raise ValueError(
+                    f"endpoint {self.name}: name its secrets as [[endpoints.secrets]]"
+                    " or in the short form, not both"
+                )
+        elif (self.secret_file is None) == (self.secret_env is None):
             raise ValueError(f"endpoint {self.name}: name one of secret_file and secret_env")
-        if self.previous_secret_file is not None and self.previous_secret_env is not None:
+        elif None not in previous:
             raise ValueError(
                 f"endpoint {self.name}: name one of previous_secret_file and previous_secret_env"
             )
+        ids = [secret.id for secret in self.secrets]
+        doubled = sorted({found for found in ids if ids.count(found) > 1})
+        if doubled:
+            raise ValueError(f"endpoint {self.name}: secret named twice: {', '.join(doubled)}")
+        if self.payload is Payload.THIN and self.api_version is not None:
+            raise ValueError(f"endpoint {self.name}: a thin event has no API version to expect")
         return self
+
+    def named_secrets(self) -> tuple[SecretData, ...]:
+        """The secrets in their long form, in their order."""
+        if self.secrets:
+            return self.secrets
+        short = [SecretData(id=CURRENT, file=self.secret_file, env=self.secret_env)]
+        if (self.previous_secret_file, self.previous_secret_env) != (None, None):
+            short.append(
+                SecretData(
+                    id=PREVIOUS, file=self.previous_secret_file, env=self.previous_secret_env
+                )
+            )
+        return tuple(short)
 
 
 class EndpointsFile(_Data):
@@ -61,10 +148,13 @@ class EndpointsFile(_Data):
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
-        names = [endpoint.name for endpoint in self.endpoints]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise ValueError(f"endpoint named twice: {', '.join(doubled)}")
+        for what, names in (
+            ("endpoint", [endpoint.name for endpoint in self.endpoints]),
+            ("path", [endpoint.path or endpoint.name for endpoint in self.endpoints]),
+        ):
+            doubled = sorted({name for name in names if names.count(name) > 1})
+            if doubled:
+                raise ValueError(f"{what} named twice: {', '.join(doubled)}")
         return self
 
 
@@ -86,35 +176,56 @@ class Whose:
 class Endpoint(Whose):
     """One endpoint in force: its secrets read, its book found.
 
+    ``path`` stands behind ``/webhooks/stripe/``. ``api_version`` is what it is set to at Stripe;
+    without one any version is expected.
+
     Raises:
         ValueError: There is no secret.
     """
 
     kind: EndpointKind
     secrets: tuple[Secret, ...]
+    payload: Payload = Payload.SNAPSHOT
+    path: str = ""
+    api_version: str = ""
 
     def __post_init__(self) -> None:
         if not self.secrets:
             raise ValueError(f"endpoint {self.name} has no signing secret")
+        if not self.path:
+            object.__setattr__(self, "path", self.name)
+
+    def secrets_in_force(self, at: datetime) -> tuple[Secret, ...]:
+        """The secrets that a delivery at that time may be signed with."""
+        return tuple(secret for secret in self.secrets if secret.is_in_force(at))
 
 
-def endpoint_of(data: EndpointData, secrets: Iterable[Secret], books: BookMap) -> Endpoint:
+def endpoint_of(
+    data: EndpointData, secrets: Iterable[Secret], books: BookMap, *, at: datetime | None = None
+) -> Endpoint:
     """The endpoint in force of its data, its secrets and the books.
 
     Raises:
-        ValueError: The book is not known, not told, or contradicts the endpoint.
+        ValueError: The book is not known, not told, or contradicts the endpoint; or by ``at``,
+            where it is told, every secret has ended.
     """
     found = book_of(
         books, who=f"endpoint {data.name}", account=data.account, mode=data.mode, name=data.book
     )
-    return Endpoint(
+    endpoint = Endpoint(
         name=data.name,
         kind=data.kind,
         mode=data.mode or found.mode,
         account=data.account,
         book=found.book,
         secrets=tuple(secrets),
+        payload=data.payload,
+        path=data.path or data.name,
+        api_version=data.api_version or "",
     )
+    if at is not None and all(secret.has_ended(at) for secret in endpoint.secrets):
+        raise ValueError(f"endpoint {data.name}: every signing secret has ended: name a new one")
+    return endpoint
 
 
 def book_of(

@@ -14,6 +14,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -42,19 +43,36 @@ class SignatureReason(StrEnum):
 class Secret:
     """A signing secret and the name that it has in verdicts, which tells nothing of it.
 
+    It is in force from ``valid_from``, inside, to ``valid_until``, outside; without a bound it was,
+    or stays.
+
     Raises:
-        ValueError: The secret is blank, or not ASCII without blanks inside.
+        ValueError: The secret is blank, or not ASCII without blanks inside, or never in force.
     """
 
     name: str
     text: str
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[!-~]{1,500}", self.text):
             raise ValueError(f"the signing secret {self.name!r} is empty or has odd characters")
+        begins, ends = self.valid_from, self.valid_until
+        if begins is not None and ends is not None and begins >= ends:
+            raise ValueError(f"the signing secret {self.name!r} ends before it begins")
+
+    def is_in_force(self, at: datetime) -> bool:
+        """Whether a delivery at that time may be signed with it."""
+        has_begun = self.valid_from is None or self.valid_from <= at
+        return has_begun and not self.has_ended(at)
+
+    def has_ended(self, at: datetime) -> bool:
+        """Whether it will never be in force again."""
+        return self.valid_until is not None and self.valid_until <= at
 
     def __repr__(self) -> str:
-        return f"Secret(name={self.name!r})"
+        return f"Secret(name={self.name!r}, from={self.valid_from}, until={self.valid_until})"
 
 
 @dataclass(frozen=True, slots=True)
