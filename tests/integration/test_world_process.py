@@ -96,4 +96,4 @@ def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:
     with process("--scenario", "nothing") as running:
         _, errors = running.communicate(timeout=20)
     assert running.returncode == 2
-    assert "bare, faults, month, quiet, troubles" in errors
+    assert "bare, faults, month, quiet, sandbox, troubles" in errors

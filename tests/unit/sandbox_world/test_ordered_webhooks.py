@@ -7,7 +7,7 @@ import pytest
 from sandbox.stripe.facts import Event
 from sandbox.world.commands import CommandRefused, applied
 from sandbox.world.deliveries import Delivery
-from sandbox.world.jsons import JsonObject
+from sandbox.world.jsons import JsonObject, as_list, as_object
 from sandbox.world.scenario import scenario_named
 from sandbox.world.state import Plan
 from sandbox.world.world import World
@@ -21,7 +21,9 @@ def begun() -> World:
 
 
 def charged(world: World, **webhook: object) -> JsonObject:
-    return applied(world.state, {"do": "charge", "amount": 4_200, "webhook": webhook})
+    made = applied(world.state, {"do": "charge", "amount": 4_200, "webhook": webhook})
+    world.run_until(world.now)
+    return made
 
 
 def sent(world: World, seconds: int) -> list[Delivery]:
@@ -35,7 +37,7 @@ def types_of(world: World, deliveries: list[Delivery]) -> list[str]:
 
 def test_command_with_a_webhook_order_tells_every_event_that_it_caused() -> None:
     made = charged(begun(), type="charge.succeeded")
-    assert [event["type"] for event in made["events"]] == [
+    assert [as_object(event)["type"] for event in as_list(made["events"])] == [
         "payment_intent.created",
         "charge.succeeded",
         "payment_intent.succeeded",
