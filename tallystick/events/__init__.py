@@ -1,0 +1,1 @@
+"""Looking into what came from Stripe: found by index, read from the topic, proved by signature."""
