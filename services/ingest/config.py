@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
+from services.ingest.allow_list import Network, network_of
 from services.ingest.endpoints import (
     AccountId,
     Endpoint,
@@ -18,6 +19,7 @@ from services.ingest.endpoints import (
     book_of,
     endpoint_of,
 )
+from services.ingest.peers import ProxyRule
 from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, Secret
 from shared.contracts.books import BookMap, Mode
 from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
@@ -81,6 +83,54 @@ class IngestSettings(Settings):
     ingest_publish_timeout_seconds: float = Field(
         default=1.5, gt=0, le=1.8, description="how long Kafka may take before the answer is 503"
     )
+    ingest_allow_list_file: Path | None = Field(
+        default=None, description="addresses that may deliver; off when unset, re-read when changed"
+    )
+    ingest_allow_list_days_max: int = Field(
+        default=7, ge=1, le=365, description="how old the list may be before it is warned of"
+    )
+    ingest_trusted_hops: int = Field(
+        default=0, ge=0, le=10, description="proxies of yours before the door; 0 is none"
+    )
+    ingest_trusted_proxies: str = Field(
+        default="127.0.0.0/8,::1",
+        description="where those proxies are; empty is: whoever speaks to the door is one",
+    )
+    ingest_rate_per_second: float = Field(
+        default=20_000.0, ge=0, description="deliveries a second, of all; above, 503; 0 is no bound"
+    )
+    ingest_rate_per_peer_per_second: float = Field(
+        default=2_000.0, ge=0, description="deliveries a second of one peer; above, 429"
+    )
+    ingest_refusals_per_peer_per_second: float = Field(
+        default=20.0, ge=0, description="refused deliveries a second of one peer; above, 429"
+    )
+    ingest_verdicts_per_peer_per_second: float = Field(
+        default=10.0,
+        ge=0,
+        description="refusals a second of one peer and reason that are written one by one",
+    )
+    ingest_connections_max: int = Field(
+        default=4_096, ge=1, le=1_000_000, description="connections at once; above, the idlest goes"
+    )
+    ingest_connections_per_peer_max: int = Field(
+        default=512, ge=1, description="connections at once of one peer; above, 429"
+    )
+    ingest_head_timeout_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="how long a request's head may take to come"
+    )
+    ingest_idle_timeout_seconds: float = Field(
+        default=5.0, gt=0, le=300, description="how long a connection may wait between requests"
+    )
+    ingest_head_bytes_max: int = Field(
+        default=16_384, ge=1_024, le=262_144, description="the largest head taken; above, 431"
+    )
+    ingest_headers_max: int = Field(
+        default=100, ge=10, le=10_000, description="headers of a request; above, 431"
+    )
+    ingest_body_bytes_per_second_min: int = Field(
+        default=1_024, ge=0, description="how slowly a body may come, after its first 3 s"
+    )
     ingest_verdicts_queue_max: int = Field(
         default=10_000, ge=1, description="verdicts that wait for Kafka; above, counted and left"
     )
@@ -119,6 +169,17 @@ class IngestSettings(Settings):
         if text:
             parsed_failpoint(text)
         return text
+
+    @field_validator("ingest_trusted_proxies")
+    @classmethod
+    def _proxies(cls, text: str) -> str:
+        proxies_of(text)
+        return text
+
+    @property
+    def proxies(self) -> ProxyRule:
+        """Which proxies before the door are believed."""
+        return ProxyRule(self.ingest_trusted_hops, proxies_of(self.ingest_trusted_proxies))
 
     def endpoints(
         self, books: BookMap, environment: Mapping[str, str] | None = None
@@ -193,6 +254,15 @@ class IngestSettings(Settings):
             given.append((_PREVIOUS, self.ingest_webhook_secret_previous))
         secrets = [Secret(name, text.get_secret_value().strip()) for name, text in given]
         return endpoint_of(data, secrets, books)
+
+
+def proxies_of(text: str) -> tuple[Network, ...]:
+    """The networks of a comma-separated list.
+
+    Raises:
+        ValueError: One of them is none.
+    """
+    return tuple(network_of(word.strip()) for word in text.split(",") if word.strip())
 
 
 def parsed_failpoint(text: str) -> tuple[FailpointPlace, int]:

@@ -71,6 +71,13 @@ def sender_of(peer: str) -> str:
     return f"{int(address) >> (128 - _IPV6_SENDER_BITS):x}/64"
 
 
+@lru_cache(maxsize=4_096)
+def is_proxy(peer: str, rule: ProxyRule) -> bool:
+    """Whether a socket's peer is a proxy of ours, and so speaks for everybody."""
+    address = _address(peer)
+    return bool(rule.hops) and address is not None and rule.trusts(address)
+
+
 def is_loopback(peer: str) -> bool:
     """Whether a peer is on this machine: a proxy that we were not told of, or a test."""
     return peer.startswith("127.") or peer == "::1"

@@ -20,6 +20,7 @@ from services.ingest.admission import Admitted, Turned, admission
 from services.ingest.config import FailpointPlace
 from services.ingest.endpoints import Endpoint
 from services.ingest.shell.failpoint import Failpoint
+from services.ingest.shell.guard import Guard
 from services.ingest.shell.verdict_log import VerdictLog
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Refused, Unavailable
@@ -39,6 +40,8 @@ _DISCARDED_BYTES_MAX: Final = 4 * 1_048_576
 _JSON: Final = (b"content-type", b"application/json")
 _RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
 _CLOSE: Final = (b"connection", b"close")
+# Not now: by the rate of one peer, or by what all together ask of us.
+_LATER: Final = (429, 503)
 _RECEIVED: Final = b'{"received":true}'
 
 _DELIVERIES = Counter(
@@ -99,6 +102,7 @@ class Door:
         verdicts: VerdictLog,
         health: Health,
         otherwise: ASGIApp,
+        guard: Guard | None = None,
         failpoint: Failpoint | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
@@ -106,7 +110,7 @@ class Door:
         self._books = books
         self._limits = limits
         self._publisher = publisher
-        self._verdicts = verdicts
+        self._guard = guard or Guard(verdicts=verdicts)
         self._health = health
         self._otherwise = otherwise
         self._failpoint = failpoint
@@ -135,11 +139,13 @@ class Door:
             # Whatever somebody wrote into a path is not worth keeping for ever.
             name=name if endpoint is not None else "",
             endpoint=endpoint,
-            peer=client[0] if client else "",
+            peer=self._guard.peer(client[0] if client else "", scope["headers"]),
             received_at=self._clock(),
         )
-        if self._in_flight >= self._limits.in_flight_max:
-            told: Admitted | Turned = _unavailable("too many deliveries at once")
+        told: Admitted | Turned | None = self._guard.refusal(delivery.peer, delivery.received_at)
+        if told is None and self._in_flight >= self._limits.in_flight_max:
+            told = _unavailable("too many deliveries at once")
+        if told is not None:
             await self._tell(delivery, told, b"", send)
             return
         self._in_flight += 1
@@ -237,7 +243,7 @@ class Door:
         else:
             reason, status = told.reason, told.status
         _DELIVERIES.labels(delivery.name, reason).inc()
-        self._verdicts.add(
+        self._guard.tell(
             Verdict(
                 endpoint=delivery.name,
                 reason=reason,
@@ -258,7 +264,7 @@ class Door:
             await _answer(send, 200, _RECEIVED, ())
             return
         # An unread body would be taken for the next request.
-        headers = (_RETRY_AFTER, _CLOSE) if status == 503 else (_CLOSE,)
+        headers = (_RETRY_AFTER, _CLOSE) if status in _LATER else (_CLOSE,)
         await _answer(send, status, _problem(reason, told.detail), headers)
 
     def _pass(self, place: FailpointPlace) -> None:
