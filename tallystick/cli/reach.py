@@ -16,6 +16,11 @@ def settings_here() -> Settings:
     Raises:
         SettingsInvalid: The environment does not make settings.
     """
+    return Settings.load(variables_here())
+
+
+def variables_here() -> dict[str, str]:
+    """Our variables; addresses that they leave out are the running stack's."""
     given = {name: value for name, value in os.environ.items() if value or not _is_address(name)}
     here = Stack(stack_settings())
     # Where a stack that is not running would be: its own port is told, not somebody else's.
@@ -27,7 +32,7 @@ def settings_here() -> Settings:
         for name, value in stack.items()
         if name not in given and f"{name}_FILE" not in given
     }
-    return Settings.load(stack | given)
+    return stack | given
 
 
 def _is_address(name: str) -> bool:

@@ -5,25 +5,48 @@ import signal
 import threading
 import time
 from types import FrameType
+from typing import Annotated
 
+import typer
+
+from services.ingest.config import DEFAULT_ENDPOINT
+from services.ingest.endpoints import ROUTE
+from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.talk import Talk
 from tallystick.installation import Installation, health_url
+from tallystick.local_stripe import LocalStripe, folder_of, write_books
+from tallystick.preflight import stack_settings
 from tallystick.processes import SERVICES
-from tallystick.supervisor import Happening, ProcessEvent
+from tallystick.supervisor import Happening, ProcessEvent, ProcessSpec
 
 
-def run() -> None:
+def run(
+    sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--sandbox", help="With a simulated Stripe and bank beside it, to try things out."
+        ),
+    ] = False,
+) -> None:
     """Kafka, Postgres and all services, started again when they end, until Ctrl-C.
 
     With TALLYSTICK_KAFKA_BOOTSTRAP and TALLYSTICK_POSTGRES_DSN set, it uses those and starts
     neither. Ready for Stripe's webhooks at the door's address. A service that lacks what it must
     be told, such as the door its signing secret, is left out and named.
+
+    With --sandbox a simulated Stripe and a simulated bank run as well, and nothing is left out:
+    `tallystick trigger payment_intent.succeeded` makes a payment there, `tallystick events list`
+    shows its events, and the books follow.
     """
     talk = Talk()
+    stripe = _sandbox() if sandbox else None
     stopping = _StopOnSignals()
     started = time.monotonic()
     installation = Installation(
-        progress=talk, on_event=lambda event: _tell(talk, event, stopping.event)
+        environment={} if stripe is None else stripe.environment(folder_of(stack_settings())),
+        extra=() if stripe is None else (_world(stripe),),
+        progress=talk,
+        on_event=lambda event: _tell(talk, event, stopping.event),
     )
     try:
         installation.start()
@@ -36,6 +59,11 @@ def run() -> None:
                 talk.done(f"{service.name} is left out: it needs {ways} (or the same with _FILE)")
                 continue
             print(f"{service.name:11} {health_url(service, os.environ, ''):28} {service.about}")
+        if stripe is not None:
+            print(f"{'sandbox':11} {stripe.url:28} simulated Stripe; its bank: {stripe.bank_url}")
+            talk.done("try it: `tallystick trigger payment_intent.succeeded` in another shell")
+        elif "door" in left_out:
+            talk.done("without a Stripe to listen to: `tallystick run --sandbox` simulates one")
         talk.done("stop: Ctrl-C. Logs: tallystick logs NAME. How it is: tallystick status")
         installation.watch(stopping.event)
     finally:
@@ -43,6 +71,37 @@ def run() -> None:
         stopping.event.set()
         if installation.stop():
             talk.done("stopped; the data stays")
+
+
+def _sandbox() -> LocalStripe:
+    """The simulated Stripe of this folder.
+
+    Raises:
+        Problem: The environment tells of another Stripe or of other books.
+    """
+    folder = folder_of(stack_settings())
+    stripe = LocalStripe.of(folder)
+    told = sorted(
+        name
+        for variable in (*stripe.environment(folder), "TALLYSTICK_INGEST_ENDPOINTS_FILE")
+        for name in (variable, f"{variable}_FILE")
+        if os.environ.get(name)
+    )
+    if told:
+        raise Problem(
+            "A sandbox has a Stripe, a bank and books of its own",
+            why=f"the environment tells of others: {', '.join(told)}",
+            fix="unset them, or run without --sandbox",
+            code=ExitCode.USAGE,
+        )
+    write_books(folder)
+    return stripe
+
+
+def _world(stripe: LocalStripe) -> ProcessSpec:
+    door = next(service for service in SERVICES if service.name == "door")
+    url = f"{health_url(door, os.environ, '')}{ROUTE}{DEFAULT_ENDPOINT}"
+    return stripe.spec(folder_of(stack_settings()), webhook_url=url)
 
 
 class _StopOnSignals:

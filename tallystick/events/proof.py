@@ -39,7 +39,7 @@ def proof_of(
         detail = "fetched through Stripe's API, which signs nothing"
         return Proof(Standing.FETCHED, detail, digest)
     endpoint = envelope.extension("endpoint")
-    known = secrets.get(endpoint, ())
+    known = [s for s in secrets.get(endpoint, ()) if s.is_in_force(envelope.time)]
     if not known:
         detail = f"cannot prove: no secret here for the endpoint {endpoint or 'without a name'}"
         return Proof(Standing.NO_SECRET, detail, digest)

@@ -1,0 +1,91 @@
+"""The door of this installation as a command finds it: addresses, endpoints, secrets."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from services.ingest.config import IngestSettings
+from services.ingest.endpoints import ROUTE, Endpoint
+from services.ingest.signature import Secret
+from shared.contracts.books import Mode
+from shared.runtime.settings import PREFIX, SettingsInvalid
+from tallystick.cli.reach import variables_here
+from tallystick.installation import health_url
+from tallystick.local_stripe import LocalStripe, folder_of
+from tallystick.preflight import stack_settings
+from tallystick.processes import SERVICES
+from tallystick.supervisor import answers_ok
+
+_SECRETS = (f"{PREFIX}INGEST_WEBHOOK_SECRET", f"{PREFIX}INGEST_ENDPOINTS_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDoor:
+    """The door that the settings, or else the sandbox of this folder, tell of.
+
+    ``lacking`` says why there are no endpoints; ``sandbox`` is there when they are its own.
+    """
+
+    settings: IngestSettings
+    url: str
+    endpoints: Mapping[str, Endpoint]
+    lacking: str
+    sandbox: LocalStripe | None
+
+    @property
+    def secrets(self) -> Mapping[str, Sequence[Secret]]:
+        """The signing secrets by endpoint."""
+        return {name: endpoint.secrets for name, endpoint in self.endpoints.items()}
+
+    @property
+    def is_live(self) -> bool:
+        """Whether real money is in it, as far as anybody says."""
+        return (
+            self.settings.ingest_mode is Mode.LIVE
+            or self.settings.is_live()
+            or any(endpoint.mode is Mode.LIVE for endpoint in self.endpoints.values())
+        )
+
+    @property
+    def secret_source(self) -> str:
+        """Where the signing secrets come from, in words."""
+        if self.sandbox is not None:
+            return str(folder_of(stack_settings()) / "sandbox.json")
+        if self.settings.ingest_endpoints_file is not None:
+            return f"the endpoints file {self.settings.ingest_endpoints_file}"
+        if f"{_SECRETS[0]}_FILE" in os.environ:
+            return f"{_SECRETS[0]}_FILE ({os.environ[f'{_SECRETS[0]}_FILE']})"
+        return _SECRETS[0]
+
+    def url_of(self, endpoint: Endpoint) -> str:
+        """Where an endpoint takes deliveries."""
+        return f"{self.url}{ROUTE}{endpoint.path}"
+
+    def is_open(self) -> bool:
+        """Whether the door answers at all."""
+        return answers_ok(f"{self.url}/livez")
+
+
+def local_door() -> LocalDoor:
+    """The door that this folder and the environment tell of.
+
+    Raises:
+        SettingsInvalid: The environment does not make settings.
+    """
+    given = variables_here()
+    sandbox = LocalStripe.load(folder_of(stack_settings()))
+    # What the environment says comes first: the sandbox is there for whoever has nothing else.
+    if any(given.get(name) or given.get(f"{name}_FILE") for name in _SECRETS):
+        sandbox = None
+    if sandbox is not None:
+        given = given | sandbox.environment(folder_of(stack_settings()))
+    settings = IngestSettings.load(given)
+    endpoints: Mapping[str, Endpoint] = MappingProxyType({})
+    lacking = ""
+    try:
+        endpoints = settings.endpoints(settings.books(), given)
+    except SettingsInvalid as error:
+        lacking = str(error)
+    door = next(service for service in SERVICES if service.name == "door")
+    return LocalDoor(settings, health_url(door, given, ""), endpoints, lacking, sandbox)
