@@ -25,7 +25,10 @@ EXTENSIONS: Final = {
     "verdict": "what the door said of it",
     "foreign": "`true` when it belongs to an account that is not ours: recorded, never booked",
     "resent": "the position of the stored delivery that was sent through the door once more",
+    "othermode": "`true` for a test event at a live Connect endpoint: recorded, never booked",
+    "context": "the accounts that an event is about, `/` between them, as Stripe wrote it",
     "stripeversion": "the API version that the object was told in",
+    "expectedversion": "the one that the endpoint was to be sent, where it was told in another",
 }
 
 VERDICTS: Final = {
@@ -41,7 +44,10 @@ VERDICTS: Final = {
     "not_an_event": "verified JSON, and not one of Stripe's events",
     "unknown_endpoint": "no endpoint of that name is set up",
     "wrong_mode": "a test event at a live endpoint, or the other way",
+    "wrong_payload": "a thin event at an endpoint for snapshots, or the other way",
     "unknown_account": "no book keeps this Stripe account in this mode",
+    "peer_not_allowed": "the allow-list is on, and the sender's address is not on it",
+    "rate_limited": "too many deliveries of this peer, or too many that were refused: 429",
     "unavailable": "the log did not take it in time: 503, and Stripe sends it again",
 }
 
