@@ -2,40 +2,51 @@
 
 The one way in, for a webhook and for an event fetched through the API alike:
 
-    body ──verify──▶ JSON object ──▶ a snapshot event ──▶ mode ──▶ account, book ──▶ envelope
+    body ──verify──▶ JSON ──▶ an event ──▶ snapshot or thin ──▶ mode ──▶ account, book ──▶ envelope
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, NoReturn, cast
+from typing import Final
 
-import orjson
-
-from services.ingest.endpoints import Endpoint, EndpointKind, Whose
-from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, verify
+from services.ingest.endpoints import Endpoint, EndpointKind, Payload, Whose
+from services.ingest.event_body import EventBody, NoEvent, event_body
+from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, SignatureReason, verify
 from shared.contracts.books import BookMap, Mode
 from shared.contracts.envelope import Envelope
 from shared.contracts.messages import VerdictReason
 from shared.contracts.topics import stripe_key
 
 EVENT_TYPE: Final = "com.stripe.event"
+THIN_EVENT_TYPE: Final = "com.stripe.event.thin"
 VIA_WEBHOOK: Final = "webhook"
 VIA_FETCHED: Final = "fetched"
 VERDICT_FETCHED: Final = "fetched"
 RESENT: Final = "resent"
 # The position of the stored delivery that is sent once more.
 RESENT_FROM: Final = re.compile(r"[a-z.-]{1,40}/[0-9]{1,5}@[0-9]{1,18}", re.ASCII)
-_TEXT_CHARACTERS_MAX: Final = 255
 _TEXT_OF_BOOL: Final = MappingProxyType({True: "true", False: "false"})
+_TYPES: Final = MappingProxyType({Payload.SNAPSHOT: EVENT_TYPE, Payload.THIN: THIN_EVENT_TYPE})
+_WRONG_PAYLOADS: Final = MappingProxyType(
+    {
+        Payload.THIN: "a thin event at an endpoint for snapshots: give it at Stripe the snapshot"
+        ' payload style, or here payload = "thin"',
+        Payload.SNAPSHOT: "a snapshot event at an endpoint for thin ones: give it at Stripe the"
+        ' thin payload style, or here payload = "snapshot"',
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An event and the record that it becomes."""
+    """An event and the record that it becomes.
+
+    ``is_other_mode``: a test event, which a live Connect endpoint lawfully gets and nothing books.
+    ``expected_version`` is what its endpoint was to be sent, where ``api_version`` is another.
+    """
 
     envelope: Envelope
     key: bytes
@@ -44,11 +55,23 @@ class Admitted:
     created: int
     is_foreign: bool
     secret: str = ""
+    is_other_mode: bool = False
+    api_version: str = ""
+    expected_version: str = ""
 
     @property
     def detail(self) -> str:
         """What a reader of the verdict should know beside that it was accepted."""
-        return "of an account that is not ours" if self.is_foreign else ""
+        told: list[str] = []
+        if self.is_foreign:
+            told.append("of an account that is not ours")
+        if self.is_other_mode:
+            told.append("a test event at a live Connect endpoint")
+        if self.expected_version:
+            told.append(
+                f"told in API version {self.api_version}, and {self.expected_version} is expected"
+            )
+        return "; ".join(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +84,6 @@ class Turned:
     event_id: str = ""
     event_type: str = ""
     secret: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    id: str
-    type: str
-    created: int
-    is_live: bool
-    object_is_live: bool | None
-    account: str
-    object_id: str
 
 
 def admission(
@@ -91,22 +103,22 @@ def admission(
     verdict = verify(
         body,
         header,
-        endpoint.secrets,
+        endpoint.secrets_in_force(received_at),
         now_seconds=received_at.timestamp(),
         tolerance_seconds=tolerance_seconds,
     )
     if not verdict.is_accepted:
-        return Turned(
-            VerdictReason(verdict.reason.value), 400, verdict.detail, secret=verdict.secret
-        )
-    read = _read(body)
-    if isinstance(read, Turned):
-        return read
-    other = _other_mode(read, endpoint.mode)
-    if endpoint.kind is EndpointKind.ACCOUNT and other:
-        return Turned(
-            VerdictReason.WRONG_MODE, 400, other, read.id, read.type, secret=verdict.secret
-        )
+        detail = verdict.detail
+        if verdict.reason is SignatureReason.BAD_SIGNATURE:
+            detail += _out_of_force(body, header, endpoint, received_at)
+        return Turned(VerdictReason(verdict.reason.value), 400, detail, secret=verdict.secret)
+    read = event_body(body)
+    if isinstance(read, NoEvent):
+        return Turned(read.reason, 400, read.detail, secret=verdict.secret)
+    wrong = _wrong(read, endpoint)
+    if wrong is not None:
+        reason, detail = wrong
+        return Turned(reason, 400, detail, read.id, read.type, secret=verdict.secret)
     return _admitted(
         read,
         body,
@@ -120,16 +132,18 @@ def admission(
             **({RESENT: resent_from} if RESENT_FROM.fullmatch(resent_from) else {}),
         },
         secret=verdict.secret,
+        kind=endpoint.kind,
+        expected_version=endpoint.api_version,
     )
 
 
 def fetched(
     body: bytes, whose: Whose, books: BookMap, *, received_at: datetime
 ) -> Admitted | Turned:
-    """The answer to an event that Stripe's API told us: as a webhook's, but without signature."""
-    read = _read(body)
-    if isinstance(read, Turned):
-        return read
+    """The answer to an event of either form that Stripe's API told us: without a signature."""
+    read = event_body(body)
+    if isinstance(read, NoEvent):
+        return Turned(read.reason, 400, read.detail)
     other = _other_mode(read, whose.mode)
     if other:
         return Turned(VerdictReason.WRONG_MODE, 400, other, read.id, read.type)
@@ -138,7 +152,7 @@ def fetched(
 
 
 def _admitted(
-    event: _Event,
+    event: EventBody,
     body: bytes,
     whose: Whose,
     books: BookMap,
@@ -146,115 +160,91 @@ def _admitted(
     received_at: datetime,
     told: Mapping[str, str],
     secret: str = "",
+    kind: EndpointKind = EndpointKind.ACCOUNT,
+    expected_version: str = "",
 ) -> Admitted:
-    account = event.account or whose.account
+    account = event.named_account or whose.account
     found = books.of_stripe(account, Mode.of(livemode=event.is_live)) if account else None
-    # An account endpoint's own events name no account; whoever is named and in no book is not us.
-    is_foreign = found is None and event.account not in ("", whose.account)
+    is_other_mode = (
+        whose.mode is Mode.LIVE and not event.is_live and (found is None or not found.mode)
+    )
+    is_foreign = found is None and _is_anothers(event, whose, books, kind)
+    is_unexpected = bool(expected_version and event.api_version not in ("", expected_version))
     extensions = dict(told) | {
         "book": found.name if found is not None else str(whose.book),
         "account": account,
         "livemode": _TEXT_OF_BOOL[event.is_live],
         "endpoint": whose.name,
+        "context": event.context,
+        "stripeversion": event.api_version,
+        "expectedversion": expected_version if is_unexpected else "",
+        "foreign": "true" if is_foreign else "",
+        "othermode": "true" if is_other_mode else "",
     }
-    if is_foreign:
-        extensions["foreign"] = "true"
     return Admitted(
         envelope=Envelope(
             id=event.id,
             source=f"stripe/{account or whose.name}",
-            type=EVENT_TYPE,
+            type=_TYPES[event.payload],
             time=received_at,
             data=body,
             subject=event.object_id,
-            extensions=MappingProxyType(extensions),
+            extensions=MappingProxyType({name: text for name, text in extensions.items() if text}),
         ),
-        key=stripe_key(account, event.object_id),
+        # An event about no object is a matter of its own.
+        key=stripe_key(account, event.object_id or event.id),
         event_id=event.id,
         event_type=event.type,
         created=event.created,
         is_foreign=is_foreign,
         secret=secret,
+        is_other_mode=is_other_mode,
+        api_version=event.api_version,
+        expected_version=expected_version if is_unexpected else "",
     )
 
 
-def _other_mode(event: _Event, mode: Mode | None) -> str:
+def _is_anothers(event: EventBody, whose: Whose, books: BookMap, kind: EndpointKind) -> bool:
+    """Whether an event of no book's account belongs to somebody else.
+
+    An account endpoint's own events name no account, and whoever is named is not us. A context
+    alone may be our own account's, where nobody has told us which one that is.
+    """
+    if event.named_account in ("", whose.account):
+        return False
+    knows_itself = bool(whose.account) or any(book.stripe_accounts for book in books.books)
+    return bool(event.account) or knows_itself or kind is EndpointKind.CONNECT
+
+
+def _out_of_force(
+    body: bytes, header: str | None, endpoint: Endpoint, received_at: datetime
+) -> str:
+    """What an operator should know of a delivery signed with a secret before or after its time."""
+    at = received_at.timestamp()
+    for secret in endpoint.secrets:
+        if (
+            not secret.is_in_force(received_at)
+            and verify(body, header, (secret,), now_seconds=at).secret
+        ):
+            when = "has ended" if secret.has_ended(received_at) else "has not begun"
+            return f": it is signed with {secret.name!r}, which {when}"
+    return ""
+
+
+def _wrong(event: EventBody, endpoint: Endpoint) -> tuple[VerdictReason, str] | None:
+    """Why a true event does not belong at an endpoint."""
+    if event.payload is not endpoint.payload:
+        return VerdictReason.WRONG_PAYLOAD, _WRONG_PAYLOADS[event.payload]
+    other = _other_mode(event, endpoint.mode)
+    # A live Connect endpoint is also sent test events; no test endpoint is ever sent a live one.
+    is_lawful = endpoint.kind is EndpointKind.CONNECT and not event.is_live
+    return (VerdictReason.WRONG_MODE, other) if other and not is_lawful else None
+
+
+def _other_mode(event: EventBody, mode: Mode | None) -> str:
     if mode is None:
         return ""
     for what, is_live in (("event", event.is_live), ("event's object", event.object_is_live)):
         if is_live is not None and Mode.of(livemode=is_live) is not mode:
             return f"the {what} is of {Mode.of(livemode=is_live)} mode, this endpoint of {mode}"
     return ""
-
-
-def _read(body: bytes) -> _Event | Turned:
-    try:
-        value = _json(body)
-    except ValueError:
-        return Turned(VerdictReason.NOT_JSON, 400, "the body is not JSON")
-    event = _fields(value)
-    if event is None:
-        return _no_event("the body is not a JSON object")
-    if event.get("object") == "v2.core.event":
-        return _no_event(
-            "a thin event (v2.core.event): give this endpoint at Stripe the snapshot payload style"
-        )
-    if event.get("object") != "event":
-        return _no_event('the field object is not "event"')
-    told = _fields((_fields(event.get("data")) or {}).get("object"))
-    if told is None:
-        return _no_event("the field data.object is not an object")
-    # A balance has no id: it is the only one of its account, so its kind names it.
-    names = {
-        "id": event.get("id"),
-        "type": event.get("type"),
-        "account": event.get("account") or "-",
-        "data.object.id": told.get("id") or told.get("object"),
-    }
-    for name, text in names.items():
-        if not _is_name(text):
-            return _no_event(f"the field {name} is missing or not a name")
-    created, livemode = event.get("created"), event.get("livemode")
-    if type(created) is not int or created < 0:
-        return _no_event("the field created is not a time in Unix seconds")
-    if not isinstance(livemode, bool):
-        return _no_event("the field livemode is not true or false")
-    object_livemode = told.get("livemode")
-    return _Event(
-        id=str(names["id"]),
-        type=str(names["type"]),
-        created=created,
-        is_live=livemode,
-        object_is_live=object_livemode if isinstance(object_livemode, bool) else None,
-        account=str(event.get("account") or ""),
-        object_id=str(names["data.object.id"]),
-    )
-
-
-def _fields(value: object) -> dict[str, object] | None:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else None
-
-
-def _json(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        # orjson refuses what RFC 8259 leaves open (half a surrogate pair, 1e400); a true event
-        # that holds such a text is not lost for it. Deep nesting ends in RecursionError.
-        try:
-            # Decoded first: json would guess UTF-16 from the bytes.
-            return json.loads(body.decode(), parse_constant=_no_constant)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _is_name(text: object) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= _TEXT_CHARACTERS_MAX and text.isprintable()
-
-
-def _no_event(detail: str) -> Turned:
-    return Turned(VerdictReason.NOT_AN_EVENT, 400, detail)

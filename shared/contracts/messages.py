@@ -215,6 +215,7 @@ class VerdictReason(StrEnum):
     NOT_AN_EVENT = "not_an_event"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
     WRONG_MODE = "wrong_mode"
+    WRONG_PAYLOAD = "wrong_payload"
     UNKNOWN_ACCOUNT = "unknown_account"
     PEER_NOT_ALLOWED = "peer_not_allowed"
     RATE_LIMITED = "rate_limited"
