@@ -30,6 +30,7 @@ AREAS: Final = (
     "SANDBOX",
     "DEMO",
     "RUN",
+    "ARCHIVER",
 )
 
 
