@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from copy import copy
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import stripe
@@ -17,10 +19,19 @@ PAGE_ITEMS: Final = 100
 LIBRARY_RETRIES: Final = 2
 TIMEOUT_SECONDS: Final = 30.0
 PATIENCE_SECONDS: Final = 60.0
+# The least of Stripe's limits: what one list, or an account in test mode, may be asked a second.
+STRIPE_PER_SECOND_MAX: Final = 25.0
+RETRY_AFTER_SECONDS_DEFAULT: Final = 1
+RETRY_AFTER_SECONDS_MAX: Final = 60
+NO_FILTER: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ApiRefused(TallystickError):
     """Stripe refuses the key or the question: a person must mend it, no retry will."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,17 @@ class _Pace:
         self._free_at = at + self._gap
         await asyncio.sleep(at - clock())
 
+    def hold(self, seconds: float) -> None:
+        """Nobody's turn comes before so many seconds have passed."""
+        self._free_at = max(self._free_at, asyncio.get_running_loop().time() + seconds)
+
 
 class StripeApi:
-    """Reading lists and single objects; it never writes."""
+    """Reading lists and single objects by one key, within one rate; it never writes.
+
+    Stripe allows 100 calls a second in live mode, 25 in test mode, and 25 on any one list: the
+    rate is kept below these, whatever was set, but before a simulated Stripe.
+    """
 
     def __init__(
         self,
@@ -56,7 +75,9 @@ class StripeApi:
         requests_per_second: float,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._pace = _Pace(requests_per_second)
+        cap = requests_per_second if base else min(requests_per_second, STRIPE_PER_SECOND_MAX)
+        self._pace = _Pace(cap)
+        self._options: Mapping[str, str] = {}
         self._patience_seconds = patience_seconds
         self._http = stripe.HTTPXClient(timeout=TIMEOUT_SECONDS)
         self._client = stripe.StripeClient(
@@ -67,21 +88,35 @@ class StripeApi:
             base_addresses={"api": base.rstrip("/")} if base else {},
         )
 
+    def behalf(self, *, account: str = "", context: str = "") -> "StripeApi":
+        """The same key and the same rate, asking for a connected account or in a context."""
+        other = copy(self)
+        told = {"stripe_account": account, "stripe_context": context}
+        other._options = {name: text for name, text in told.items() if text}  # noqa: SLF001 - its own copy
+        return other
+
     async def close(self) -> None:
         """Give the connections back."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the library has no type for it
 
     async def pages(
-        self, path: str, window: Window, *, expand: tuple[str, ...] = ()
+        self,
+        path: str,
+        window: Window | None = None,
+        *,
+        expand: tuple[str, ...] = (),
+        where: Mapping[str, str] = NO_FILTER,
     ) -> AsyncGenerator[tuple[Fields, ...], None]:
-        """The pages of a list within a window, newest first.
+        """The pages of a list, newest first: within a window, and as ``where`` filters it.
 
         Raises:
             Unavailable: Stripe does not answer, or slows us down for longer than our patience.
             ApiRefused: Stripe refuses the key or the question.
         """
-        created = {"gte": window.since} | ({} if window.until is None else {"lt": window.until})
-        asked: dict[str, object] = {"created": created, "limit": PAGE_ITEMS}
+        asked: dict[str, object] = {"limit": PAGE_ITEMS, **where}
+        if window is not None:
+            until = {} if window.until is None else {"lt": window.until}
+            asked["created"] = {"gte": window.since} | until
         if expand:
             asked["expand"] = list(expand)
         while True:
@@ -93,14 +128,14 @@ class StripeApi:
                 return
             asked = asked | {"starting_after": last}
 
-    async def one(self, path: str) -> Fields:
+    async def one(self, path: str, *, expand: tuple[str, ...] = ()) -> Fields:
         """A single object.
 
         Raises:
             Unavailable: As for pages.
             ApiRefused: As for pages.
         """
-        return _object(await self._asked(path, {}))
+        return _object(await self._asked(path, {"expand": list(expand)} if expand else {}))
 
     async def _page(self, path: str, asked: Mapping[str, object]) -> Page:
         told = _object(await self._asked(path, asked))
@@ -123,14 +158,26 @@ class StripeApi:
     async def _answer(self, path: str, asked: Mapping[str, object]) -> object:
         client: Any = self._client  # Any: raw_request_async has no types
         try:
-            response = await client.raw_request_async("get", path, **asked)
-        except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+            response = await client.raw_request_async("get", path, **asked, **self._options)
+        except stripe.RateLimitError as error:
+            # The library does not try this again, and whoever else has this key must wait as well.
+            self._pace.hold(_retry_after(error))
+            raise Unavailable(_said(error)) from None
+        except stripe.APIConnectionError as error:
             raise Unavailable(_said(error)) from None
         except stripe.APIError as error:
             raise Unavailable(_said(error)) from None
         except stripe.StripeError as error:
-            raise ApiRefused(_said(error)) from None
+            raise ApiRefused(_said(error), status=error.http_status) from None
         return cast("object", response.data)
+
+
+def _retry_after(error: stripe.StripeError) -> float:
+    """How long Stripe asks to be left alone, within reason."""
+    headers = cast("Mapping[str, str]", error.headers or {})
+    told = {name.lower(): text for name, text in headers.items()}.get("retry-after", "")
+    seconds = int(told) if told.isascii() and told.isdigit() else RETRY_AFTER_SECONDS_DEFAULT
+    return float(min(seconds, RETRY_AFTER_SECONDS_MAX))
 
 
 def _said(error: stripe.StripeError) -> str:
