@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -216,7 +217,7 @@ def _door(environment: Mapping[str, str]) -> None:
     from services.ingest.config import IngestSettings  # noqa: PLC0415
 
     settings = IngestSettings.load(environment)
-    settings.endpoints(settings.books(), environment)
+    settings.endpoints(settings.books(), environment, at=datetime.now(UTC))
 
 
 _LOOKS: Final[Mapping[str, Callable[[Mapping[str, str]], None]]] = {

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Final
@@ -11,10 +12,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from services.ingest.allow_list import Network, network_of
 from services.ingest.endpoints import (
+    CURRENT,
+    PREVIOUS,
     AccountId,
     Endpoint,
     EndpointData,
     EndpointsFile,
+    SecretData,
     Whose,
     book_of,
     endpoint_of,
@@ -25,8 +29,6 @@ from shared.contracts.books import BookMap, Mode
 from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
 
 DEFAULT_ENDPOINT: Final = "main"
-_CURRENT: Final = "current"
-_PREVIOUS: Final = "previous"
 
 
 class FailpointPlace(StrEnum):
@@ -58,6 +60,9 @@ class IngestSettings(Settings):
 
     ingest_endpoints_file: Path | None = Field(
         default=None, description="TOML file with the webhook endpoints"
+    )
+    ingest_endpoints_look_seconds: float = Field(
+        default=5.0, ge=0.05, le=3_600, description="how often endpoints and secrets are read again"
     )
     ingest_webhook_secret: SecretStr | None = Field(
         default=None, description="signing secret of the one endpoint 'main', without a file"
@@ -134,6 +139,18 @@ class IngestSettings(Settings):
     ingest_verdicts_queue_max: int = Field(
         default=10_000, ge=1, description="verdicts that wait for Kafka; above, counted and left"
     )
+    ingest_verdicts_dir: Path | None = Field(
+        default=None, description="folder for the verdicts on disk; unset, only the topic has them"
+    )
+    ingest_verdicts_file_bytes_max: int = Field(
+        default=67_108_864, ge=4_096, description="a file of verdicts ends here, or with the day"
+    )
+    ingest_verdicts_files_max: int = Field(
+        default=160, ge=2, description="files of verdicts that are kept; the oldest go"
+    )
+    ingest_verdicts_days_max: int = Field(
+        default=400, ge=1, description="days for which files of verdicts are kept"
+    )
     ingest_failpoint: str = Field(
         default="", description="for tests: PLACE[:N], die at the Nth delivery there"
     )
@@ -182,12 +199,19 @@ class IngestSettings(Settings):
         return ProxyRule(self.ingest_trusted_hops, proxies_of(self.ingest_trusted_proxies))
 
     def endpoints(
-        self, books: BookMap, environment: Mapping[str, str] | None = None
+        self,
+        books: BookMap,
+        environment: Mapping[str, str] | None = None,
+        *,
+        at: datetime | None = None,
     ) -> dict[str, Endpoint]:
         """The endpoints in force by name, their secrets read.
 
+        ``environment`` is where secrets named as variables are; the process's own when left out.
+
         Raises:
-            SettingsInvalid: None is named, a secret is lacking, or the books contradict.
+            SettingsInvalid: None is named, a secret is lacking, or the books contradict; or by
+                ``at``, where it is told, every secret of an endpoint has ended.
         """
         file = self.ingest_endpoints_file
         if file is not None and self.ingest_webhook_secret is not None:
@@ -196,7 +220,13 @@ class IngestSettings(Settings):
             )
         given = os.environ if environment is None else environment
         try:
-            found = [self._only_endpoint(books)] if file is None else _from_file(file, books, given)
+            if file is None:
+                found = [self._only_endpoint(books)]
+            else:
+                found = [
+                    endpoint_of(data, _secrets_of(data, file.parent, given), books, at=at)
+                    for data in _endpoint_data(file)
+                ]
         except (OSError, ValueError) as error:
             raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from None
         return {endpoint.name: endpoint for endpoint in found}
@@ -249,9 +279,9 @@ class IngestSettings(Settings):
             account=self.ingest_stripe_account,
             secret_env=f"{PREFIX}INGEST_WEBHOOK_SECRET",
         )
-        given = [(_CURRENT, self.ingest_webhook_secret)]
+        given = [(CURRENT, self.ingest_webhook_secret)]
         if self.ingest_webhook_secret_previous is not None:
-            given.append((_PREVIOUS, self.ingest_webhook_secret_previous))
+            given.append((PREVIOUS, self.ingest_webhook_secret_previous))
         secrets = [Secret(name, text.get_secret_value().strip()) for name, text in given]
         return endpoint_of(data, secrets, books)
 
@@ -277,9 +307,9 @@ def parsed_failpoint(text: str) -> tuple[FailpointPlace, int]:
     return FailpointPlace(place), int(count) if colon else 1
 
 
-def _from_file(path: Path, books: BookMap, environment: Mapping[str, str]) -> list[Endpoint]:
+def _endpoint_data(path: Path) -> tuple[EndpointData, ...]:
     try:
-        file = EndpointsFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return EndpointsFile.model_validate(tomllib.loads(path.read_text("utf-8"))).endpoints
     except ValidationError as error:
         # Without the input: someone may have written a secret where its file's name belongs.
         told = error.errors(include_input=False, include_url=False)
@@ -287,25 +317,31 @@ def _from_file(path: Path, books: BookMap, environment: Mapping[str, str]) -> li
         raise ValueError(f"{path}: {said}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return [
-        endpoint_of(data, _secrets_of(data, path.parent, environment), books)
-        for data in file.endpoints
-    ]
 
 
 def _secrets_of(data: EndpointData, folder: Path, environment: Mapping[str, str]) -> list[Secret]:
-    sources = (
-        (_CURRENT, data.secret_file, data.secret_env),
-        (_PREVIOUS, data.previous_secret_file, data.previous_secret_env),
-    )
-    secrets: list[Secret] = []
-    for name, file, variable in sources:
-        if file is not None:
-            # A relative path means: beside the endpoints file.
-            secrets.append(Secret(name, (folder / file).read_text("utf-8").strip()))
-        elif variable is not None:
-            text = environment.get(variable, "").strip()
-            if not text:
-                raise ValueError(f"endpoint {data.name}: the variable {variable} is not set")
-            secrets.append(Secret(name, text))
-    return secrets
+    return [
+        Secret(
+            secret.id,
+            _text_of(secret, data.name, folder, environment),
+            secret.valid_from,
+            secret.valid_until,
+        )
+        for secret in data.named_secrets()
+    ]
+
+
+def _text_of(
+    secret: SecretData, endpoint: str, folder: Path, environment: Mapping[str, str]
+) -> str:
+    if secret.file is not None:
+        # A relative path means: beside the endpoints file.
+        text = (folder / secret.file).read_text("utf-8").strip()
+        where = f"the file {secret.file}"
+    else:
+        text = environment.get(secret.env or "", "").strip()
+        where = f"the variable {secret.env}"
+    if not text:
+        lacking = "is empty" if secret.file is not None else "is not set"
+        raise ValueError(f"endpoint {endpoint}: secret {secret.id}: {where} {lacking}")
+    return text

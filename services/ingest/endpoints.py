@@ -54,6 +54,12 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _refuse_secrets_themselves(*words: str | None) -> None:
+    """Raises: ValueError: A secret stands where its name or its place belongs: names are logged."""
+    if any(word is not None and word.startswith("whsec_") for word in words):
+        raise ValueError("a signing secret stands where its id, file or variable is to be named")
+
+
 class SecretData(_Data):
     """One signing secret: its id in verdicts, where its text is, and when it is in force.
 
@@ -70,9 +76,7 @@ class SecretData(_Data):
 
     @model_validator(mode="after")
     def _is_one_source_and_no_secret(self) -> Self:
-        if self.id.startswith("whsec_"):
-            # Ids stand in verdicts and logs.
-            raise ValueError("the id of a secret is the secret itself: give it a name")
+        _refuse_secrets_themselves(self.id, self.file, self.env)
         if (self.file is None) == (self.env is None):
             raise ValueError(f"secret {self.id}: name one of file and env")
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
@@ -107,6 +111,7 @@ class EndpointData(_Data):
     def _has_secrets_in_one_form(self) -> Self:
         short = (self.secret_file, self.secret_env)
         previous = (self.previous_secret_file, self.previous_secret_env)
+        _refuse_secrets_themselves(self.name, *short, *previous)
         if self.secrets:
             if any(source is not None for source in (*short, *previous)):
                 raise ValueError(
@@ -132,12 +137,9 @@ class EndpointData(_Data):
         if self.secrets:
             return self.secrets
         short = [SecretData(id=CURRENT, file=self.secret_file, env=self.secret_env)]
-        if (self.previous_secret_file, self.previous_secret_env) != (None, None):
-            short.append(
-                SecretData(
-                    id=PREVIOUS, file=self.previous_secret_file, env=self.previous_secret_env
-                )
-            )
+        file, variable = self.previous_secret_file, self.previous_secret_env
+        if file is not None or variable is not None:
+            short.append(SecretData(id=PREVIOUS, file=file, env=variable))
         return tuple(short)
 
 

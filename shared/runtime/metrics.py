@@ -31,6 +31,7 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reasons: dict[str, str] = {}
+        self._warnings: dict[str, str] = {}
         self._been_ready: set[str] = set()
         self._due: dict[str, float] = {}
 
@@ -46,6 +47,13 @@ class Health:
             _log.info("part.back", part=name)
         self._been_ready.add(name)
 
+    def warn(self, name: str, warning: str) -> None:
+        """Say what a person should mend; work goes on. An empty text takes it back."""
+        if warning:
+            self._warnings[name] = warning
+        else:
+            self._warnings.pop(name, None)
+
     def beat(self, name: str, *, next_within_seconds: float) -> None:
         """Say that the loop of this name goes round, and by when it will say so again."""
         self._due[name] = self._clock() + next_within_seconds
@@ -54,6 +62,11 @@ class Health:
     def reasons(self) -> dict[str, str]:
         """Why the process is not ready; empty when it is."""
         return dict(sorted(self._reasons.items()))
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What a person should mend while the process works on."""
+        return dict(sorted(self._warnings.items()))
 
     @property
     def stalled(self) -> list[str]:
@@ -71,7 +84,10 @@ def health_routes(health: Health, registry: CollectorRegistry = REGISTRY) -> lis
 
     async def readyz(_: Request) -> Response:
         reasons = health.reasons
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        told: dict[str, object] = {"ready": not reasons, "reasons": reasons}
+        if health.warnings:
+            told["warnings"] = health.warnings
+        return JSONResponse(told, 503 if reasons else 200)
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,17 +1,23 @@
 """The door's process, put together: it holds no API key and owns no table."""
 
 import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from services.ingest.config import IngestSettings, parsed_failpoint
+from services.ingest.endpoints import Endpoint
 from services.ingest.shell.allow_list_file import AllowListFile
+from services.ingest.shell.endpoint_file import EndpointFile
 from services.ingest.shell.failpoint import Failpoint
 from services.ingest.shell.guard import Guard, GuardRates
 from services.ingest.shell.opening import open_when_safe
 from services.ingest.shell.serving import Crowd, ServingLimits, room_for
+from services.ingest.shell.verdict_files import VerdictFiles
+from services.ingest.shell.verdict_folder import FolderLimits
 from services.ingest.shell.verdict_log import VerdictLog
 from services.ingest.shell.webhook import Door, DoorLimits
-from shared.contracts.books import Mode
+from shared.contracts.books import BookMap, Mode
 from shared.runtime import log
 from shared.runtime.kafka import Publisher
 from shared.runtime.lifecycle import together
@@ -27,18 +33,21 @@ async def run_door(stop: asyncio.Event) -> None:
     settings = IngestSettings.load()
     log.configure(settings, service="door")
     books = settings.books()
-    endpoints = settings.endpoints(books)
     health = Health()
     publisher = Publisher(settings.kafka, client_id="ingest-door")
     verdict_publisher = Publisher(
         settings.kafka, client_id="ingest-verdicts", linger_ms=_VERDICT_LINGER_MILLISECONDS
     )
-    verdicts = VerdictLog(verdict_publisher, queue_max=settings.ingest_verdicts_queue_max)
+    verdicts = VerdictLog(
+        verdict_publisher,
+        queue_max=settings.ingest_verdicts_queue_max,
+        files=_verdict_files(settings, health),
+    )
     allow_list = _allow_list(settings)
     guard = _guard(settings, verdicts, allow_list)
     crowd = Crowd(_serving_limits(settings), settings.proxies)
     app = Door(
-        endpoints=endpoints,
+        endpoints={},
         books=books,
         limits=DoorLimits(
             tolerance_seconds=settings.ingest_tolerance_seconds,
@@ -52,7 +61,14 @@ async def run_door(stop: asyncio.Event) -> None:
         health=health,
         otherwise=health_app(health),
         guard=guard,
-        failpoint=_failpoint(settings, {endpoint.mode for endpoint in endpoints.values()}),
+        failpoint=_failpoint(settings),
+    )
+    endpoint_file = EndpointFile(
+        # Settings too: a secret of its own, without an endpoints file, may come from a file.
+        lambda: _endpoints(IngestSettings.load(), books),
+        app.use,
+        health,
+        look_seconds=settings.ingest_endpoints_look_seconds,
     )
     served, summed = asyncio.Event(), asyncio.Event()
 
@@ -92,12 +108,27 @@ async def run_door(stop: asyncio.Event) -> None:
     async def looking(stop: asyncio.Event) -> None:
         await (stop.wait() if allow_list is None else allow_list.watch(stop))
 
-    parts = (serving, opening, keeping, guarding, watching, looking)
+    parts = (serving, opening, keeping, guarding, watching, looking, endpoint_file.watch)
     try:
         await together(stop, *parts, grace_seconds=10)
     finally:
         await publisher.stop()
         await verdict_publisher.stop()
+
+
+def _verdict_files(settings: IngestSettings, health: Health) -> VerdictFiles | None:
+    if settings.ingest_verdicts_dir is None:
+        return None
+    return VerdictFiles(
+        settings.ingest_verdicts_dir,
+        FolderLimits(
+            file_bytes_max=settings.ingest_verdicts_file_bytes_max,
+            files_max=settings.ingest_verdicts_files_max,
+            days_max=settings.ingest_verdicts_days_max,
+        ),
+        waiting_max=settings.ingest_verdicts_queue_max,
+        health=health,
+    )
 
 
 def _allow_list(settings: IngestSettings) -> AllowListFile | None:
@@ -148,12 +179,18 @@ def _serving_limits(settings: IngestSettings) -> ServingLimits:
     )
 
 
-def _failpoint(settings: IngestSettings, modes: set[Mode | None]) -> Failpoint | None:
-    if not settings.ingest_failpoint:
-        return None
-    if modes != {Mode.TEST}:
+def _endpoints(settings: IngestSettings, books: BookMap) -> Mapping[str, Endpoint]:
+    """The endpoints as they are to be had now, secrets and all."""
+    found = settings.endpoints(books, at=datetime.now(UTC))
+    if settings.ingest_failpoint and {each.mode for each in found.values()} != {Mode.TEST}:
         raise SettingsInvalid(
             f"{PREFIX}INGEST_FAILPOINT: only where every endpoint is of test mode"
         )
+    return found
+
+
+def _failpoint(settings: IngestSettings) -> Failpoint | None:
+    if not settings.ingest_failpoint:
+        return None
     place, count = parsed_failpoint(settings.ingest_failpoint)
     return Failpoint(place, count)

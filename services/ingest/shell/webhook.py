@@ -18,19 +18,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.ingest.admission import Admitted, Turned, admission
 from services.ingest.config import FailpointPlace
-from services.ingest.endpoints import Endpoint
+from services.ingest.endpoints import ROUTE, Endpoint
 from services.ingest.shell.failpoint import Failpoint
 from services.ingest.shell.guard import Guard
 from services.ingest.shell.verdict_log import VerdictLog
+from services.ingest.verdict_lines import Said
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Refused, Unavailable
-from shared.contracts.messages import Verdict, VerdictReason
+from shared.contracts.messages import VerdictReason
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher
 from shared.runtime.metrics import Health
 
-ROUTE: Final = "/webhooks/stripe/"
 # `tallystick events resend` says with it what it sends; nothing is judged by it.
 RESENT_HEADER: Final = b"tallystick-resent"
 RETRY_AFTER_SECONDS: Final = 5
@@ -51,6 +51,11 @@ _ACK_SECONDS = Histogram(
     "ingest_ack_seconds",
     "From a whole body to Kafka's acknowledgement",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2),
+)
+_OTHER_VERSIONS = Counter(
+    "ingest_unexpected_api_versions_total",
+    "Accepted events told in another API version than their endpoint expects",
+    ["endpoint"],
 )
 _IN_FLIGHT = Gauge("ingest_in_flight", "Deliveries that are being answered")
 _log = log.get(__name__)
@@ -75,6 +80,8 @@ class _Delivery:
     endpoint: Endpoint | None
     peer: str
     received_at: datetime
+    # On the clock that only goes forward.
+    began_at: float
 
 
 class _BodyTooLarge(Exception):
@@ -106,7 +113,8 @@ class Door:
         failpoint: Failpoint | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        self._endpoints = endpoints
+        self._endpoints: dict[str, Endpoint] = {}
+        self.use(endpoints)
         self._books = books
         self._limits = limits
         self._publisher = publisher
@@ -117,6 +125,10 @@ class Door:
         self._clock = clock
         self._in_flight = 0
         self._is_open = False
+
+    def use(self, endpoints: Mapping[str, Endpoint]) -> None:
+        """Put these endpoints into force, all at once; what is being answered keeps its own."""
+        self._endpoints = {endpoint.path: endpoint for endpoint in endpoints.values()}
 
     def open(self) -> None:
         """Let deliveries in: the topics are there and as they should be."""
@@ -132,15 +144,15 @@ class Door:
             await self._deliver(scope, receive, send)
 
     async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = scope["path"][len(ROUTE) :]
         client = scope.get("client")
-        endpoint = self._endpoints.get(name)
+        endpoint = self._endpoints.get(scope["path"][len(ROUTE) :])
         delivery = _Delivery(
             # Whatever somebody wrote into a path is not worth keeping for ever.
-            name=name if endpoint is not None else "",
+            name=endpoint.name if endpoint is not None else "",
             endpoint=endpoint,
             peer=self._guard.peer(client[0] if client else "", scope["headers"]),
             received_at=self._clock(),
+            began_at=time.monotonic(),
         )
         told: Admitted | Turned | None = self._guard.refusal(delivery.peer, delivery.received_at)
         if told is None and self._in_flight >= self._limits.in_flight_max:
@@ -152,7 +164,10 @@ class Door:
         _IN_FLIGHT.inc()
         try:
             body, told = await self._judged(delivery, scope, receive)
-            await self._tell(delivery, told, body, send)
+            judged_at = time.monotonic()
+            if isinstance(told, Admitted):
+                told = await self._kept(told)
+            await self._tell(delivery, told, body, send, judged_at)
         except _PeerGone:
             _DELIVERIES.labels(delivery.name, "peer_gone").inc()
         finally:
@@ -177,10 +192,7 @@ class Door:
             return b"", Turned(VerdictReason.BODY_TOO_LARGE, 413, detail)
         except TimeoutError:
             return b"", Turned(VerdictReason.UNAVAILABLE, 408, "the body did not come in time")
-        told = self._admission(delivery.endpoint, headers, body)
-        if isinstance(told, Admitted):
-            return body, await self._kept(told)
-        return body, told
+        return body, self._admission(delivery.endpoint, headers, body)
 
     def _admission(
         self, endpoint: Endpoint, headers: list[Header], body: bytes
@@ -235,16 +247,23 @@ class Door:
         await task
 
     async def _tell(
-        self, delivery: _Delivery, told: Admitted | Turned, body: bytes, send: Send
+        self,
+        delivery: _Delivery,
+        told: Admitted | Turned,
+        body: bytes,
+        send: Send,
+        judged_at: float | None = None,
     ) -> None:
         """Take the verdict down and answer."""
+        now = time.monotonic()
+        judged_at = now if judged_at is None else judged_at
         if isinstance(told, Admitted):
             reason, status = VerdictReason.ACCEPTED, 200
         else:
             reason, status = told.reason, told.status
         _DELIVERIES.labels(delivery.name, reason).inc()
         self._guard.tell(
-            Verdict(
+            Said(
                 endpoint=delivery.name,
                 reason=reason,
                 status=status,
@@ -256,10 +275,14 @@ class Door:
                 body_bytes=len(body),
                 secret_id=told.secret,
                 detail=told.detail,
+                judged_microseconds=round((judged_at - delivery.began_at) * 1e6),
+                ack_microseconds=round((now - judged_at) * 1e6),
             ),
             book="" if delivery.endpoint is None else str(delivery.endpoint.book),
         )
         if isinstance(told, Admitted):
+            if told.expected_version:
+                _OTHER_VERSIONS.labels(delivery.name).inc()
             self._pass(FailpointPlace.BEFORE_REPLY)
             await _answer(send, 200, _RECEIVED, ())
             return

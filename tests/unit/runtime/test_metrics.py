@@ -22,6 +22,20 @@ async def test_readiness_names_each_reason_until_it_is_gone() -> None:
     assert (await asked(health, "/readyz", registry)).status_code == 200
 
 
+async def test_warning_is_shown_and_leaves_the_process_ready_until_it_is_taken_back() -> None:
+    health, registry = Health(), CollectorRegistry()
+    health.warn("endpoints", "the new file cannot be read")
+    answer = await asked(health, "/readyz", registry)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "reasons": {},
+        "warnings": {"endpoints": "the new file cannot be read"},
+    }
+    health.warn("endpoints", "")
+    assert (await asked(health, "/readyz", registry)).json() == {"ready": True, "reasons": {}}
+
+
 async def test_liveness_ends_when_a_loop_is_silent_for_longer_than_it_said() -> None:
     now = [0.0]
     health, registry = Health(clock=lambda: now[0]), CollectorRegistry()
