@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from services.archiver.segments import GENESIS, Head, Lineage
+from services.archiver.segments import GENESIS, Head, Lineage, SegmentHeader
 
 PREFIX: Final = "segments"
 _NAME: Final = re.compile(
@@ -82,6 +82,23 @@ class ChainWalk:
             hole = Hole(self.lineage, self.next_offset, header.begins_at)
         self.next_offset, self.link = header.ends_before, head.link
         return None, hole
+
+
+def first_shift(headers: Iterable[SegmentHeader]) -> int | None:
+    """The first offset that would be another one in a partition filled from 0 without gaps.
+
+    ``None``: every record gets the offset that it had. A gap within a segment is told by the
+    segment's first offset.
+    """
+    comes_next = 0
+    for header in headers:
+        first, last = header.first_offset, header.last_offset
+        if first is None or last is None:
+            continue
+        if first != comes_next or last + 1 - first != header.count:
+            return first
+        comes_next = last + 1
+    return None
 
 
 @dataclass(frozen=True, slots=True)

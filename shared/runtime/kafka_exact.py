@@ -22,6 +22,7 @@ from shared.runtime.kafka_client import (
     Partition,
     address_of,
     admin_client,
+    patiently,
     started,
 )
 
@@ -32,6 +33,10 @@ IN_FLIGHT_MAX: Final = 2_000
 WRITE_SECONDS_MAX: Final = 60.0
 # Where a setting of a topic comes from: this one was set for the topic itself.
 _SET_FOR_THE_TOPIC: Final = 1
+_BROKERS_TIME: Final = 1
+_CHANGE_SECONDS_MAX: Final = 30.0
+# A broker shows a changed setting a moment before its logs go by it.
+_SETTLE_SECONDS: Final = 1.0
 _RESOURCE: Any = config_resource  # Any: aiokafka has no types
 
 
@@ -128,6 +133,7 @@ class ExactWriter:
 
         Raises:
             Unavailable: Not acknowledged in time; any of them may have arrived.
+            InvariantBroken: The broker put its own time in the place of a record's.
         """
         offsets: list[int] = []
         try:
@@ -135,7 +141,10 @@ class ExactWriter:
                 for first in range(0, len(records), IN_FLIGHT_MAX):
                     part = records[first : first + IN_FLIGHT_MAX]
                     sent = [await self._send(partition, record) for record in part]
-                    offsets += [int(told.offset) for told in await asyncio.gather(*sent)]
+                    for told in await asyncio.gather(*sent):
+                        if told.timestamp_type == _BROKERS_TIME:
+                            raise InvariantBroken(f"{partition} does not take outside timestamps")
+                        offsets.append(int(told.offset))
         except (KafkaFault, OSError, TimeoutError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
         return offsets
@@ -186,26 +195,45 @@ async def outside_timestamps(
         Unavailable: Kafka does not answer.
         InvariantBroken: The broker does not let the setting be changed.
     """
-    kind = _RESOURCE.ConfigResourceType.TOPIC
     wanted = {TIMESTAMP_TYPE: "CreateTime" if allowed else "LogAppendTime"}
+    names = sorted(topics)
     async with admin_client(where) as client:
-        answers = await client.describe_configs(
-            [_RESOURCE.ConfigResource(kind, name) for name in sorted(topics)]
-        )
-        # The question replaces all that was set for a topic, so what was set is told again.
-        changes = [
-            _RESOURCE.ConfigResource(
-                kind,
-                resource[3],
-                {str(e[0]): str(e[1]) for e in resource[4] if e[3] == _SET_FOR_THE_TOPIC} | wanted,
-            )
-            for answer in answers
-            for resource in answer.resources
+        before = await _own_settings(client, names)
+        changed = [
+            n for n in names if before.get(n, {}).get(TIMESTAMP_TYPE) != wanted[TIMESTAMP_TYPE]
         ]
+        if not changed:
+            return
+        # The question replaces all that was set for a topic, so what was set is told again.
+        changes = [_topic_resource(name, before.get(name, {}) | wanted) for name in changed]
         for answer in await client.alter_configs(changes):
             for resource in answer.resources:
                 if resource[0] != 0:
                     raise InvariantBroken(f"{resource[3]}: {wanted} is refused: {resource[1]}")
+
+        async def shown() -> None:
+            now = await _own_settings(client, changed)
+            if any(now[name].get(TIMESTAMP_TYPE) != wanted[TIMESTAMP_TYPE] for name in changed):
+                raise Unavailable(f"the topics do not have {wanted} yet")
+
+        await patiently(shown, what="topics", give_up_after_seconds=_CHANGE_SECONDS_MAX)
+    await asyncio.sleep(_SETTLE_SECONDS)
+
+
+def _topic_resource(name: str, settings: Mapping[str, str] | None = None) -> Any:  # Any: no types
+    return _RESOURCE.ConfigResource(_RESOURCE.ConfigResourceType.TOPIC, name, settings)
+
+
+async def _own_settings(
+    client: Any, names: list[str]
+) -> dict[str, dict[str, str]]:  # Any: no types
+    """What was set for each topic itself, without what it has from the broker."""
+    answers = await client.describe_configs([_topic_resource(name) for name in names])
+    return {
+        resource[3]: {str(e[0]): str(e[1]) for e in resource[4] if e[3] == _SET_FOR_THE_TOPIC}
+        for answer in answers
+        for resource in answer.resources
+    }
 
 
 def _raw_record(raw: Any) -> RawRecord:  # Any: aiokafka's ConsumerRecord has no types

@@ -13,7 +13,14 @@ from services.archiver.manifest import (
     by_lineage,
     segment_name,
 )
-from services.archiver.segments import HEAD_BYTES_MAX, Head, Lineage, Segment, head_of
+from services.archiver.segments import (
+    HEAD_BYTES_MAX,
+    Head,
+    Lineage,
+    Segment,
+    SegmentHeader,
+    head_of,
+)
 from services.archiver.shell.store import ArchiveStore
 from shared.contracts.errors import TallystickError, Unreadable
 
@@ -88,6 +95,9 @@ class Verification:
     records: int = 0
     content_bytes: int = 0
     stored_bytes: int = 0
+    headers: dict[Lineage, list[SegmentHeader]] = field(
+        default_factory=dict[Lineage, list[SegmentHeader]]
+    )
     faults: list[Fault] = field(default_factory=list[Fault])
     holes: list[Hole] = field(default_factory=list[Hole])
 
@@ -99,6 +109,7 @@ class Verification:
     def count(self, segment: Segment) -> None:
         """Add a sound segment."""
         header = segment.head.header
+        self.headers.setdefault(header.lineage, []).append(header)
         self.segments += 1
         self.records += header.count
         self.content_bytes += header.content_bytes

@@ -2,15 +2,26 @@
 
 from dataclasses import replace
 
+import pytest
+
 from services.archiver.manifest import (
     ChainWalk,
     Hole,
     SegmentName,
     by_lineage,
     chosen,
+    first_shift,
     segment_name,
 )
-from services.archiver.segments import GENESIS, Head, Lineage, sealed, stretch_of
+from services.archiver.records import CopiedRecord
+from services.archiver.segments import (
+    GENESIS,
+    Head,
+    Lineage,
+    SegmentHeader,
+    sealed,
+    stretch_of,
+)
 
 LINEAGE = Lineage("J6nx_-Q", "stripe.events", "0b9c-11", 3)
 
@@ -103,3 +114,34 @@ def test_restore_asks_which_topic_where_it_was_made_twice() -> None:
 
 def test_restore_from_nothing_says_so() -> None:
     assert chosen([]).problem == "there is no segment in it"
+
+
+def headers_of(*ranges: tuple[int, int, list[int]]) -> list[SegmentHeader]:
+    return [
+        sealed(
+            LINEAGE,
+            stretch_of(begins_at, ends_before, [CopiedRecord(n, 0, None, b"", ()) for n in there]),
+            previous=GENESIS,
+            sealed_at="",
+        )[0].header
+        for begins_at, ends_before, there in ranges
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "shift"),
+    [
+        ([], None),
+        ([(0, 2, [0, 1]), (2, 3, [2])], None),
+        ([(0, 3, [0, 1]), (3, 5, [])], None),
+        ([(0, 3, [0, 1]), (3, 4, [3])], 3),
+        ([(0, 2, []), (2, 3, [2])], 2),
+        ([(0, 1, [0]), (1, 5, [1, 3, 4])], 1),
+        ([(7, 8, [7])], 7),
+    ],
+    ids=["none", "whole", "gap at the end", "gap", "gap at 0", "gap within", "late start"],
+)
+def test_offsets_shift_only_behind_a_gap(
+    ranges: list[tuple[int, int, list[int]]], shift: int | None
+) -> None:
+    assert first_shift(headers_of(*ranges)) == shift
