@@ -226,7 +226,10 @@ class Verdict(_Message):
     """One delivery at the door and what was said of it; no secret, no personal data.
 
     Of a flood of refusals only some are written one by one; ``deliveries`` above 1 tells how many
-    more there were of one kind since the last such verdict.
+    more there were of one kind since the last such verdict. ``judged_microseconds`` run from the
+    request's head to what was said of it, the body's coming included; ``ack_microseconds`` from
+    there until Kafka had acknowledged it or was given up, 0 where Kafka was not asked. ``id`` is
+    that of the record, and ``book`` its book, so that a line stands for itself.
     """
 
     endpoint: str
@@ -241,6 +244,10 @@ class Verdict(_Message):
     secret_id: str = ""
     detail: str = ""
     deliveries: int = Field(default=1, ge=1)
+    judged_microseconds: int = Field(default=0, ge=0)
+    ack_microseconds: int = Field(default=0, ge=0)
+    id: str = ""
+    book: str = ""
 
 
 class DeadLetter(_Message):

@@ -21,7 +21,8 @@ from services.ingest.peers import UNKNOWN, Header, ProxyRule, is_loopback, real_
 from services.ingest.rates import Bucket, Buckets, Rate, Sieve
 from services.ingest.shell.allow_list_file import AllowListFile
 from services.ingest.shell.verdict_log import VerdictLog
-from shared.contracts.messages import Verdict, VerdictReason
+from services.ingest.verdict_lines import Said
+from shared.contracts.messages import VerdictReason
 from shared.runtime.lifecycle import pause
 
 # What may come at once, in seconds of a rate.
@@ -94,7 +95,7 @@ class Guard:
             return Turned(VerdictReason.UNAVAILABLE, 503, "too many deliveries a second")
         return None
 
-    def tell(self, verdict: Verdict, *, book: str) -> None:
+    def tell(self, verdict: Said, *, book: str) -> None:
         """Take a verdict down, or count it with others of its kind."""
         if verdict.reason is VerdictReason.ACCEPTED:
             self._verdicts.add(verdict, book=book)
@@ -119,7 +120,7 @@ class Guard:
             return
         for each in self._sieve.drained():
             _UNWRITTEN.inc(each.count)
-            verdict = Verdict(
+            verdict = Said(
                 endpoint=each.endpoint,
                 reason=VerdictReason(each.reason),
                 status=each.status,

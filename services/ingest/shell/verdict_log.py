@@ -1,24 +1,33 @@
-"""Every verdict of the door to ``ingest.verdicts``, behind the answer and never before it."""
+"""Every verdict of the door to ``ingest.verdicts`` and to disk, behind the answer, never before it.
+
+add() ─▶ a row of tuples ─▶ lines of JSON, a crowd at a time ─┬─▶ ingest.verdicts
+                                                             └─▶ files (``VerdictFiles``)
+"""
 
 import asyncio
 import itertools
 import uuid
+from collections import deque
 from typing import Final
 
 from prometheus_client import Counter
 
+from services.ingest.shell.verdict_files import VerdictFiles
+from services.ingest.verdict_lines import Said, line_of
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Unavailable
-from shared.contracts.messages import Verdict
 from shared.contracts.topics import INGEST_VERDICTS
 from shared.runtime import log
 from shared.runtime.kafka import Publication, Publisher
 
 VERDICT_TYPE: Final = "com.tallystick.ingest.verdict.v1"
 BATCH_MAX: Final = 500
+GATHER_SECONDS: Final = 0.02
 PUBLISH_SECONDS_MAX: Final = 10.0
 RETRY_SECONDS: Final = 1.0
 FLUSH_SECONDS_MAX: Final = 2.0
+# Built at a stretch, while nothing else runs.
+_BUILT_AT_ONCE: Final = 100
 
 _DROPPED = Counter(
     "ingest_verdicts_dropped_total", "Verdicts that could not be kept because Kafka was away"
@@ -27,62 +36,116 @@ _log = log.get(__name__)
 
 
 class VerdictLog:
-    """A bounded queue of verdicts and the one task that empties it.
+    """A bounded row of verdicts and the tasks that empty it.
 
-    A verdict that finds the queue full is counted and left out: the answer to Stripe never
+    A verdict that finds the row full is counted and left out: the answer to Stripe never
     waits for the record of it. A batch that Kafka did not acknowledge is sent again, so a
-    verdict may stand twice on the topic, under one id.
+    verdict may stand twice on the topic, under one id. What waits for Kafka and what waits for
+    the disk are bounded each for itself: one of them away takes nothing from the other.
     """
 
-    def __init__(self, publisher: Publisher, *, queue_max: int) -> None:
+    def __init__(
+        self, publisher: Publisher, *, queue_max: int, files: VerdictFiles | None = None
+    ) -> None:
         self._publisher = publisher
+        self._files = files
+        self._queue_max = queue_max
         # Unique without asking the system for randomness at each delivery.
         process = uuid.uuid4().hex
         self._ids = (f"{process}-{number}" for number in itertools.count(1))
-        self._waiting: asyncio.Queue[Publication] = asyncio.Queue(queue_max)
+        self._said: deque[tuple[Said, str]] = deque()
+        self._waiting: deque[Publication] = deque()
+        self._there = asyncio.Event()
+        self._to_publish = asyncio.Event()
+        self._is_published = asyncio.Event()
+        self._is_published.set()
 
-    def add(self, verdict: Verdict, *, book: str) -> None:
+    def add(self, said: Said, *, book: str) -> None:
         """Take a verdict down."""
-        envelope = Envelope(
-            id=next(self._ids),
-            source="ingest/door",
-            type=VERDICT_TYPE,
-            time=verdict.received_at,
-            data=verdict.model_dump_json().encode(),
-            subject=verdict.event_id,
-            extensions={"book": book},
-        )
-        try:
-            self._waiting.put_nowait(
-                Publication(INGEST_VERDICTS, verdict.endpoint.encode() or None, envelope)
-            )
-        except asyncio.QueueFull:
+        if len(self._said) >= self._queue_max:
             _DROPPED.inc()
+            return
+        self._said.append((said, book))
+        self._there.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish what is there until ``stop``; then what is left, for a bounded time."""
-        publishing = asyncio.create_task(self._publish_for_ever())
+        """Publish and write what is there until ``stop``; then what is left, for a bounded time."""
+        files_stop = asyncio.Event()
+        running = [asyncio.create_task(self._gather()), asyncio.create_task(self._publish())]
+        writing = asyncio.create_task(
+            _no_files() if self._files is None else self._files.run(files_stop)
+        )
+        stopping = asyncio.create_task(stop.wait())
         try:
-            await stop.wait()
+            # None of them ends by itself; an error of one of them is the process's.
+            await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await self._build()
+            await self._published_what_is_left()
         finally:
-            try:
-                async with asyncio.timeout(FLUSH_SECONDS_MAX):
-                    await self._waiting.join()
-            except TimeoutError:
-                left = self._waiting.qsize()
-                _DROPPED.inc(left)
-                _log.warning("verdicts.left_behind", verdicts=left)
-            publishing.cancel()
-            await asyncio.wait({publishing})
+            for task in (*running, stopping):
+                task.cancel()
+            files_stop.set()
+            await asyncio.wait({*running, stopping, writing})
+        for task in (*running, writing):
+            if not task.cancelled():
+                task.result()
 
-    async def _publish_for_ever(self) -> None:
+    async def _gather(self) -> None:
         while True:
-            batch = [await self._waiting.get()]
-            while len(batch) < BATCH_MAX and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            await self._published(batch)
-            for _ in batch:
-                self._waiting.task_done()
+            await self._there.wait()
+            # Those of a moment are taken together: a wake-up for each costs more than its line.
+            await asyncio.sleep(GATHER_SECONDS)
+            await self._build()
+
+    async def _build(self) -> None:
+        """The lines of what was said."""
+        self._there.clear()
+        while self._said:
+            lines = [self._line() for _ in range(min(len(self._said), _BUILT_AT_ONCE))]
+            if self._files is not None:
+                self._files.take(lines)
+            self._to_publish.set()
+            await asyncio.sleep(0)
+
+    def _line(self) -> bytes:
+        said, book = self._said.popleft()
+        ident = next(self._ids)
+        line = line_of(said, ident=ident, book=book)
+        if len(self._waiting) >= self._queue_max:
+            _DROPPED.inc()
+            return line
+        envelope = Envelope(
+            id=ident,
+            source="ingest/door",
+            type=VERDICT_TYPE,
+            time=said.received_at,
+            data=line,
+            subject=said.event_id,
+            extensions={"book": book},
+        )
+        self._is_published.clear()
+        self._waiting.append(Publication(INGEST_VERDICTS, said.endpoint.encode() or None, envelope))
+        return line
+
+    async def _publish(self) -> None:
+        while True:
+            await self._to_publish.wait()
+            self._to_publish.clear()
+            while self._waiting:
+                batch = list(itertools.islice(self._waiting, BATCH_MAX))
+                await self._published(batch)
+                for _ in batch:
+                    self._waiting.popleft()
+            self._is_published.set()
+
+    async def _published_what_is_left(self) -> None:
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS_MAX):
+                await self._is_published.wait()
+        except TimeoutError:
+            left = len(self._waiting)
+            _DROPPED.inc(left)
+            _log.warning("verdicts.left_behind", verdicts=left)
 
     async def _published(self, batch: list[Publication]) -> None:
         has_said = False
@@ -96,3 +159,7 @@ class VerdictLog:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
+
+
+async def _no_files() -> None:
+    """There is no folder to write to."""
