@@ -29,6 +29,7 @@ class Verb:
 
 
 START: Final = "Start"
+STRIPE: Final = "Stripe"
 LEDGER: Final = "Ledger"
 
 VERBS: Final = (
@@ -47,7 +48,13 @@ VERBS: Final = (
         START,
     ),
     Verb("logs", "tallystick.cli.stack", "logs", "Show a log, or follow it", START),
+    Verb(
+        "listen", "tallystick.cli.listen", "listen", "Where webhooks go, and the verdicts", STRIPE
+    ),
+    Verb("trigger", "tallystick.cli.trigger", "trigger", "Make a simulated event happen", STRIPE),
+    Verb("events", "tallystick.cli.events", "app", "What came: find, prove, send again", STRIPE),
     Verb("signature", "tallystick.cli.signature", "app", "Was a webhook Stripe's? Offline", LEDGER),
+    Verb("ingest", "tallystick.cli.ingest", "app", "What comes from Stripe, looked at", LEDGER),
     Verb("topics", "tallystick.cli.topics", "app", "Create and check the topics", LEDGER),
     Verb(
         "preview",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -162,6 +163,7 @@ def _stripe_for(door: LocalDoor, endpoint: str, talk: Talk) -> Generator[_Stripe
         yield _Stripe(door.sandbox, is_running_elsewhere=True)
         return
     target = _target(door, endpoint)
+    (secret, *_) = target.secrets_in_force(datetime.now(UTC))
     folder = folder_of(stack_settings()).with_name("trigger")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -175,9 +177,7 @@ def _stripe_for(door: LocalDoor, endpoint: str, talk: Talk) -> Generator[_Stripe
                 code=ExitCode.UNREACHABLE,
             ) from None
         stripe = LocalStripe.of(folder)
-        spec = stripe.spec(
-            folder, webhook_url=door.url_of(target), webhook_secret=target.secrets[0].text
-        )
+        spec = stripe.spec(folder, webhook_url=door.url_of(target), webhook_secret=secret.text)
         supervisor = Supervisor([spec], log_dir=folder, state_dir=folder / "processes")
         talk("a simulated Stripe is started for this event")
         supervisor.start()
@@ -192,7 +192,9 @@ def _target(door: LocalDoor, name: str) -> Endpoint:
     fitting = {
         each.name: each
         for each in door.endpoints.values()
-        if each.kind is EndpointKind.ACCOUNT and each.payload is Payload.SNAPSHOT
+        if each.kind is EndpointKind.ACCOUNT
+        and each.payload is Payload.SNAPSHOT
+        and each.secrets_in_force(datetime.now(UTC))
     }
     if name in fitting:
         return fitting[name]

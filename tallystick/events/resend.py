@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx
@@ -16,6 +17,7 @@ from shared.runtime.kafka import Record
 ATTEMPTS_MAX: Final = 6
 TIMEOUT_SECONDS: Final = 15.0
 PAUSE_SECONDS_MAX: Final = 10.0
+UNAVAILABLE: Final = 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ async def resent(
 
 
 async def _sent(client: httpx.AsyncClient, record: Record, endpoint: Endpoint, url: str) -> Sent:
-    secret = endpoint.secrets[0].text
+    secret = endpoint.secrets_in_force(datetime.now(UTC))[0].text
     detail = ""
     status = 0
     for attempt in range(1, ATTEMPTS_MAX + 1):
@@ -63,7 +65,7 @@ async def _sent(client: httpx.AsyncClient, record: Record, endpoint: Endpoint, u
             status, detail = 0, f"{type(error).__name__}: {error}"
         else:
             status, detail = answer.status_code, answer.text[:300]
-            if status != httpx.codes.SERVICE_UNAVAILABLE:
+            if status != UNAVAILABLE:
                 break
             told = answer.headers.get("retry-after", "")
             pause = min(float(told) if told.isdigit() else pause, PAUSE_SECONDS_MAX)

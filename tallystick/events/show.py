@@ -122,14 +122,17 @@ def delivery_json(event: StoredEvent, record: Record, proof: Proof) -> Json:
 
 
 def _text(value: bytes) -> str:
-    # What somebody else wrote must not steer a terminal.
-    return "".join(c if c.isprintable() else "\ufffd" for c in value.decode("utf-8", "replace"))
+    return _harmless(value.decode("utf-8", "replace"))
+
+
+def _harmless(text: str) -> str:
+    """Text without what would steer a terminal: somebody else has written it."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _pretty(body: bytes) -> str:
     try:
-        # Escaped: a body is somebody else's words, and a terminal obeys control characters.
-        text = json.dumps(json.loads(body), indent=2, ensure_ascii=True)
+        text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = repr(body)
-    return "\n".join(f"    {each}" for each in text.splitlines())
+    return "\n".join(f"    {_harmless(each)}" for each in text.split("\n"))
