@@ -19,6 +19,7 @@ import orjson
 from pydantic import SecretStr
 
 from services.ledger.config import LedgerSettings
+from services.ledger.shell.books import INPUT_TOPICS
 from services.ledger.shell.service import run_ledger
 from shared.contracts import topics
 from shared.contracts.envelope import Envelope
@@ -210,8 +211,7 @@ class LedgerRig:
 
     async def caught_up(self, *, published: bool = True) -> None:
         """Wait until all that stands on the input topics has been booked, and published."""
-        inputs = [t.name for t in topics.TOPICS.values() if "ledger" in t.readers]
-        ends = await end_offsets(self.bootstrap, inputs)
+        ends = await end_offsets(self.bootstrap, INPUT_TOPICS)
 
         async def booked() -> bool:
             try:
