@@ -1,0 +1,20 @@
+"""`tallystick ingest`: what comes from Stripe, looked at and mended from the command line.
+
+Each command stands in a module of its own; this file only gives them their names.
+"""
+
+import typer
+
+from tallystick.cli.ingest_endpoints import endpoints
+
+app = typer.Typer(
+    help="What comes from Stripe: the door, the poller, the gap audit.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command()(endpoints)
+
+
+@app.callback()
+def _ingest() -> None:
+    """What comes from Stripe: the door, the poller, the gap audit."""
