@@ -87,4 +87,11 @@ DISCREPANCIES: Final = {
     "topup_overdue": "a top-up that the bank has not shown in time",
     "clearing_overdue": "one half of a matter came, the other did not in time",
     "ambiguous_match": "several answers fit equally well; a person chooses",
+    "event_missing": "Stripe lists an event that is not on the log and cannot be fetched",
+    "balance_transaction_missing": "the same for a balance transaction",
+    "events_silent": "no webhook for longer than is usual for these hours of the week",
+    "event_list_empty": "Stripe lists nothing of a time of which the log has something",
+    "webhook_endpoint_missing": "no endpoint at Stripe sends to this one of ours",
+    "webhook_endpoint_disabled": "an endpoint at Stripe that sends to us is switched off",
+    "webhook_endpoint_misconfigured": "it is set to another API version, or leaves events out",
 }

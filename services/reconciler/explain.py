@@ -32,6 +32,13 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.INVALID_AMOUNT: "Read the object at Stripe; nothing was booked for it.",
         K.UNKNOWN_BALANCE_TRANSACTION: "Say how to book this type, or book it by hand.",
         K.CLEARING_OVERDUE: "Read the object and its balance transaction at Stripe again.",
+        K.EVENT_MISSING: "Read why it was refused in the poller's log; resend it from Stripe.",
+        K.BALANCE_TRANSACTION_MISSING: "Read why in the poller's log; its money is not booked.",
+        K.EVENTS_SILENT: "Look at the endpoint at Stripe, then at the way to the door.",
+        K.EVENT_LIST_EMPTY: "Check that the API key is this account's and may read the list.",
+        K.WEBHOOK_ENDPOINT_MISSING: "Register the endpoint's address at Stripe, in this mode.",
+        K.WEBHOOK_ENDPOINT_DISABLED: "Mend what made it fail, then switch it on at Stripe.",
+        K.WEBHOOK_ENDPOINT_MISCONFIGURED: "Set it at Stripe as it is expected here.",
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles and book the match by hand.",
     }
 )

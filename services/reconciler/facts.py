@@ -220,8 +220,43 @@ class StripeBalance:
         return max(self, other, key=lambda b: (b.told_at, b.minor))
 
 
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What a look at Stripe from outside found: it stands until it is told that it does not."""
+
+    kind: DiscrepancyKind
+    subject: str
+    stands: bool
+    told_at: datetime
+    expected: str = ""
+    found: str = ""
+    explanation: str = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"audited:{self.kind}/{self.subject}"
+
+    def merged(self, other: "Audited") -> "Audited":
+        """The later telling of the two; of one moment the one that it stands."""
+        return max(self, other, key=_telling)
+
+
+def _telling(a: Audited) -> tuple[object, ...]:
+    return (a.told_at, a.stands, a.expected, a.found, a.explanation, a.evidence)
+
+
 Fact = (
-    Expectation | Line | Booking | Transfer | BalanceTransaction | Concern | Reading | StripeBalance
+    Expectation
+    | Line
+    | Booking
+    | Transfer
+    | BalanceTransaction
+    | Concern
+    | Reading
+    | StripeBalance
+    | Audited
 )
 
 
@@ -265,6 +300,7 @@ class Facts:
     transfers: tuple[Transfer, ...] = ()
     balance_transactions: tuple[BalanceTransaction, ...] = ()
     concerns: tuple[Concern, ...] = ()
+    audited: tuple[Audited, ...] = ()
     stripe_balances: tuple[StripeBalance, ...] = ()
     proofs: tuple[Proof, ...] = ()
     standing: tuple[MatchMade, ...] = ()
@@ -308,6 +344,8 @@ def merge(one: Fact, other: Fact) -> Fact:  # one case a type
         case Reading(), Reading():
             return one.merged(other)
         case StripeBalance(), StripeBalance():
+            return one.merged(other)
+        case Audited(), Audited():
             return one.merged(other)
         case _:
             raise ValueError(f"{one.key} and {other.key} are not tellings of one fact")

@@ -18,6 +18,7 @@ from services.reconciler.facts import (
     SETTLING,
     STRIPE_BALANCE,
     SUSPENSE,
+    Audited,
     Booking,
     Concern,
     Fact,
@@ -27,6 +28,7 @@ from services.reconciler.facts import (
 )
 from services.reconciler.stripe_facts import JsonObject, as_object, instant, json_object, told_by
 from shared.contracts import topics
+from shared.contracts.audits import AuditReport
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.envelope import Envelope
@@ -45,6 +47,7 @@ T = TypeVar("T")
 Told = tuple[str, tuple[Fact, ...]]
 
 _ENTRY: Final = TypeAdapter(EntryBooked)
+_AUDIT: Final = TypeAdapter(AuditReport)
 _WATCHED: Final = frozenset({SETTLING, IN_TRANSIT, SUSPENSE, CONNECT, STRIPE_BALANCE})
 _TELLING: Final = frozenset({OutcomeKind.REFUSED, OutcomeKind.CONFLICT, OutcomeKind.NOTED})
 
@@ -151,6 +154,22 @@ def _outcome(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
     return told.book, (concern,)
 
 
+def _audit(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
+    del received_at, books
+    told = _read(_AUDIT, envelope.data)
+    audited = Audited(
+        kind=told.discrepancy,
+        subject=told.subject,
+        stands=told.stands,
+        told_at=told.told_at,
+        expected=told.expected,
+        found=told.found,
+        explanation=told.explanation,
+        evidence=told.evidence,
+    )
+    return told.book, (audited,)
+
+
 def _stripe_book(
     envelope: Envelope, books: BookMap, account: str, *shown: JsonObject | None
 ) -> BookData:
@@ -217,5 +236,6 @@ _READERS: Final[Mapping[str, _Reader]] = MappingProxyType(
         topics.BANK_OBSERVATIONS: _bank,
         topics.LEDGER_ENTRIES: _entry,
         topics.LEDGER_OUTCOMES: _outcome,
+        topics.INGEST_AUDITS: _audit,
     }
 )

@@ -49,6 +49,7 @@ def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
         *_below_zero(facts),
         *_clearing(facts, exchanged, at=at),
         *_concerns(facts),
+        *_audited(facts),
     ]
     discrepancies = {d.id: d for d in found}
     return Reconciliation(
@@ -235,6 +236,21 @@ def _concern(facts: Facts, concern: Concern) -> Discrepancy:
         ),
         evidence=(concern.reference,) if concern.reference else (),
     )
+
+
+def _audited(facts: Facts) -> Iterator[Discrepancy]:
+    for told in sorted(facts.audited, key=lambda a: a.key):
+        if told.stands:
+            yield discrepancy(
+                facts.book.name,
+                told.kind,
+                told.subject,
+                None,
+                expected=told.expected,
+                found=told.found,
+                explanation=told.explanation,
+                evidence=told.evidence,
+            )
 
 
 _EXPECTED = {

@@ -141,6 +141,7 @@ def dormant_facts(
         {
             *done_lines,
             *(f"expectation:{e}" for e in done_objects),
+            *(told.key for told in facts.audited if not told.stands),
             *_dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
         }
     )

@@ -28,6 +28,13 @@ class DiscrepancyKind(StrEnum):
     TOPUP_OVERDUE = "topup_overdue"
     CLEARING_OVERDUE = "clearing_overdue"
     AMBIGUOUS_MATCH = "ambiguous_match"
+    EVENT_MISSING = "event_missing"
+    BALANCE_TRANSACTION_MISSING = "balance_transaction_missing"
+    EVENTS_SILENT = "events_silent"
+    EVENT_LIST_EMPTY = "event_list_empty"
+    WEBHOOK_ENDPOINT_MISSING = "webhook_endpoint_missing"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    WEBHOOK_ENDPOINT_MISCONFIGURED = "webhook_endpoint_misconfigured"
 
 
 class DiscrepancyState(StrEnum):

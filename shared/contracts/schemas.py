@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from shared.contracts import topics
+from shared.contracts.audits import AuditReport
 from shared.contracts.commands import BookManualEntry, SetExchangeRate
 from shared.contracts.messages import (
     DiscrepancyReported,
@@ -48,6 +49,7 @@ class MessageType:
 
 _TYPES: Final = (
     MessageType("com.tallystick.ingest.verdict.v1", Verdict, (topics.INGEST_VERDICTS,)),
+    MessageType("com.tallystick.ingest.audit.v1", AuditReport, (topics.INGEST_AUDITS,)),
     MessageType("com.tallystick.bank.line.v1", BankLine, (topics.BANK_OBSERVATIONS,)),
     MessageType("com.tallystick.bank.balance.v1", BankBalance, (topics.BANK_OBSERVATIONS,)),
     MessageType(

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from shared.contracts.audits import AuditReport
 from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.messages import (
     MATCH_RECORD,
@@ -27,6 +28,7 @@ RECORD_BYTES_MAX: Final = 4 * 1024 * 1024
 STRIPE_EVENTS: Final = "stripe.events"
 STRIPE_OBJECTS: Final = "stripe.objects"
 INGEST_VERDICTS: Final = "ingest.verdicts"
+INGEST_AUDITS: Final = "ingest.audits"
 BANK_OBSERVATIONS: Final = "bank.observations"
 LEDGER_COMMANDS: Final = "ledger.commands"
 LEDGER_ENTRIES: Final = "ledger.entries"
@@ -91,6 +93,14 @@ _TOPICS: Final = (
         TypeAdapter(Verdict),
         ("ingest",),
         ("console",),
+    ),
+    Topic(
+        INGEST_AUDITS,
+        "What a look at Stripe from outside finds wrong with the way in, and when it is mended",
+        "discrepancy id",
+        TypeAdapter(AuditReport),
+        ("ingest",),
+        ("ingest", "reconciler"),
     ),
     Topic(
         BANK_OBSERVATIONS,

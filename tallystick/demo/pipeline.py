@@ -8,6 +8,7 @@ from typing import Final
 from shared.contracts.money import decimal_text
 from shared.contracts.topics import (
     BANK_OBSERVATIONS,
+    INGEST_AUDITS,
     LEDGER_COMMANDS,
     LEDGER_ENTRIES,
     LEDGER_OUTCOMES,
@@ -34,6 +35,7 @@ RECONCILED_TOPICS: Final = (
     LEDGER_ENTRIES,
     LEDGER_OUTCOMES,
     MATCHES,
+    INGEST_AUDITS,
 )
 _SQL: Final = load_queries(Path(__file__).parent / "sql")
 

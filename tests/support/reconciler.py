@@ -52,6 +52,7 @@ INPUTS: Final = (
     topics.BANK_OBSERVATIONS,
     topics.LEDGER_ENTRIES,
     topics.LEDGER_OUTCOMES,
+    topics.INGEST_AUDITS,
 )
 LONG_AGO: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ACCOUNT: Final = "operating"

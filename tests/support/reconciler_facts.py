@@ -9,6 +9,7 @@ from typing import Final
 
 from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.facts import (
+    Audited,
     BalanceTransaction,
     Booking,
     Concern,
@@ -119,6 +120,7 @@ def facts_of(
         transfers=tuple(f for f in known if isinstance(f, Transfer)),
         balance_transactions=tuple(f for f in known if isinstance(f, BalanceTransaction)),
         concerns=tuple(f for f in known if isinstance(f, Concern)),
+        audited=tuple(f for f in known if isinstance(f, Audited)),
         stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
         proofs=tuple(proofs),
         standing=tuple(standing),

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
+    Audited,
     BalanceTransaction,
     Booking,
     Concern,
@@ -29,10 +30,11 @@ _KINDS: Final = MappingProxyType(
         "concern": Concern,
         "reading": Reading,
         "stripe_balance": StripeBalance,
+        "audited": Audited,
     }
 )
 _NAMES: Final = MappingProxyType({model: name for name, model in _KINDS.items()})
-_ADAPTERS: Final[MappingProxyType[str, TypeAdapter[Any]]] = MappingProxyType(  # Any: eight kinds
+_ADAPTERS: Final[MappingProxyType[str, TypeAdapter[Any]]] = MappingProxyType(  # Any: every kind
     {name: TypeAdapter(model) for name, model in _KINDS.items()}
 )
 _PROOF: Final = TypeAdapter(Proof)
@@ -69,7 +71,7 @@ def storable(fact: Fact) -> Fact:
 
     A bank may send either; nothing that is decided hangs on them.
     """
-    changed: dict[str, Any] = {}  # Any: fields of eight dataclasses
+    changed: dict[str, Any] = {}  # Any: fields of any kind
     for field in fields(fact):
         value: object = getattr(fact, field.name)
         if isinstance(value, str) and (clean := clean_text(value)) != value:

@@ -13,6 +13,7 @@ from services.reconciler.calendars import FEED_SILENCE_MAX
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     STRIPE_BALANCE,
+    Audited,
     BalanceTransaction,
     Booking,
     Concern,
@@ -107,6 +108,7 @@ async def _facts(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
         transfers=tuple(f for f in known if isinstance(f, Transfer)),
         balance_transactions=tuple(f for f in known if isinstance(f, BalanceTransaction)),
         concerns=tuple(f for f in known if isinstance(f, Concern)),
+        audited=tuple(f for f in known if isinstance(f, Audited)),
         stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
         proofs=proofs,
         standing=tuple(open_book.matches[key] for key in sorted(open_book.matches)),

@@ -7,6 +7,7 @@ import pytest
 
 from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.facts import (
+    Audited,
     BalanceTransaction,
     Booking,
     Concern,
@@ -52,6 +53,7 @@ FACTS: tuple[Fact, ...] = (
     Concern(DiscrepancyKind.MODE_MISMATCH, "evt_1"),
     Reading("main", -5, "usd", None, AT),
     StripeBalance("acct_1", "usd", 10**25, AT),
+    Audited(DiscrepancyKind.EVENT_MISSING, "evt_1", stands=True, told_at=AT, evidence=("a",)),
 )
 
 
