@@ -56,12 +56,16 @@ def cuts(*, since: int, now: int, span: int) -> Iterator[int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Whose API it is: our account, its mode and book, and the version that answers."""
+    """Whose API it is: an account, its mode and book, and the version that answers.
+
+    ``is_foreign`` where the account is in no book: a connected one that was asked to be told.
+    """
 
     account: str
     mode: Mode
     book: str
     api_version: str
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,15 @@ class Telling:
     key: bytes
 
 
-def telling(value: Fields, speaker: Speaker, *, told_at: datetime) -> Telling:
-    """The record that an object of the API becomes.
+def telling(
+    value: Fields,
+    speaker: Speaker,
+    *,
+    told_at: datetime,
+    envelope_type: str = OBJECT_TYPE,
+    beside: str = "",
+) -> Telling:
+    """The record that an object of the API becomes; ``beside`` another object, where it is named.
 
     Raises:
         Unreadable: It has neither an id nor a kind, or a number that is none.
@@ -99,10 +110,10 @@ def telling(value: Fields, speaker: Speaker, *, told_at: datetime) -> Telling:
         envelope=Envelope(
             id=f"{object_id}:{digest.hex()[:16]}",
             source=f"stripe/{speaker.account or speaker.book}",
-            type=OBJECT_TYPE,
+            type=envelope_type,
             time=told_at,
             data=data,
-            subject=str(object_id),
+            subject=beside or str(object_id),
             extensions=MappingProxyType(
                 {
                     "account": speaker.account,
@@ -110,10 +121,11 @@ def telling(value: Fields, speaker: Speaker, *, told_at: datetime) -> Telling:
                     "livemode": "true" if is_live else "false",
                     "stripeversion": speaker.api_version,
                     "via": VIA_POLL,
+                    **({"foreign": "true"} if speaker.is_foreign else {}),
                 }
             ),
         ),
-        key=stripe_key(speaker.account, str(object_id)),
+        key=stripe_key(speaker.account, beside or str(object_id)),
     )
 
 

@@ -161,6 +161,12 @@ class IngestSettings(Settings):
     ingest_stripe_api_base: str | None = Field(
         default=None, description="another address of Stripe's API, for a simulated one"
     )
+    ingest_accounts_file: Path | None = Field(
+        default=None, description="TOML file with the accounts to poll, each with its own API key"
+    )
+    ingest_connected_accounts: str = Field(
+        default="", description="connected accounts that are polled too: acct_…, acct_…, or all"
+    )
     ingest_poll_interval_seconds: float = Field(
         default=60.0, ge=0.05, le=86_400, description="the pause between two polls"
     )
@@ -177,7 +183,16 @@ class IngestSettings(Settings):
         default=60.0, ge=0, description="how long a listed event may be without its webhook"
     )
     ingest_requests_per_second: float = Field(
-        default=10.0, gt=0, le=100, description="calls to Stripe's API, at most"
+        default=10.0, gt=0, le=100, description="calls to Stripe's API, at most, by each key"
+    )
+    ingest_watch_seconds: float = Field(
+        default=600.0, ge=0.05, description="when an open object is first asked for again"
+    )
+    ingest_thin_retry_seconds: float = Field(
+        default=30.0, ge=0.05, description="when a thin event is first resolved again; it doubles"
+    )
+    ingest_thin_give_up_days: float = Field(
+        default=7.0, gt=0, le=365, description="after which a thin event is given up as unresolved"
     )
 
     @field_validator("ingest_failpoint")

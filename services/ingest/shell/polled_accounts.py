@@ -1,0 +1,82 @@
+"""The accounts that are polled, from the settings: one key, or a file of accounts."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from services.ingest.config import IngestSettings
+from services.ingest.polled import (
+    AccountData,
+    AccountsFile,
+    Connected,
+    PolledAccount,
+    each_once,
+    polled_account,
+)
+from shared.contracts.books import BookMap
+from shared.runtime.settings import PREFIX, SettingsInvalid
+
+
+def polled_accounts(
+    settings: IngestSettings, books: BookMap, environment: Mapping[str, str] | None = None
+) -> tuple[PolledAccount, ...]:
+    """The accounts whose API is asked, their keys read; at least one.
+
+    ``environment`` is where keys named as variables are; the process's own when left out.
+
+    Raises:
+        SettingsInvalid: There is no key, or one does not fit its mode or the books.
+    """
+    file = settings.ingest_accounts_file
+    try:
+        if file is None:
+            return (_only(settings, books),)
+        for name, is_set in (
+            ("STRIPE_API_KEY", settings.ingest_stripe_api_key.get_secret_value()),
+            ("CONNECTED_ACCOUNTS", settings.ingest_connected_accounts),
+        ):
+            if is_set:
+                raise SettingsInvalid(
+                    f"{PREFIX}INGEST_ACCOUNTS_FILE: {PREFIX}INGEST_{name} is set as well"
+                )
+        given = os.environ if environment is None else environment
+        return each_once(
+            polled_account(data, _key_of(data, file.parent, given), books)
+            for data in _account_data(file)
+        )
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from None
+
+
+def _only(settings: IngestSettings, books: BookMap) -> PolledAccount:
+    whose = settings.polled(books)
+    return PolledAccount(
+        whose,
+        settings.api_mode(),
+        settings.ingest_stripe_api_key,
+        Connected.of(settings.ingest_connected_accounts),
+    )
+
+
+def _account_data(path: Path) -> tuple[AccountData, ...]:
+    try:
+        return AccountsFile.model_validate(tomllib.loads(path.read_text("utf-8"))).accounts
+    except ValidationError as error:
+        # Without the input: someone may have written a key where its file's name belongs.
+        told = error.errors(include_input=False, include_url=False)
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in told)
+        raise ValueError(f"{path}: {said}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _key_of(data: AccountData, folder: Path, environment: Mapping[str, str]) -> str:
+    if data.api_key_file is not None:
+        return (folder / data.api_key_file).read_text("utf-8").strip()
+    text = environment.get(data.api_key_env or "", "").strip()
+    if not text:
+        raise ValueError(f"account {data.name}: the variable {data.api_key_env} is not set")
+    return text
