@@ -213,7 +213,7 @@ async def outside_timestamps(
 
         async def shown() -> None:
             now = await _own_settings(client, changed)
-            if any(now[name].get(TIMESTAMP_TYPE) != wanted[TIMESTAMP_TYPE] for name in changed):
+            if any(not wanted.items() <= now.get(name, {}).items() for name in changed):
                 raise Unavailable(f"the topics do not have {wanted} yet")
 
         await patiently(shown, what="topics", give_up_after_seconds=_CHANGE_SECONDS_MAX)
