@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,6 @@ from tests.support.ledger import LedgerRig, charge, event, fresh_topics, garbage
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]  # Any: the oracle's report
-
-
-@pytest.fixture
-async def rig(kafka_bootstrap: str, database_dsn: str) -> AsyncGenerator[LedgerRig]:
-    await fresh_topics(kafka_bootstrap)
-    rig = LedgerRig(kafka_bootstrap, database_dsn)
-    yield rig
-    rig.stop_processes()
 
 
 async def audited(rig: LedgerRig, *options: str) -> tuple[int, Json]:

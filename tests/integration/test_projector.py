@@ -1,6 +1,5 @@
 """The ledger over real topics and a real database."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,17 +17,9 @@ from shared.contracts.money import MoneyOnWire
 from shared.contracts.schemas import type_of
 from shared.runtime.dead_letters import dead_letter_of
 from shared.runtime.kafka import Publication
-from tests.support.ledger import LedgerRig, charge, counted, event, fresh_topics, garbage, polled
+from tests.support.ledger import LedgerRig, charge, counted, event, garbage, polled
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def rig(kafka_bootstrap: str, database_dsn: str) -> AsyncGenerator[LedgerRig]:
-    await fresh_topics(kafka_bootstrap)
-    rig = LedgerRig(kafka_bootstrap, database_dsn)
-    yield rig
-    rig.stop_processes()
 
 
 def balance_transaction(charge_id: str, amount: int, fee: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -24,14 +24,6 @@ from tests.support.ledger import LedgerRig, charge, event, fresh_topics, polled,
 from tests.support.stack import RunningStack, embedded_stack
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def rig(kafka_bootstrap: str, database_dsn: str) -> AsyncGenerator[LedgerRig]:
-    await fresh_topics(kafka_bootstrap)
-    rig = LedgerRig(kafka_bootstrap, database_dsn)
-    yield rig
-    rig.stop_processes()
 
 
 async def tell(rig: LedgerRig, first: int, last: int) -> None:

@@ -1,7 +1,6 @@
 """The books rebuilt from the topics: equal, or it says where they part; and lost databases."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import asyncpg
 import pytest
@@ -13,17 +12,9 @@ from services.ledger.shell.verify import verify_journal
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.contracts.errors import InvariantBroken
-from tests.support.ledger import LedgerRig, charge, event, fresh_topics, garbage, polled
+from tests.support.ledger import LedgerRig, charge, event, garbage, polled
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def rig(kafka_bootstrap: str, database_dsn: str) -> AsyncGenerator[LedgerRig]:
-    await fresh_topics(kafka_bootstrap)
-    rig = LedgerRig(kafka_bootstrap, database_dsn)
-    yield rig
-    rig.stop_processes()
 
 
 async def tell(rig: LedgerRig, first: int, last: int) -> None:
