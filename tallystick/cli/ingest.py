@@ -5,6 +5,7 @@ Each command stands in a module of its own; this file only gives them their name
 
 import typer
 
+from tallystick.cli import ingest_allow_list
 from tallystick.cli.ingest_endpoints import endpoints
 
 app = typer.Typer(
@@ -13,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(endpoints)
+app.add_typer(ingest_allow_list.app, name="allow-list")
 
 
 @app.callback()
