@@ -4,19 +4,17 @@ import hashlib
 import secrets
 import signal
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from sandbox.stack import jars, probe
 from sandbox.stack.ports import LOOPBACK, answers, free_ports, is_free, require_free
 from sandbox.stack.problems import StackProblem, not_installed
-from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
-from sandbox.stack.settings import StackSettings
+from sandbox.stack.process import ProcessRecord, spawn
+from sandbox.stack.server import Server
 
 PORT_SETTING: Final = "TALLYSTICK_STACK_KAFKA_PORT"
-STOP_GRACE_SECONDS: Final = 30.0
 _JVM_OPTIONS: Final = (
     "-XX:+UseSerialGC",
     "-XX:+ExitOnOutOfMemoryError",
@@ -83,49 +81,22 @@ unclean.leader.election.enable=false
 
 
 @dataclass(slots=True)
-class Kafka:
+class Kafka(Server):
     """The broker of one data directory."""
 
-    settings: StackSettings
-    progress: Callable[[str], None]
-    tied: bool = False
-    port: int = 0
-    _started: ProcessRecord | None = None
-
-    name = "kafka"
+    name: ClassVar[str] = "kafka"
+    title: ClassVar[str] = "Kafka"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    # It writes down where it stands before it goes.
+    stop_grace_seconds: ClassVar[float] = 30.0
 
     @property
     def home(self) -> Path:
         """The broker's own folder."""
         return self.settings.dir.absolute() / "kafka"
 
-    @property
-    def log(self) -> Path:
-        """Where the broker's log goes."""
-        return self.settings.dir.absolute() / "logs" / "kafka.log"
-
-    @property
-    def record_file(self) -> Path:
-        """Where the running process is remembered."""
-        return self.settings.dir.absolute() / "kafka.pid"
-
-    @property
-    def record(self) -> ProcessRecord | None:
-        """The broker that runs now, whoever started it."""
-        record = ProcessRecord.load(self.record_file)
-        return record if record is not None and record.is_alive else None
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the process that runs now was started by this object, not found running."""
-        return self._started is not None and self.record == self._started
-
-    @property
-    def address(self) -> str:
-        """The bootstrap address; empty when the broker does not run."""
-        record = self.record
-        port = self.port or (record.ports[0] if record else 0)
-        return f"{LOOPBACK}:{port}" if port else ""
+    def _address_at(self, port: int) -> str:
+        return f"{LOOPBACK}:{port}"
 
     def _digest(self) -> str:
         wanted = (
@@ -162,35 +133,10 @@ class Kafka:
         child = spawn(
             self._command(classpath, "kafka.Kafka", str(config)),
             log=self.log,
-            death_signal=signal.SIGTERM if self.tied else None,
+            death_signal=self.stop_signal if self.tied else None,
         )
-        record = ProcessRecord.of(
-            child.pid, settings=self._digest(), ports=(port, controller_port), tied=self.tied
-        )
-        record.save(self.record_file)
-        self.port, self._started = port, record
+        self._remember(child, port, controller_port)
         self._await_ready(child)
-
-    def _adopt(self) -> bool:
-        """Whether a broker of an earlier run could be taken over; one that cannot is stopped."""
-        found = self.record
-        if found is None:
-            return False
-        port = found.ports[0]
-        # One whose owner has died was told to end as well; it may answer for a moment yet.
-        if found.settings == self._digest() and not found.is_orphan:
-            error = probe.wait_until(
-                lambda: probe.kafka_facts(f"{LOOPBACK}:{port}"),
-                timeout_seconds=30,
-                is_alive=lambda: found.is_alive,
-            )
-            if error is None:
-                self.port = port
-                self.progress(f"Kafka: found running (process {found.pid})")
-                return True
-        self.progress(f"Kafka: stopping a left-over broker (process {found.pid})")
-        stop(found, grace_seconds=STOP_GRACE_SECONDS)
-        return False
 
     def _ports(self) -> tuple[int, int]:
         wanted = self.settings.kafka_port
@@ -239,40 +185,11 @@ class Kafka:
                 fix=f"check that {data} is writable and its disk has space",
             )
 
-    def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
-        error = probe.wait_until(
-            self._ask,
-            timeout_seconds=self.settings.start_timeout_seconds,
-            is_alive=lambda: child.poll() is None,
-        )
-        if error is None:
-            return
-        ended = child.poll()
-        self.stop()
-        raise StackProblem(
-            "Kafka did not come up",
-            why=f"{'it ended with code ' + str(ended) if ended is not None else error}; its log "
-            f"ends with:\n{last_lines(self.log)}",
-            fix=f"read {self.log}; `tallystick doctor` checks memory, disk and ports",
-        )
+    def _ask(self, port: int) -> None:
+        probe.kafka_facts(self._address_at(port))
 
-    def _ask(self) -> None:
+    def _ask_new(self) -> None:
         # A connection attempt is cheap; the client's noisy retries wait for the open port.
         if not answers(self.port):
             raise ConnectionError("nobody listens yet")
-        probe.kafka_facts(self.address)
-
-    def stop(self) -> None:
-        """Stop the broker; it writes down where it stands before it goes."""
-        record = ProcessRecord.load(self.record_file)
-        if record is not None:
-            stop(record, grace_seconds=STOP_GRACE_SECONDS)
-            self.record_file.unlink(missing_ok=True)
-        self.port = 0
-
-    def kill(self) -> None:
-        """End the broker at once, as a crash would (for fault tests)."""
-        record = self.record
-        if record is not None:
-            send(record.pid, signal.SIGKILL)
-            wait_until_gone(record, 10)
+        self._ask(self.port)

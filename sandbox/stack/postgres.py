@@ -6,22 +6,20 @@ import secrets
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from sandbox.stack import probe
 from sandbox.stack.ports import LOOPBACK, free_ports, is_free, require_free
 from sandbox.stack.postgres_home import PostgresHome, locate
 from sandbox.stack.problems import StackProblem
-from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
-from sandbox.stack.settings import StackSettings
+from sandbox.stack.process import ProcessRecord, spawn
+from sandbox.stack.server import Server
 
 PORT_SETTING: Final = "TALLYSTICK_STACK_POSTGRES_PORT"
 ROLE: Final = "tallystick"
 DATABASE: Final = "tallystick"
-STOP_GRACE_SECONDS: Final = 20.0
 SOCKET_PATH_BYTES_MAX: Final = 90  # the system's limit is about 104, file name included
 
 # fsync and full_page_writes stay on: a test that passes without them proves nothing.
@@ -41,49 +39,22 @@ SERVER_SETTINGS: Final = {
 
 
 @dataclass(slots=True)
-class Postgres:
+class Postgres(Server):
     """The server of one data directory."""
 
-    settings: StackSettings
-    progress: Callable[[str], None]
-    tied: bool = False
-    port: int = 0
-    _started: ProcessRecord | None = None
-
-    name = "postgres"
-
-    @property
-    def log(self) -> Path:
-        """Where the server's log goes."""
-        return self.settings.dir.absolute() / "logs" / "postgres.log"
-
-    @property
-    def record_file(self) -> Path:
-        """Where the running process is remembered."""
-        return self.settings.dir.absolute() / "postgres.pid"
+    name: ClassVar[str] = "postgres"
+    title: ClassVar[str] = "Postgres"
+    # Fast shutdown: roll back what is open, write a checkpoint, go.
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT
+    stop_grace_seconds: ClassVar[float] = 20.0
 
     @property
     def password_file(self) -> Path:
         """Where the generated password is kept, readable by its owner alone."""
         return self.settings.dir.absolute() / "postgres.password"
 
-    @property
-    def record(self) -> ProcessRecord | None:
-        """The server that runs now, whoever started it."""
-        record = ProcessRecord.load(self.record_file)
-        return record if record is not None and record.is_alive else None
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the process that runs now was started by this object, not found running."""
-        return self._started is not None and self.record == self._started
-
-    @property
-    def address(self) -> str:
-        """The address with its password; empty when the server does not run."""
-        record = self.record
-        port = self.port or (record.ports[0] if record else 0)
-        return self._dsn(port, DATABASE) if port else ""
+    def _address_at(self, port: int) -> str:
+        return self._dsn(port, DATABASE)
 
     def _dsn(self, port: int, database: str) -> str:
         return f"postgresql://{ROLE}:{self._password()}@{LOOPBACK}:{port}/{database}"
@@ -121,35 +92,11 @@ class Postgres:
             log=self.log,
             user=home.user,
             cwd=home.data,
-            # Fast shutdown: roll back what is open, write a checkpoint, go.
-            death_signal=signal.SIGINT if self.tied else None,
+            death_signal=self.stop_signal if self.tied else None,
         )
-        record = ProcessRecord.of(child.pid, settings=self._digest(), ports=(port,), tied=self.tied)
-        record.save(self.record_file)
-        self.port, self._started = port, record
+        self._remember(child, port)
         self._await_ready(child)
         probe.create_database(self._dsn(port, "postgres"), DATABASE)
-
-    def _adopt(self) -> bool:
-        """Whether a server of an earlier run could be taken over; one that cannot is stopped."""
-        found = self.record
-        if found is None:
-            return False
-        port = found.ports[0]
-        # One whose owner has died was told to end as well; it may answer for a moment yet.
-        if found.settings == self._digest() and not found.is_orphan:
-            error = probe.wait_until(
-                lambda: probe.postgres_facts(self._dsn(port, DATABASE)),
-                timeout_seconds=30,
-                is_alive=lambda: found.is_alive,
-            )
-            if error is None:
-                self.port = port
-                self.progress(f"Postgres: found running (process {found.pid})")
-                return True
-        self.progress(f"Postgres: stopping a left-over server (process {found.pid})")
-        stop(found, signum=signal.SIGINT, grace_seconds=STOP_GRACE_SECONDS)
-        return False
 
     def _port(self) -> int:
         wanted = self.settings.postgres_port
@@ -216,38 +163,12 @@ class Postgres:
                 )
             fresh.rename(home.data)
 
-    def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
-        port = self.port
-        error = probe.wait_until(
-            lambda: probe.postgres_facts(self._dsn(port, "postgres")),
-            timeout_seconds=self.settings.start_timeout_seconds,
-            is_alive=lambda: child.poll() is None,
-        )
-        if error is None:
-            return
-        ended = child.poll()
-        self.stop()
-        raise StackProblem(
-            "Postgres did not come up",
-            why=f"{'it ended with code ' + str(ended) if ended is not None else error}; its log "
-            f"ends with:\n{last_lines(self.log)}",
-            fix=f"read {self.log}; `tallystick doctor` checks disk and ports",
-        )
+    def _ask(self, port: int) -> None:
+        probe.postgres_facts(self._address_at(port))
 
-    def stop(self) -> None:
-        """Stop the server; what is open is rolled back, what is committed is on disk."""
-        record = ProcessRecord.load(self.record_file)
-        if record is not None:
-            stop(record, signum=signal.SIGINT, grace_seconds=STOP_GRACE_SECONDS)
-            self.record_file.unlink(missing_ok=True)
-        self.port = 0
-
-    def kill(self) -> None:
-        """End the server at once, as a crash would (for fault tests)."""
-        record = self.record
-        if record is not None:
-            send(record.pid, signal.SIGKILL)
-            wait_until_gone(record, 10)
+    def _ask_new(self) -> None:
+        # Our own database is made only when the server answers.
+        probe.postgres_facts(self._dsn(self.port, "postgres"))
 
 
 def _drop_stale_lock(home: PostgresHome) -> None:
