@@ -15,7 +15,7 @@ import time
 from collections import Counter as Tally
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 from prometheus_client import Counter, Gauge
@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from services.ingest.peers import ProxyRule, address_text, is_loopback, is_proxy
+from services.ingest.shell.gathering import GatheringTransport
 from shared.runtime.lifecycle import pause
 
 WATCH_SECONDS: Final = 0.5
@@ -159,6 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         """Take a connection in, if there is a place."""
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", GatheringTransport(transport, self.loop))
         self.peer = address_text(self.client[0]) if self.client else ""
         status = self.crowd.refusal(self.peer)
         if status is not None:
