@@ -22,6 +22,7 @@ from tallystick.processes import (
     POSTGRES_VARIABLE,
     SERVICES,
     TOPICS,
+    VERDICTS_VARIABLE,
     ServiceProcess,
 )
 from tallystick.supervisor import (
@@ -76,6 +77,11 @@ def process_state_dir(settings: StackSettings) -> Path:
 def log_dir(settings: StackSettings) -> Path:
     """Where all log files are."""
     return settings.dir.absolute() / "logs"
+
+
+def verdict_dir(settings: StackSettings) -> Path:
+    """Where the door of ``tallystick run`` writes its verdicts."""
+    return settings.dir.absolute() / "verdicts"
 
 
 def missing_parts(environment: Mapping[str, str]) -> tuple[PartName, ...]:
@@ -168,6 +174,8 @@ class Installation:
         }
         embedded = self.stack.environment() if self.stack is not None else {}
         missing = {name: value for name, value in embedded.items() if name not in found and value}
+        if not _is_given(VERDICTS_VARIABLE, outside):
+            missing[VERDICTS_VARIABLE] = str(verdict_dir(self.settings))
         return self._given | found | missing
 
     def start(self, *, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from tallystick.cli import ingest_allow_list
 from tallystick.cli.ingest_endpoints import endpoints
+from tallystick.cli.ingest_verdicts import verdicts
 
 app = typer.Typer(
     help="What comes from Stripe: the door, the poller, the gap audit.",
@@ -15,6 +16,7 @@ app = typer.Typer(
 )
 app.command()(endpoints)
 app.add_typer(ingest_allow_list.app, name="allow-list")
+app.command()(verdicts)
 
 
 @app.callback()

@@ -141,10 +141,10 @@ class VerdictFolder:
         if last is None:
             self._begin(day, at, previous="", digest="")
             return
-        day = max(_day_of(last), day)
+        day = max(day_of(last), day)
         digest = hashlib.sha256()
         size, is_whole = _read_into(digest, last)
-        if _day_of(last) != day or size >= self._limits.file_bytes_max:
+        if day_of(last) != day or size >= self._limits.file_bytes_max:
             self._begin(day, at, previous=last.name, digest=digest.hexdigest())
             return
         self._file = os.open(last, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
@@ -187,7 +187,7 @@ class VerdictFolder:
         files = files_in(self.folder)
         oldest = self._day - timedelta(days=self._limits.days_max)
         for number, path in enumerate(files[:-1]):
-            if len(files) - number > self._limits.files_max or _day_of(path) < oldest:
+            if len(files) - number > self._limits.files_max or day_of(path) < oldest:
                 path.unlink()
 
 
@@ -227,13 +227,14 @@ def broken_links(folder: Path) -> list[BrokenLink]:
     return broken
 
 
-def _day_of(path: Path) -> date:
+def day_of(path: Path) -> date:
+    """The day on which a file was begun, in UTC."""
     found = _NAME.fullmatch(path.name)
     return date.fromisoformat(found[1]) if found else date.min
 
 
 def _next_path(folder: Path, day: date) -> Path:
-    taken = [path.name for path in files_in(folder) if _day_of(path) == day]
+    taken = [path.name for path in files_in(folder) if day_of(path) == day]
     found = _NAME.fullmatch(taken[-1]) if taken else None
     return folder / f"verdicts-{day.isoformat()}-{int(found[2]) + 1 if found else 1:06}.jsonl"
 
