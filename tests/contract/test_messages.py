@@ -30,7 +30,8 @@ def test_every_message_type_has_a_golden_example() -> None:
 def test_golden_message_is_read_as_it_was_written(file: Path) -> None:
     model = MESSAGE_TYPES[file.stem].model
     read = model.model_validate_json(file.read_bytes())
-    assert json.loads(read.model_dump_json()) == _told(file)
+    # Fields that came after the file was written have their defaults, and are not in it.
+    assert json.loads(read.model_dump_json(exclude_unset=True)) == _told(file)
     assert model.model_validate_json(read.model_dump_json()) == read
 
 
