@@ -19,10 +19,15 @@ _FEE_SHARE: Final = 10
 
 
 class Sum(Enum):
-    """An amount of a step, by the amount that was asked for."""
+    """An amount of a step, by the amount that was asked for.
+
+    The covering one leaves so much to pay out, whatever the available balance has been.
+    """
 
     WHOLE = auto()
     NEGATIVE = auto()
+    COVERING = auto()
+    NEGATIVE_COVERING = auto()
     TWICE = auto()
     FEE = auto()
 
@@ -97,14 +102,17 @@ _AT_BANK: Final = _step(
     entry="TRANSFER",
     reference=Made("payout"),
 )
-_LEFT_BANK: Final = _step(
-    "bank_line",
-    amount=Sum.NEGATIVE,
-    description="STRIPE TOPUP",
-    payer="STRIPE",
-    entry="TOPUP",
-    reference=Made("topup"),
-)
+
+
+def _left_bank(amount: Sum) -> Step:
+    return _step(
+        "bank_line",
+        amount=amount,
+        description="STRIPE TOPUP",
+        payer="STRIPE",
+        entry="TOPUP",
+        reference=Made("topup"),
+    )
 
 
 def _customer(event_type: str, about: str, **more: object) -> Trigger:
@@ -182,9 +190,10 @@ _TRIGGERS: Final = (
         "payout.reconciliation_completed",
         "an automatic payout of a top-up whose contents are known",
         (
-            _TOP_UP,
+            _step("tell_balance"),
+            _step("top_up", amount=Sum.COVERING),
             _TOPPED_UP,
-            _LEFT_BANK,
+            _left_bank(Sum.NEGATIVE_COVERING),
             _step("pay_out"),
             _payout_to("in_transit"),
             _payout_to("reconciled"),
@@ -195,7 +204,7 @@ _TRIGGERS: Final = (
     Trigger(
         "topup.succeeded",
         "money from the bank, its line there too",
-        (_TOP_UP, _TOPPED_UP, _LEFT_BANK),
+        (_TOP_UP, _TOPPED_UP, _left_bank(Sum.NEGATIVE)),
         also=("topup",),
         needs_bank=True,
     ),
@@ -284,7 +293,10 @@ def command_of(
 
     ``tell`` gives the object of an event that moves no money.
     """
+    covering = minor + max(0, -int(made.get("available", "0")))
     sums = {
+        Sum.COVERING: covering,
+        Sum.NEGATIVE_COVERING: -covering,
         Sum.WHOLE: minor,
         Sum.NEGATIVE: -minor,
         Sum.TWICE: 2 * minor + 1_000,

@@ -164,9 +164,10 @@ def _refund_application_fee(state: State, now: int, given: Given) -> JsonObject:
     return {"fee_refund": refund.id, "balance_transaction": refund.balance_transaction}
 
 
-def _tell_balance(state: State, now: int, _given: Given) -> JsonObject:
+def _tell_balance(state: State, now: int, given: Given) -> JsonObject:
     state.stripe.platform.tell_balance(now)
-    return {}
+    due = state.stripe.payouts.due(now, given.text("currency", "usd"))
+    return {"available": sum(txn.net for txn in due)}
 
 
 def _pay_out(state: State, now: int, given: Given) -> JsonObject:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Annotated
 
@@ -40,7 +41,7 @@ def listen(
     if print_secret:
         print(_sandbox_secret(door))
         return
-    _introduce(door, Talk())
+    _introduce(door, Talk().done if as_json else print)
     log.set_up(level="critical")
     try:
         asyncio.run(_follow(door, as_json=as_json))
@@ -61,19 +62,20 @@ def _sandbox_secret(door: LocalDoor) -> str:
     return door.sandbox.webhook_secret
 
 
-def _introduce(door: LocalDoor, talk: Talk) -> None:
+def _introduce(door: LocalDoor, say: Callable[[str], None]) -> None:
     if not door.is_open():
-        talk.done(f"the door does not answer at {door.url}: `tallystick run` starts it")
+        say(f"the door does not answer at {door.url}: `tallystick run` starts it")
     if not door.endpoints:
-        talk.done(f"no endpoints are known here: {door.lacking}")
+        say(f"no endpoints are known here: {door.lacking}")
     for endpoint in door.endpoints.values():
-        talk.done(f"{door.url_of(endpoint)}  {_about(endpoint)}")
+        say(f"{door.url_of(endpoint)}  {_about(endpoint)}")
     if door.sandbox is not None and not door.is_live:
-        talk.done(f"signing secret of the sandbox: {door.sandbox.webhook_secret}")
-        talk.done("make an event: `tallystick trigger payment_intent.succeeded`")
+        say(f"signing secret of the sandbox: {door.sandbox.webhook_secret}")
+        say("make an event: `tallystick trigger payment_intent.succeeded`")
     elif door.endpoints:
-        talk.done(f"signing secrets come from {door.secret_source}; they are not shown")
-    talk.done("following the door's verdicts; stop: Ctrl-C")
+        say(f"signing secrets come from {door.secret_source}; they are not shown")
+    say("following the door's verdicts; stop: Ctrl-C")
+    sys.stdout.flush()
 
 
 def _about(endpoint: Endpoint) -> str:
