@@ -172,6 +172,9 @@ def _parsed(header: str) -> _Header | SignatureVerdict:
         return _malformed(f"the header has {len(timestamps)} timestamps, not one")
     if not 0 < len(signatures) <= SIGNATURES_MAX:
         return _malformed(f"the header has {len(signatures)} v1 signatures, not 1 to 16")
+    # The library stops with a TypeError at such a v1, though one behind it may fit.
+    if not all(signature.isascii() for signature in signatures):
+        return _malformed("a v1 signature has characters outside ASCII")
     # A v1 of another form fits nothing; beside a well-formed one it does no harm.
     well_formed = tuple(s for s in signatures if _SIGNATURE.fullmatch(s))
     if not well_formed:

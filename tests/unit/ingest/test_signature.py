@@ -26,6 +26,8 @@ SECRET = "whsec_current"
 OLDER = "whsec_older"
 GOOD = signature_of(BODY, SECRET, str(NOW))
 OTHER = "0" * 64
+NAN = float("nan")
+BOM = b"\xef\xbb\xbf"
 R = SignatureReason
 # Any: the library leaves the types of two defaults open.
 LIBRARY: Any = stripe.WebhookSignature
@@ -91,6 +93,42 @@ CASES = (
     Case("= in the v1", f"t={NOW},v1={GOOD}=x", R.MALFORMED_HEADER, library=True),
     Case("upper-case hex", f"t={NOW},v1={GOOD.upper()}", R.MALFORMED_HEADER, library=False),
     Case("non-ASCII v1", f"t={NOW},v1={'é' * 64}", R.MALFORMED_HEADER, library=False),
+    Case(
+        "non-ASCII v1 first", f"t={NOW},v1={'é' * 64},v1={GOOD}", R.MALFORMED_HEADER, library=False
+    ),
+    Case("non-ASCII v1 last", f"t={NOW},v1={GOOD},v1={'é' * 64}", R.MALFORMED_HEADER, library=True),
+    Case("non-ASCII v0", f"t={NOW},v0=é,v1={GOOD}", R.ACCEPTED, library=True),
+    Case("surrogate", f"t={NOW},v1={GOOD},v1=\ud800", R.MALFORMED_HEADER, library=True),
+    Case("non-ASCII scheme", f"t={NOW},é=1,v1={GOOD}", R.MALFORMED_HEADER, library=True),
+    Case("V1 in capitals", f"t={NOW},V1={GOOD}", R.MALFORMED_HEADER, library=False),
+    Case("T in capitals", f"T={NOW},v1={GOOD}", R.MALFORMED_HEADER, library=False),
+    Case("semicolons", f"t={NOW};v1={GOOD}", R.MALFORMED_HEADER, library=False),
+    Case("quoted", f't="{NOW}",v1="{GOOD}"', R.MALFORMED_HEADER, library=False),
+    Case("blank around =", f"t = {NOW},v1 = {GOOD}", R.MALFORMED_HEADER, library=False),
+    Case("blank before it all", f" t={NOW},v1={GOOD}", R.MALFORMED_HEADER, library=False),
+    Case("v1 with a blank behind", f"t={NOW},v1={GOOD} ", R.MALFORMED_HEADER, library=False),
+    Case("v1 with a line end", f"t={NOW},v1={GOOD}\n", R.MALFORMED_HEADER, library=False),
+    Case("v1 shortened", f"t={NOW},v1={GOOD[:-1]}", R.MALFORMED_HEADER, library=False),
+    Case("v1 lengthened", f"t={NOW},v1={GOOD}0", R.MALFORMED_HEADER, library=False),
+    Case("v1 prefixed", f"t={NOW},v1=0x{GOOD}", R.MALFORMED_HEADER, library=False),
+    Case("v1 all zeros", f"t={NOW},v1={OTHER}", R.BAD_SIGNATURE, library=False),
+    Case("v1 as v0", f"t={NOW},v0={GOOD},v1={OTHER}", R.BAD_SIGNATURE, library=False),
+    Case("16 v1", f"t={NOW}" + f",v1={GOOD}" * 16, R.ACCEPTED, library=True),
+    Case("two t, the second signed", f"t=1,t={NOW},v1={GOOD}", R.MALFORMED_HEADER, library=False),
+    Case("commas alone", ",,,", R.MALFORMED_HEADER, library=False),
+    Case("equals alone", "===", R.MALFORMED_HEADER, library=False),
+    Case("a blank", " ", R.MALFORMED_HEADER, library=False),
+    Case("far future", signed(str(NOW + 10**9)), R.OUT_OF_TOLERANCE, library=True),
+    Case("t in milliseconds", signed(f"{NOW}000"), R.BAD_TIMESTAMP, library=True),
+    Case("12 digits of t", signed("9" * 12), R.OUT_OF_TOLERANCE, library=True),
+    Case("13 digits of t", signed("9" * 13), R.BAD_TIMESTAMP, library=True),
+    Case("t in hexadecimal", f"t={NOW:#x},v1={GOOD}", R.BAD_TIMESTAMP, library=False),
+    Case("t is not a number", f"t=nan,v1={GOOD}", R.BAD_TIMESTAMP, library=False),
+    Case("t with a tab", signed_as_parsed(f"\t{NOW}"), R.BAD_TIMESTAMP, library=True),
+    Case("t with a line end", signed_as_parsed(f"{NOW}\n"), R.BAD_TIMESTAMP, library=True),
+    Case("clock is no number", f"t={NOW},v1={GOOD}", R.OUT_OF_TOLERANCE, library=True, now=NAN),
+    Case("body of a NUL", header_of(b"\0", SECRET, NOW), R.ACCEPTED, library=True, body=b"\0"),
+    Case("BOM before it", f"t={NOW},v1={GOOD}", R.BAD_SIGNATURE, library=False, body=BOM + BODY),
     Case("too long", f"t={NOW},v1={GOOD},v0={'0' * 5000}", R.MALFORMED_HEADER, library=True),
     Case("17 v1", f"t={NOW}" + f",v1={GOOD}" * 17, R.MALFORMED_HEADER, library=True),
     Case("t is a word", f"t=now,v1={GOOD}", R.BAD_TIMESTAMP, library=False),
