@@ -12,6 +12,7 @@ from oracle.reading import Json, items, json_object, maybe_object, optional_text
 from oracle.values import CannotBook, CannotRead, Fact, Model, Record, Told
 
 STRIPE_EVENTS: Final = "stripe.events"
+THIN_EVENT: Final = "v2.core.event"
 STRIPE_OBJECTS: Final = "stripe.objects"
 BANK_OBSERVATIONS: Final = "bank.observations"
 LEDGER_COMMANDS: Final = "ledger.commands"
@@ -116,10 +117,11 @@ def _attempts(facts: Iterator[Fact | None]) -> Iterator[Fact | CannotBook]:
 
 def _event_identity(told: Json) -> tuple[str, bytes]:
     """The event's id, and a digest of what it says; how it was delivered is no part of that."""
-    if told.get("object") != "event":
+    if told.get("object") not in ("event", THIN_EVENT):
         raise CannotRead("not an event")
-    said = {name: told.get(name) for name in ("id", "type", "account", "created", "data")}
-    return text(told, "id"), _digest(said)
+    matter = "related_object" if told["object"] == THIN_EVENT else "data"
+    said = {name: told.get(name) for name in ("id", "type", "account", "created", matter)}
+    return text(told, "id"), _digest(said | {"context": told.get("context") or None})
 
 
 def _digest(told: Json) -> bytes:
@@ -131,6 +133,8 @@ def _event_attempts(
     record: Record, books: Books, book: str, told: Json
 ) -> Iterator[Fact | CannotBook]:
     """The facts of the object inside an event, unless it is another account's."""
+    if told["object"] == THIN_EVENT:
+        return
     data = maybe_object(told.get("data"))
     if data is None:
         raise CannotRead("an event without data")
@@ -138,7 +142,12 @@ def _event_attempts(
     said = record.attributes.get("foreign", "")
     account = optional_text(told, "account")
     own = books.by_name.get(book, BookData()).stripe_accounts
-    if said == "true" or (not said and account and account not in own) or inner is None:
+    # The last account of a context is whose event it is; told alone, it may be our own account.
+    last = optional_text(told, "context").rsplit("/", 1)[-1]
+    named = {account, last} - {""} if account or own else set[str]()
+    if said == "true" or (not said and named - set(own)) or inner is None:
+        return
+    if record.attributes.get("othermode") == "true":
         return
     yield from _of_our_mode(record, books, book, told, inner)
 

@@ -63,6 +63,7 @@ REASONS: Final = {
     "no_booking": "a kind of message that moves no money by itself",
     "zero_amount": "every amount is zero",
     "foreign_account": "it belongs to an account that is not ours",
+    "other_mode": "a test event at a live Connect endpoint: recorded, and no money of ours",
     "unreadable": "the bytes are not what the contract says; the record is in the dead letters",
     "command": "the outcome of a command",
     "unfit": "the database cannot hold it; the record is in the dead letters",

@@ -18,6 +18,7 @@ from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, SignatureReason
 from shared.contracts.books import BookMap, Mode
 from shared.contracts.envelope import Envelope
 from shared.contracts.messages import VerdictReason
+from shared.contracts.stripe_context import account_named
 from shared.contracts.topics import stripe_key
 
 EVENT_TYPE: Final = "com.stripe.event"
@@ -168,7 +169,7 @@ def _admitted(
     is_other_mode = (
         whose.mode is Mode.LIVE and not event.is_live and (found is None or not found.mode)
     )
-    is_foreign = found is None and _is_anothers(event, whose, books, kind)
+    is_foreign = _is_anothers(event, whose, books, kind)
     is_unexpected = bool(expected_version and event.api_version not in ("", expected_version))
     extensions = dict(told) | {
         "book": found.name if found is not None else str(whose.book),
@@ -205,12 +206,14 @@ def _admitted(
 
 
 def _is_anothers(event: EventBody, whose: Whose, books: BookMap, kind: EndpointKind) -> bool:
-    """Whether an event of no book's account belongs to somebody else.
+    """Whether an event belongs to somebody who is in no book.
 
     An account endpoint's own events name no account, and whoever is named is not us. A context
     alone may be our own account's, where nobody has told us which one that is.
     """
-    if event.named_account in ("", whose.account):
+    named = {event.account, account_named("", event.context)} - {"", whose.account}
+    mode = Mode.of(livemode=event.is_live)
+    if all(books.of_stripe(account, mode) is not None for account in named):
         return False
     knows_itself = bool(whose.account) or any(book.stripe_accounts for book in books.books)
     return bool(event.account) or knows_itself or kind is EndpointKind.CONNECT

@@ -16,6 +16,7 @@ RULES_VERSION: Final = 1
 NO_BOOKING: Final = "no_booking"
 ZERO_AMOUNT: Final = "zero_amount"
 FOREIGN_ACCOUNT: Final = "foreign_account"
+OTHER_MODE: Final = "other_mode"
 UNREADABLE: Final = "unreadable"
 COMMAND: Final = "command"
 

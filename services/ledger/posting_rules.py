@@ -27,6 +27,7 @@ from services.ledger.decisions import (
     COMMAND,
     FOREIGN_ACCOUNT,
     NO_BOOKING,
+    OTHER_MODE,
     RULES_VERSION,
     ZERO_AMOUNT,
     Decision,
@@ -49,6 +50,7 @@ from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.contracts.messages import MATCH_RECORD, MatchMade, OutcomeKind
 from shared.contracts.observations import BANK_OBSERVATION, BankBalance, LineState
+from shared.contracts.stripe_context import account_named
 
 __all__ = [
     "RULES_VERSION",
@@ -59,6 +61,9 @@ __all__ = [
     "difference",
     "subject_of",
 ]
+
+
+_THIN: Final = "v2.core.event"
 
 
 def decide(message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = NO_CHARTS) -> Decision:
@@ -78,18 +83,20 @@ def decide(message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = NO_
 def _stripe_event(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
     event = parse_object(message.envelope.data)
     event_id = read.ident(event)
-    account = read.text(event, "account")
+    account, context = read.text(event, "account"), read.text(event, "context")
+    named = account_named(account, context)
     shown = as_object((as_object(event.get("data")) or {}).get("object"))
     livemode = _livemode(event)
-    book = _book_of_stripe(message, book_map, account, livemode=livemode)
-    said = {name: event.get(name) for name in ("id", "type", "created", "data")}
+    book = _book_of_stripe(message, book_map, named, livemode=livemode)
     found = Findings()
-    if event.get("object") == "v2.core.event":
+    if event.get("object") == _THIN:
         found.nothing(NO_BOOKING, event_id, "a thin event names an object and shows none")
     elif shown is None:
         raise Unreadable("the event shows no object in data.object")
-    elif message.envelope.extension("foreign") == "true" or not book.is_own(account):
-        found.nothing(FOREIGN_ACCOUNT, event_id, f"it belongs to {account or 'another account'}")
+    elif message.envelope.extension("foreign") == "true" or not book.is_own(account, context):
+        found.nothing(FOREIGN_ACCOUNT, event_id, f"it belongs to {named or 'another account'}")
+    elif message.envelope.extension("othermode") == "true":
+        found.nothing(OTHER_MODE, event_id, "a test event, as live Connect endpoints get them too")
     elif _is_of_another_mode(message, book, (livemode, _livemode(shown)), event_id, found):
         pass
     else:
@@ -98,10 +105,21 @@ def _stripe_event(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) ->
     return Decision(
         book=book.book,
         identity=event_id,
-        identity_digest=exact_json.digest(said | {"account": account}),
+        identity_digest=exact_json.digest(_said(event, account, context)),
         entries=entries,
         remarks=remarks,
     )
+
+
+def _said(event: JsonObject, account: str, context: str) -> JsonObject:
+    """What an event says; how it was told is no part of that.
+
+    A thin event read through the API also shows data, which its notification does not.
+    """
+    matter = "related_object" if event.get("object") == _THIN else "data"
+    said = {name: event.get(name) for name in ("id", "type", "created", matter)}
+    named = {"account": account, "context": context} if context else {"account": account}
+    return said | named
 
 
 def _stripe_object(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:

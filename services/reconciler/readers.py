@@ -42,6 +42,7 @@ from shared.contracts.messages import (
     PostingOnWire,
 )
 from shared.contracts.observations import BANK_OBSERVATION, BankLine
+from shared.contracts.stripe_context import account_named
 
 T = TypeVar("T")
 Told = tuple[str, tuple[Fact, ...]]
@@ -68,12 +69,16 @@ def _event(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
     del received_at  # The event says itself when it was made.
     event = json_object(envelope.data)
     shown = as_object((as_object(event.get("data")) or {}).get("object"))
-    account = event.get("account")
-    account = account if isinstance(account, str) else ""
-    book = _stripe_book(envelope, books, account, event, shown)
-    if shown is None or not _is_of(book, envelope, account, event, shown):
+    account, context = (_text(event, name) for name in ("account", "context"))
+    named = account_named(account, context)
+    book = _stripe_book(envelope, books, named, event, shown)
+    # A thin event shows nothing: what it names is told by the API.
+    if shown is None or not book.is_own(account, context):
         return book.name, ()
-    return book.name, told_by(shown, at=instant(event, "created"), account=_own(book, account))
+    if not _is_of(book, envelope, account, event, shown):
+        return book.name, ()
+    own = _own(book, named if book.stripe_accounts else account)
+    return book.name, told_by(shown, at=instant(event, "created"), account=own)
 
 
 def _object(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
@@ -187,11 +192,18 @@ def _stripe_book(
 
 def _is_of(book: BookData, envelope: Envelope, account: str, *shown: JsonObject | None) -> bool:
     """Whether a message is of one of the book's own accounts, and of its mode alone."""
-    if envelope.extension("foreign") == "true" or not book.is_own(account):
+    if "true" in (envelope.extension("foreign"), envelope.extension("othermode")):
+        return False
+    if not book.is_own(account):
         return False
     stamped = {"true": Mode.LIVE, "false": Mode.TEST}.get(envelope.extension("livemode"))
     modes = {*_modes(*shown), *(mode for mode in (stamped, book.mode) if mode is not None)}
     return len(modes) < 2
+
+
+def _text(fields: JsonObject, name: str) -> str:
+    found = fields.get(name)
+    return found if isinstance(found, str) else ""
 
 
 def _modes(*shown: JsonObject | None) -> list[Mode]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.contracts.money import currency_of
 from shared.contracts.observations import Name
+from shared.contracts.stripe_context import account_named
 
 
 class Mode(StrEnum):
@@ -76,9 +77,16 @@ class BookData(_Data):
         """The book's time zone."""
         return ZoneInfo(self.time_zone)
 
-    def is_own(self, stripe_account: str) -> bool:
-        """Whether a Stripe account is ours; none named means the endpoint's own account."""
-        return not stripe_account or stripe_account in self.stripe_accounts
+    def is_own(self, stripe_account: str, context: str = "") -> bool:
+        """Whether what an event names is ours; none named means the endpoint's own account.
+
+        A context alone may name our own account, so it is held against the accounts that the book
+        names, where it names any.
+        """
+        named = {stripe_account, account_named("", context)} - {""}
+        if not stripe_account and not self.stripe_accounts:
+            return True
+        return named <= set(self.stripe_accounts)
 
     def bank_account_of(self, destination: str, currency: str) -> str | None:
         """The bank account that a Stripe destination is, or the only one in that currency.

@@ -15,6 +15,7 @@ from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.journal import DEFAULT_BOOK, Book
+from shared.contracts.stripe_context import account_named
 from tallystick.preview.lines import Told
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -87,8 +88,12 @@ def mode_of(options: Options, told: Iterable[Told]) -> Mode:
 
 def account_of(line: Told) -> str:
     """The Stripe account that a line says it is of; empty for our own."""
-    said = line.value.get("account") if line.topic == topics.STRIPE_EVENTS else line.account
-    return said if isinstance(said, str) else ""
+    if line.topic != topics.STRIPE_EVENTS:
+        return line.account
+    account, context = (line.value.get(name) for name in ("account", "context"))
+    return account_named(
+        account if isinstance(account, str) else "", context if isinstance(context, str) else ""
+    )
 
 
 def _is_live(line: Told) -> bool:

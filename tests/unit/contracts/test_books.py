@@ -47,6 +47,7 @@ def test_destination_is_the_account_that_names_it_or_the_only_one_in_its_currenc
 def test_event_without_account_is_our_own() -> None:
     assert BookData().is_own("")
     assert not BookData().is_own("acct_1")
+    assert not BookData().is_own("acct_1", "acct_1")
     assert BOOKS.books[0].is_own("acct_1")
 
 
@@ -87,3 +88,25 @@ def test_bank_account_in_an_unknown_currency_is_refused() -> None:
 def test_mode_is_what_livemode_says() -> None:
     assert Mode.of(livemode=True) is Mode.LIVE
     assert Mode.of(livemode=False) is Mode.TEST
+
+
+@pytest.mark.parametrize(
+    ("account", "context", "is_own"),
+    [
+        ("", "acct_1", True),
+        ("acct_1", "acct_1", True),
+        ("", "acct_0/acct_1", True),
+        ("", "acct_1/acct_else", False),
+        ("acct_1", "acct_else", False),
+        ("acct_else", "acct_1", False),
+        ("acct_else", "", False),
+    ],
+)
+def test_own_account_is_told_by_account_and_context_together(
+    *, account: str, context: str, is_own: bool
+) -> None:
+    assert BOOKS.books[0].is_own(account, context) is is_own
+
+
+def test_context_alone_is_own_where_the_book_names_no_account() -> None:
+    assert BookData().is_own("", "acct_1")

@@ -46,6 +46,7 @@ def test_event_is_identified_by_its_id() -> None:
         {"request": "req_old_version"},
         {"api_version": "2020-08-27"},
         {"account": None},
+        {"context": None},
     ],
 )
 def test_event_delivered_again_says_the_same(fields: Json) -> None:
@@ -54,7 +55,13 @@ def test_event_delivered_again_says_the_same(fields: Json) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"created": 1}, {"type": "other"}, {"account": "acct_x"}, {"data": {"object": txn()}}],
+    [
+        {"created": 1},
+        {"type": "other"},
+        {"account": "acct_x"},
+        {"context": "acct_x"},
+        {"data": {"object": txn()}},
+    ],
 )
 def test_event_that_says_something_else_has_another_digest(fields: Json) -> None:
     assert of_event(charge(), **fields).identity_digest != of_event(charge()).identity_digest
@@ -85,6 +92,33 @@ def test_event_of_our_own_account_is_booked() -> None:
 def test_event_marked_foreign_at_the_door_books_nothing() -> None:
     decision = event_of(event("x", charge()), foreign="true")
     assert said(decision) == [("nothing_to_book", "foreign_account", "evt_1")]
+
+
+@pytest.mark.parametrize("context", ["acct_other", "acct_own/acct_other"])
+def test_event_whose_context_names_another_account_books_nothing(context: str) -> None:
+    decision = event_of(event("x", charge(), context=context))
+    assert said(decision) == [("nothing_to_book", "foreign_account", "evt_1")]
+
+
+def test_event_whose_context_names_our_own_account_is_booked() -> None:
+    assert len(event_of(event("x", charge(), context="acct_own")).entries) == 1
+
+
+@pytest.mark.parametrize("account", [None, "acct_own"])
+def test_test_event_at_a_live_connect_endpoint_books_nothing_and_is_no_discrepancy(
+    account: str | None,
+) -> None:
+    value = event("x", charge(livemode=False), livemode=False, account=account)
+    decision = event_of(value, book="main", livemode="false", othermode="true")
+    assert decision.entries == ()
+    assert said(decision) == [("nothing_to_book", "other_mode", "evt_1")]
+
+
+def test_test_event_at_a_live_connect_endpoint_books_nothing_in_a_book_of_no_mode() -> None:
+    value = event("x", charge(livemode=False), livemode=False)
+    modeless = BookMap(books=(BookData(stripe_accounts=("acct_own",)),))
+    decision = event_of(value, modeless, book="main", livemode="false", othermode="true")
+    assert said(decision) == [("nothing_to_book", "other_mode", "evt_1")]
 
 
 def test_polled_object_of_another_account_books_nothing() -> None:
@@ -158,11 +192,30 @@ def test_bank_account_that_no_book_names_cannot_be_read_among_several() -> None:
         decide(told(topics.BANK_OBSERVATIONS, line), TWO)
 
 
-def test_thin_event_books_nothing() -> None:
-    thin = {"id": "evt_2", "object": "v2.core.event", "type": "v1.charge.succeeded",
-            "created": "2026-11-21T04:05:06Z", "livemode": True,
-            "related_object": {"id": "ch_1", "type": "charge"}}  # fmt: skip
-    assert said(event_of(thin)) == [("nothing_to_book", "no_booking", "evt_2")]
+THIN: Json = {"id": "evt_2", "object": "v2.core.event", "type": "v1.charge.succeeded",
+              "created": "2026-11-21T04:05:06Z", "livemode": True,
+              "related_object": {"id": "ch_1", "type": "charge"}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"livemode": False}, {"context": "acct_other"}, {"related_object": None}]
+)
+def test_thin_event_is_known_and_books_nothing(changes: Json) -> None:
+    decision = event_of(THIN | changes)
+    assert said(decision) == [("nothing_to_book", "no_booking", "evt_2")]
+    assert decision.identity == "evt_2"
+
+
+def test_thin_event_says_the_same_in_its_notification_and_through_the_api() -> None:
+    told_whole = THIN | {"data": {"amount": 1}, "changes": {"x": 1}, "snapshot_event": "evt_1"}
+    assert event_of(told_whole).identity_digest == event_of(THIN).identity_digest
+
+
+@pytest.mark.parametrize(
+    "changes", [{"context": "acct_1"}, {"related_object": {"id": "ch_2", "type": "charge"}}]
+)
+def test_thin_event_that_says_something_else_has_another_digest(changes: Json) -> None:
+    assert event_of(THIN | changes).identity_digest != event_of(THIN).identity_digest
 
 
 def test_balance_has_no_id_and_books_nothing() -> None:

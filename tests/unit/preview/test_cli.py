@@ -309,3 +309,39 @@ def test_config_that_is_not_right_ends_with_2(tmp_path: Path) -> None:
     done = run("-", "--config", str(tmp_path / "books.toml"))
     assert done.returncode == 2
     assert "mode" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"account": "acct_other"},
+        {"context": "acct_other"},
+        {"context": "acct_1/acct_other"},
+        {"account": "acct_other", "livemode": False},
+    ],
+)
+def test_preview_books_nothing_of_a_connected_account_and_finds_nothing_wrong_with_it(
+    named: Json,
+) -> None:
+    shown = charge(id="ch_2", livemode=named.get("livemode", True))
+    other: Json = {"topic": "stripe.events", "value": event("x", shown, id="evt_2") | named}
+    found = report("-", "--account", "acct_1", stdin=text_of(SALE, SETTLED, other))
+    assert balances(found) == BOOKS
+    assert rows(found, "discrepancies") == []
+    assert rows(found, "refused") == []
+
+
+def test_preview_knows_a_thin_event_and_books_nothing_of_it() -> None:
+    thin: Json = {
+        "id": "evt_thin",
+        "object": "v2.core.event",
+        "type": "v1.charge.succeeded",
+        "created": "2026-10-26T00:00:00Z",
+        "livemode": True,
+        "context": None,
+        "related_object": {"id": "ch_1", "type": "charge", "url": "/v1/charges/ch_1"},
+    }
+    found = report("-", stdin=text_of(SALE, {"topic": "stripe.events", "value": thin}, SETTLED))
+    assert balances(found) == BOOKS
+    assert rows(found, "discrepancies") == []
+    assert rows(found, "refused") == []

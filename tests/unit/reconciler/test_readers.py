@@ -340,3 +340,35 @@ def test_event_that_cannot_be_read_is_refused(value: object) -> None:
 def test_record_of_ours_that_cannot_be_read_is_refused(topic: str, value: object) -> None:
     with pytest.raises(Refused):
         told(topic, value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "extensions"),
+    [
+        ({"context": "acct_else"}, {}),
+        ({"context": "acct_1/acct_else"}, {}),
+        ({"account": "acct_1", "context": "acct_else"}, {}),
+        ({}, {"othermode": "true"}),
+    ],
+)
+def test_event_of_a_connected_account_or_of_the_other_mode_tells_nothing(
+    changes: Json, extensions: dict[str, str]
+) -> None:
+    assert told(topics.STRIPE_EVENTS, event(payout(), **changes), OURS, **extensions) == []
+
+
+def test_event_whose_context_names_our_account_is_the_one_of_no_named_account() -> None:
+    assert told(topics.STRIPE_EVENTS, event(payout(), context="acct_1"), OURS) == [PAYOUT]
+
+
+def test_thin_event_tells_nothing_by_itself() -> None:
+    thin = {
+        "id": "evt_2",
+        "object": "v2.core.event",
+        "type": "v1.payout.paid",
+        "created": "2026-11-21T04:05:06Z",
+        "livemode": True,
+        "context": None,
+        "related_object": {"id": "po_1", "type": "payout", "url": "/v1/payouts/po_1"},
+    }
+    assert told(topics.STRIPE_EVENTS, thin, OURS) == []
