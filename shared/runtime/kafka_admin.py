@@ -189,6 +189,8 @@ async def offset_bounds(
             for topic, count in counts.items()
             for n in range(count)
         ]
+    if not partitions:
+        return {}, {}
     reader = await started(LIBRARY.AIOKafkaConsumer(**address.options()))
     try:
         reader.assign(partitions)

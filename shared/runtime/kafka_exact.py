@@ -117,6 +117,8 @@ async def exact_reader(
         client.assign([LIBRARY.TopicPartition(*partition) for partition in positions])
         for partition, offset in positions.items():
             client.seek(LIBRARY.TopicPartition(*partition), offset)
+        # The library cannot stop a client whose own tasks have not begun yet.
+        await asyncio.sleep(0)
         yield ExactReader(client)
     finally:
         await client.stop()
