@@ -28,13 +28,10 @@ def endpoints(
     """
     settings = IngestSettings.load()
     now = datetime.now(UTC)
-    found = [_row(each, now) for each in settings.endpoints(settings.books(), at=now).values()]
-    if as_json:
-        for row in found:
-            print(json.dumps(row))
-    else:
-        for line in _table(found):
-            print(line)
+    found = list(settings.endpoints(settings.books(), at=now).values())
+    lines = (json.dumps(_row(each, now)) for each in found) if as_json else _table(found, now)
+    for line in lines:
+        print(line)
 
 
 def _row(endpoint: Endpoint, now: datetime) -> dict[str, object]:
@@ -64,17 +61,17 @@ def _secret(secret: Secret, now: datetime) -> dict[str, object]:
     }
 
 
-def _table(found: list[dict[str, object]]) -> Iterator[str]:
-    """The rows in columns, with each endpoint's secrets below it."""
+def _table(found: list[Endpoint], now: datetime) -> Iterator[str]:
+    """The endpoints in columns, each with its secrets below it."""
     titles = [column.replace("_", " ").upper() for column in _COLUMNS]
-    rows = [[str(row[column] or "-") for column in _COLUMNS] for row in found]
+    shown = [_row(each, now) for each in found]
+    rows = [[str(row[column] or "-") for column in _COLUMNS] for row in shown]
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     yield _line(titles, widths)
-    for row, cells in zip(found, rows, strict=True):
+    for each, cells in zip(found, rows, strict=True):
         yield _line(cells, widths)
-        secrets = row["secrets"]
-        for secret in secrets if isinstance(secrets, list) else ():
-            yield f"  secret {_told(secret)}"
+        for secret in each.secrets:
+            yield f"  secret {_told(_secret(secret, now))}"
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
