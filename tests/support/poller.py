@@ -17,6 +17,7 @@ from services.ingest.shell.gap_audit import GapAuditor
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.stripe_api import API_VERSION, StripeApi
 from services.ingest.shell.stripe_poll import Listing, Mirror, listings
+from services.ingest.shell.teller import Teller
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.journal import Book
 from shared.contracts.topics import STRIPE_EVENTS, STRIPE_OBJECTS
@@ -26,6 +27,7 @@ from shared.runtime.postgres import Database
 from tests.support.ingest import records_since
 from tests.support.world import KEY, Served, runner_of, served
 
+WATCH_PAUSE = timedelta(milliseconds=1)
 BOOKS = BookMap(books=(BookData(mode=Mode.TEST, stripe_accounts=(ACCOUNT,)),))
 WHOSE = Whose("poller", Mode.TEST, ACCOUNT, Book("main"))
 
@@ -112,8 +114,14 @@ async def polling_of(kafka: str, dsn: str) -> AsyncGenerator[Polling, None]:
             return Mirror(
                 api=api,
                 store=store,
-                publisher=publisher,
-                speaker=Speaker(ACCOUNT, Mode.TEST, "main", API_VERSION),
+                teller=Teller(
+                    api=api,
+                    store=store,
+                    publisher=publisher,
+                    speaker=Speaker(ACCOUNT, Mode.TEST, "main", API_VERSION),
+                    watch_pause=WATCH_PAUSE,
+                ),
+                watch_pause=WATCH_PAUSE,
                 lists=listings(overlap_seconds=3600, payout_overlap_seconds=14 * DAY_SECONDS),
                 lookback_seconds=400 * DAY_SECONDS,
                 beat=beat,

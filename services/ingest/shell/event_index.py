@@ -5,6 +5,7 @@
 It is made from the topic alone: the door owns no table, and nobody is believed but the log.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -37,6 +38,7 @@ class EventIndex:
         self._database = database
         self._kafka = kafka
         self._beat = beat
+        self._turn = asyncio.Lock()
 
     async def catch_up(self) -> int:
         """Read the topic to the end that it has now; how many records were read.
@@ -48,6 +50,11 @@ class EventIndex:
             InvariantBroken: The rows were made from another cluster or topic.
             Unavailable: Kafka or Postgres is away.
         """
+        # Several parts of one process ask for it; side by side they would fence one another.
+        async with self._turn:
+            return await self._catch_up()
+
+    async def _catch_up(self) -> int:
         log = await Log.ask(self._kafka, [STRIPE_EVENTS])
         first, end = await offset_bounds(self._kafka, [STRIPE_EVENTS])
         reached = await self._positions(log, end)

@@ -1,20 +1,30 @@
-"""The poller's process: mirror and gap audit in turn, at one capped rate, from one database."""
+"""The poller's process: mirror, gap audit and thin events in turn, for each polled account.
+
+An account has one key and one capped rate; what fails of one account does not stop another.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
-from services.ingest.catch_up import DAY_SECONDS, Speaker
+from services.ingest.catch_up import DAY_SECONDS
 from services.ingest.config import IngestSettings
-from services.ingest.endpoints import Whose
+from services.ingest.polled import PolledAccount, speaker_for
+from services.ingest.shell.connected import ConnectedMirrors
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
 from services.ingest.shell.gap_audit import GapAuditor
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
+from services.ingest.shell.polled_accounts import polled_accounts
 from services.ingest.shell.stripe_api import API_VERSION, ApiRefused, StripeApi
 from services.ingest.shell.stripe_poll import Listing, Mirror, listings
+from services.ingest.shell.teller import Teller
+from services.ingest.shell.thin_events import ThinResolver
+from services.ingest.shell.thin_store import ThinStore
+from shared.contracts.books import BookMap
 from shared.contracts.errors import Unavailable
 from shared.contracts.topics import STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime import log
@@ -40,9 +50,9 @@ async def run_poller(stop: asyncio.Event) -> None:
     """Poll Stripe's API until told to stop."""
     settings = IngestSettings.load()
     log.configure(settings, service="poller")
-    whose = settings.polled(settings.books())
+    books = settings.books()
+    accounts = polled_accounts(settings, books)
     health = Health()
-    interval_seconds = settings.ingest_poll_interval_seconds
     dsn = settings.postgres_dsn.get_secret_value()
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
     await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
@@ -52,33 +62,21 @@ async def run_poller(stop: asyncio.Event) -> None:
         give_up_after_seconds=START_SECONDS_MAX,
     )
 
-    def beat() -> None:
-        health.beat("poll", next_within_seconds=ALIVE_WITHIN_SECONDS + interval_seconds)
-
     async with AsyncExitStack() as held:
         database = await Database.open(dsn, search_path=SCHEMA, application="tallystick-poller")
         held.push_async_callback(database.close)
-        api = StripeApi(
-            settings.ingest_stripe_api_key.get_secret_value(),
-            base=settings.ingest_stripe_api_base,
-            requests_per_second=settings.ingest_requests_per_second,
-        )
-        held.push_async_callback(api.close)
         publisher = Publisher(settings.kafka, client_id="ingest-poller")
         held.push_async_callback(publisher.stop)
-        store = PollStore(database, account=whose.account, mode=settings.api_mode())
-        index = EventIndex(database, settings.kafka, beat=beat)
-        parts = _Parts(settings, whose, api, store, index, publisher, beat)
-
-        async def polling(stop: asyncio.Event) -> None:
-            await _rounds(
-                [_mirror(parts).poll, _auditor(parts).look],
-                store=store,
-                health=health,
-                interval_seconds=interval_seconds,
-                beat=beat,
-                stop=stop,
-            )
+        shared = _Shared(
+            settings,
+            books,
+            accounts,
+            database,
+            publisher,
+            EventIndex(database, settings.kafka, beat=lambda: _beat(health, settings, accounts[0])),
+            health,
+        )
+        tasks = [await _polling(shared, each, held) for each in accounts]
 
         async def telling(stop: asyncio.Event) -> None:
             await serve(
@@ -88,52 +86,138 @@ async def run_poller(stop: asyncio.Event) -> None:
                 stop=stop,
             )
 
-        await together(stop, polling, telling)
+        await together(stop, *tasks, telling)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all polled accounts have in common."""
+
+    settings: IngestSettings
+    books: BookMap
+    accounts: tuple[PolledAccount, ...]
+    database: Database
+    publisher: Publisher
+    index: EventIndex
+    health: Health
+
+
+def _beat(health: Health, settings: IngestSettings, polled: PolledAccount) -> None:
+    within = ALIVE_WITHIN_SECONDS + settings.ingest_poll_interval_seconds
+    health.beat(f"poll {polled.name}", next_within_seconds=within)
+
+
+async def _polling(
+    shared: _Shared, polled: PolledAccount, held: AsyncExitStack
+) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """What one account's rounds do, by one key and at one rate."""
+    settings = shared.settings
+    api = StripeApi(
+        polled.key.get_secret_value(),
+        base=settings.ingest_stripe_api_base,
+        requests_per_second=settings.ingest_requests_per_second,
+    )
+    held.push_async_callback(api.close)
+    parts = _Parts(shared, polled, api, partial(_beat, shared.health, settings, polled))
+    connected = ConnectedMirrors(
+        api=api, connected=polled.connected, mirror=parts.mirror_of, beat=parts.beat
+    )
+
+    async def rounds(stop: asyncio.Event) -> None:
+        await _rounds(
+            [
+                parts.mirror_of("").poll,
+                connected.poll,
+                parts.auditor().look,
+                parts.resolver().resolve,
+            ],
+            store=parts.store_of(""),
+            health=shared.health,
+            name="stripe" if len(shared.accounts) == 1 else f"stripe {polled.name}",
+            interval_seconds=settings.ingest_poll_interval_seconds,
+            beat=parts.beat,
+            stop=stop,
+        )
+
+    return rounds
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What mirror and gap audit share."""
+    """The parts of one polled account; an empty account means its own."""
 
-    settings: IngestSettings
-    whose: Whose
+    shared: _Shared
+    polled: PolledAccount
     api: StripeApi
-    store: PollStore
-    index: EventIndex
-    publisher: Publisher
     beat: Callable[[], None]
 
+    def store_of(self, account: str) -> PollStore:
+        """What is remembered of an account."""
+        name = account or self.polled.whose.account
+        return PollStore(self.shared.database, account=name, mode=self.polled.mode)
 
-def _mirror(parts: _Parts) -> Mirror:
-    settings, whose = parts.settings, parts.whose
-    return Mirror(
-        api=parts.api,
-        store=parts.store,
-        publisher=parts.publisher,
-        speaker=Speaker(whose.account, settings.api_mode(), str(whose.book), API_VERSION),
-        lists=listings(
-            overlap_seconds=settings.ingest_poll_overlap_seconds,
-            payout_overlap_seconds=settings.ingest_payout_overlap_days * DAY_SECONDS,
-        ),
-        lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
-        beat=parts.beat,
-    )
+    def api_of(self, account: str) -> StripeApi:
+        """The API, asked for an account."""
+        is_own = account in ("", self.polled.whose.account)
+        return self.api if is_own else self.api.behalf(account=account)
 
+    def teller_of(self, account: str) -> Teller:
+        """Who tells what an account shows."""
+        return Teller(
+            api=self.api_of(account),
+            store=self.store_of(account),
+            publisher=self.shared.publisher,
+            speaker=speaker_for(account, self.polled, self.shared.books, version=API_VERSION),
+            watch_pause=timedelta(seconds=self.shared.settings.ingest_watch_seconds),
+        )
 
-def _auditor(parts: _Parts) -> GapAuditor:
-    settings = parts.settings
-    return GapAuditor(
-        api=parts.api,
-        store=parts.store,
-        publisher=parts.publisher,
-        index=parts.index,
-        whose=parts.whose,
-        books=settings.books(),
-        listing=Listing("events", "/v1/events", EVENT_OVERLAP_SECONDS),
-        lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
-        grace=timedelta(seconds=settings.ingest_event_grace_seconds),
-        beat=parts.beat,
-    )
+    def mirror_of(self, account: str) -> Mirror:
+        """The mirror of an account."""
+        settings = self.shared.settings
+        return Mirror(
+            api=self.api_of(account),
+            store=self.store_of(account),
+            teller=self.teller_of(account),
+            lists=listings(
+                overlap_seconds=settings.ingest_poll_overlap_seconds,
+                payout_overlap_seconds=settings.ingest_payout_overlap_days * DAY_SECONDS,
+            ),
+            lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
+            watch_pause=timedelta(seconds=settings.ingest_watch_seconds),
+            beat=self.beat,
+        )
+
+    def auditor(self) -> GapAuditor:
+        """The gap auditor of the account's events."""
+        settings = self.shared.settings
+        return GapAuditor(
+            api=self.api,
+            store=self.store_of(""),
+            publisher=self.shared.publisher,
+            index=self.shared.index,
+            whose=self.polled.whose,
+            books=self.shared.books,
+            listing=Listing("events", "/v1/events", EVENT_OVERLAP_SECONDS),
+            lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
+            grace=timedelta(seconds=settings.ingest_event_grace_seconds),
+            beat=self.beat,
+        )
+
+    def resolver(self) -> ThinResolver:
+        """The resolver of the account's thin events."""
+        settings = self.shared.settings
+        return ThinResolver(
+            api=self.api,
+            teller=self.teller_of,
+            kafka=settings.kafka,
+            index=self.shared.index,
+            store=ThinStore(self.shared.database),
+            polled=self.polled,
+            everyone=self.shared.accounts,
+            pause=timedelta(seconds=settings.ingest_thin_retry_seconds),
+            give_up_after=timedelta(days=settings.ingest_thin_give_up_days),
+            beat=self.beat,
+        )
 
 
 async def _rounds(
@@ -141,28 +225,45 @@ async def _rounds(
     *,
     store: PollStore,
     health: Health,
+    name: str,
     interval_seconds: float,
     beat: Callable[[], None],
     stop: asyncio.Event,
 ) -> None:
     """Round after round; what is unavailable is waited for with growing pauses."""
-    health.not_ready("stripe", "not asked yet")
+    health.not_ready(name, "not asked yet")
     failures, forgotten_at = 0, datetime.min.replace(tzinfo=UTC)
     while not stop.is_set():
         beat()
         try:
-            for part in parts:
-                await part()
+            await _round(parts)
             if (now := datetime.now(UTC)) - forgotten_at >= FORGET_EVERY:
                 await store.forget(objects_before=now - TOLD_KEPT)
                 forgotten_at = now
         except (Unavailable, Fenced, ApiRefused) as error:
             failures += 1
-            health.not_ready("stripe", str(error))
+            health.not_ready(name, str(error))
             level = _log.error if isinstance(error, ApiRefused) else _log.warning
-            level("poll.waited", failures=failures, reason=str(error))
+            level("poll.waited", account=name, failures=failures, reason=str(error))
             await pause(stop, min(BACK_OFF_SECONDS_MAX, interval_seconds * 2 ** min(failures, 10)))
         else:
             failures = 0
-            health.ready("stripe")
+            health.ready(name)
             await pause(stop, interval_seconds)
+
+
+async def _round(parts: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Each part once; what Stripe refuses to one does not stop the others.
+
+    Raises:
+        ApiRefused: Stripe refused something; everything else was done.
+        Unavailable: Something is away, so the rest of the round was left.
+    """
+    refused: list[str] = []
+    for part in parts:
+        try:
+            await part()
+        except ApiRefused as error:
+            refused.append(str(error))
+    if refused:
+        raise ApiRefused("; ".join(refused))
