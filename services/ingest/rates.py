@@ -7,7 +7,7 @@ from typing import Final
 PEERS_MAX: Final = 10_000
 OTHERS: Final = ""
 # Sums of fractions of seconds miss a whole one by this much at most.
-_ROUNDING: Final = 1e-9
+_ROUNDING_SECONDS: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Bucket:
             self._tokens = min(self._rate.burst, self._tokens + elapsed * self._rate.per_second)
             self._at = at
         missing = 1 - self._tokens
-        return missing / self._rate.per_second if missing > _ROUNDING else 0.0
+        return missing / self._rate.per_second if missing > _ROUNDING_SECONDS else 0.0
 
     def take(self, at: float) -> float:
         """Take one if there is one, and give 0; else the seconds to wait, and nothing is taken."""

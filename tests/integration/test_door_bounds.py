@@ -17,7 +17,7 @@ from shared.contracts.messages import Verdict, VerdictReason
 from shared.contracts.topics import INGEST_VERDICTS
 from shared.runtime.kafka import end_offsets
 from tests.support.ingest import HOOK, ServiceProcess, door, event_body, records_since, signed
-from tests.support.raw_http import HEAD, exchange
+from tests.support.raw_http import HEAD, cut_after, exchange
 
 pytestmark = pytest.mark.stack
 STRIPE = "192.0.2.1"
@@ -61,32 +61,6 @@ async def honest(client: httpx.AsyncClient, *, until: "asyncio.Task[object]") ->
 def p99(took: list[float]) -> float:
     """The value that one of a hundred exceeds."""
     return sorted(took)[int(len(took) * 0.99)]
-
-
-async def cut_after(port: int, first: bytes, then: bytes, *, pause: float, count: int) -> float:
-    """Send so slowly, and give the seconds after which the door had enough."""
-    began = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-
-    async def drip() -> None:
-        with contextlib.suppress(ConnectionError):
-            writer.write(first)
-            for _ in range(count):
-                await writer.drain()
-                await asyncio.sleep(pause)
-                writer.write(then)
-
-    dripping = asyncio.create_task(drip())
-    try:
-        async with asyncio.timeout(30):
-            with contextlib.suppress(ConnectionError):
-                while await reader.read(65_536):
-                    pass
-    finally:
-        dripping.cancel()
-        await asyncio.wait({dripping})
-        writer.close()
-    return time.monotonic() - began
 
 
 async def test_two_thousand_slow_sockets_are_cut_and_honest_deliveries_do_not_notice(

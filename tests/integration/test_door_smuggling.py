@@ -80,7 +80,7 @@ async def test_door_is_as_good_as_before_after_all_of_it(open_door: ServiceProce
 @pytest.fixture(scope="module")
 def behind(kafka: str) -> Iterator[tuple[Nginx, ServiceProcess]]:
     if why_no_nginx():
-        pytest.skip(why_no_nginx())
+        pytest.skip(why_no_nginx())  # the machine's, not ours to install
     with door(kafka, trusted_hops="1", refusals_per_peer_per_second="0") as process:
         process.await_answer("/readyz")
         with nginx_before(process.port) as nginx:

@@ -124,5 +124,5 @@ def _await_port(child: subprocess.Popen[bytes], port: int) -> None:
     while time.monotonic() < deadline and child.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        time.sleep(0.02)
+        time.sleep(0.02)  # bounded poll: the deadline above
     raise AssertionError("nginx does not answer")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import ssl
+import time
 from dataclasses import dataclass
 
 from tests.support.ingest import HOOK
@@ -51,6 +52,32 @@ async def exchange(port: int, sent: bytes, *, tls: ssl.SSLContext | None = None)
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
     return Answers(statuses_of(bytes(told)), is_closed, bytes(told))
+
+
+async def cut_after(port: int, first: bytes, then: bytes, *, pause: float, count: int) -> float:
+    """Send so slowly, and give the seconds after which the door had enough."""
+    began = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def drip() -> None:
+        with contextlib.suppress(ConnectionError):
+            writer.write(first)
+            for _ in range(count):
+                await writer.drain()
+                await asyncio.sleep(pause)  # how slow it is, is what it is about
+                writer.write(then)
+
+    dripping = asyncio.create_task(drip())
+    try:
+        async with asyncio.timeout(30):
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(65_536):
+                    pass
+    finally:
+        dripping.cancel()
+        await asyncio.wait({dripping})
+        writer.close()
+    return time.monotonic() - began
 
 
 def statuses_of(told: bytes) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """The stored allow-list: read by the door, again whenever it changed, and written by command."""
 
-import asyncio
 import contextlib
 import os
 import tempfile
@@ -13,10 +12,8 @@ from prometheus_client import Gauge
 
 from services.ingest.allow_list import AllowList, AllowListInvalid, stored_of, stored_text
 from shared.runtime import log
-from shared.runtime.lifecycle import pause
 from shared.runtime.settings import PREFIX, SettingsInvalid
 
-LOOK_SECONDS: Final = 1.0
 BYTES_MAX: Final = 1_048_576
 
 _ADDRESSES = Gauge("ingest_allow_list_addresses", "Networks of the allow-list that are in force")
@@ -120,11 +117,6 @@ class AllowListFile:
             self._problem = str(error)
         _IS_UNREADABLE.set(bool(self._problem))
         self._measure()
-
-    async def watch(self, stop: asyncio.Event) -> None:
-        """Look until ``stop``."""
-        while not await pause(stop, LOOK_SECONDS):
-            self.look()
 
     def _stat(self) -> _Seen:
         told = self._path.stat()

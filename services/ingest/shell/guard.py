@@ -30,7 +30,7 @@ _BURST_SECONDS: Final = 2.0
 _REFUSALS_BURST_SECONDS: Final = 5.0
 # Refusals of all peers together that are written one by one.
 _WRITTEN_PER_SECOND: Final = 200.0
-_SUM_UP_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0
 _SUMMED_DETAIL: Final = "summed up: too many of this kind to write each"
 
 _UNWRITTEN = Counter(
@@ -132,10 +132,12 @@ class Guard:
             self._verdicts.add(verdict, book="")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Sum up each second until ``stop``, and then once more."""
+        """Look at the list and sum up, each second until ``stop``, and then once more."""
         is_last = False
         while not is_last:
-            is_last = await pause(stop, _SUM_UP_SECONDS)
+            is_last = await pause(stop, LOOK_SECONDS)
+            if self._allow_list is not None:
+                self._allow_list.look()
             self.sum_up(datetime.now(UTC))
 
 
