@@ -17,7 +17,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 RUN groupadd --system --gid 10001 tallystick \
-    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin tallystick
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin tallystick \
+    && install -d -o 10001 -g 10001 /archive
 COPY --from=packages /opt/venv /opt/venv
 COPY LICENSE /app/LICENSE
 COPY shared /app/shared

@@ -220,6 +220,12 @@ def _door(environment: Mapping[str, str]) -> None:
     settings.endpoints(settings.books(), environment, at=datetime.now(UTC))
 
 
+def _archiver(environment: Mapping[str, str]) -> None:
+    from services.archiver.config import ArchiverSettings  # noqa: PLC0415
+
+    ArchiverSettings.load(environment).place()
+
+
 _LOOKS: Final[Mapping[str, Callable[[Mapping[str, str]], None]]] = {
     "ledger": _ledger,
     "reconciler": _reconciler,
@@ -227,4 +233,5 @@ _LOOKS: Final[Mapping[str, Callable[[Mapping[str, str]], None]]] = {
     "feeds": _feeds,
     "poller": _poller,
     "door": _door,
+    "archiver": _archiver,
 }

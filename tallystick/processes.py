@@ -10,6 +10,7 @@ from typing import Final
 
 KAFKA_VARIABLE: Final = "TALLYSTICK_KAFKA_BOOTSTRAP"
 POSTGRES_VARIABLE: Final = "TALLYSTICK_POSTGRES_DSN"
+ARCHIVE_VARIABLE: Final = "TALLYSTICK_ARCHIVER_PLACE"
 VERDICTS_VARIABLE: Final = "TALLYSTICK_INGEST_VERDICTS_DIR"
 
 
@@ -71,6 +72,15 @@ TOPICS: Final = ServiceProcess(
 # In the order in which they are started; stopped in the opposite one, so that what takes messages
 # in stops first, and what books them has time to finish.
 SERVICES: Final = (
+    # Stopped last, so that the copy has what the others wrote on their way out.
+    ServiceProcess(
+        name="archiver",
+        about="copies the topics to another place",
+        arguments=("-m", "services.archiver"),
+        prefix="TALLYSTICK_ARCHIVER",
+        port=8405,
+        needs=((KAFKA_VARIABLE,), (ARCHIVE_VARIABLE,)),
+    ),
     ServiceProcess(
         name="ledger",
         about="books what the topics say",

@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from sandbox.stack import StackSettings
+from services.archiver.config import ArchiverSettings
 from services.console.config import ConsoleSettings
 from services.feeds.config import FeedsSettings
 from services.ingest.config import IngestSettings
@@ -23,6 +24,7 @@ _ROOMS: Final[tuple[tuple[str, type[BaseSettings], str], ...]] = (
     ("Ledger", LedgerSettings, PREFIX),
     ("Reconciler", ReconcilerSettings, PREFIX),
     ("Console", ConsoleSettings, PREFIX),
+    ("Archiver", ArchiverSettings, PREFIX),
     ("The embedded stack", StackSettings, f"{PREFIX}STACK_"),
 )
 

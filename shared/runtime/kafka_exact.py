@@ -88,6 +88,10 @@ class ExactReader:
         except KafkaFault as error:
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
+    def leave(self, partition: Partition) -> None:
+        """Read no more of a partition."""
+        self._client.pause(LIBRARY.TopicPartition(*partition))
+
     def is_at_end(self, partition: Partition, position: int) -> bool:
         """Whether the partition had nothing beyond a position when it was last asked."""
         end = self._client.highwater(LIBRARY.TopicPartition(*partition))

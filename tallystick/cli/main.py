@@ -55,6 +55,13 @@ VERBS: Final = (
     Verb("events", "tallystick.cli.events", "app", "What came: find, prove, send again", STRIPE),
     Verb("signature", "tallystick.cli.signature", "app", "Was a webhook Stripe's? Offline", LEDGER),
     Verb("ingest", "tallystick.cli.ingest", "app", "What comes from Stripe, looked at", LEDGER),
+    Verb(
+        "dead-letters",
+        "tallystick.cli.dead_letters",
+        "app",
+        "Records that could not be read, dealt with",
+        LEDGER,
+    ),
     Verb("topics", "tallystick.cli.topics", "app", "Create and check the topics", LEDGER),
     Verb(
         "preview",
@@ -71,6 +78,14 @@ VERBS: Final = (
         LEDGER,
     ),
     Verb("audit", "tallystick.cli.audit", "audit", "The books held against the topics", LEDGER),
+    Verb("archive", "tallystick.cli.archive", "app", "The copy of the topics: how it is", LEDGER),
+    Verb(
+        "restore",
+        "tallystick.cli.restore",
+        "restore",
+        "Fill an empty broker from the copy",
+        LEDGER,
+    ),
     Verb("docs", "tallystick.cli.docs", "app", "The generated reference pages", LEDGER),
 )
 

@@ -118,6 +118,13 @@ def test_order_is_the_embedded_one(compose: Compose, process: ServiceProcess) ->
         assert waits_for["postgres"] == {"condition": "service_healthy"}
 
 
+def test_copy_of_the_topics_is_written_outside_the_container(compose: Compose) -> None:
+    archiver = compose["services"]["archiver"]
+    place = archiver["environment"]["TALLYSTICK_ARCHIVER_PLACE"]
+    assert archiver["volumes"] == ["${TALLYSTICK_ARCHIVE_DIR:-archive}:" + place]
+    assert "archive" in compose["volumes"]
+
+
 def test_profiles_are_core_and_demo(compose: Compose) -> None:
     profiles = {name: service["profiles"] for name, service in compose["services"].items()}
     assert profiles.pop("kafka") == profiles.pop("postgres") == ["core", "demo"]
