@@ -12,6 +12,8 @@ class BalanceType(StrEnum):
     """Which of an account's balances a transaction moves."""
 
     PAYMENTS = "payments"
+    ISSUING = "issuing"
+    PREFUNDING = "refund_and_dispute_prefunding"
     RISK_RESERVED = "risk_reserved"
 
 

@@ -263,7 +263,13 @@ class Platform:
         return release
 
     def strange_movement(
-        self, at: int, *, amount: int, currency: str, txn_type: str
+        self,
+        at: int,
+        *,
+        amount: int,
+        currency: str,
+        txn_type: str,
+        balance_type: BalanceType = BalanceType.PAYMENTS,
     ) -> BalanceTransaction:
         """A movement of a kind that nobody knows yet, and without a source."""
         return self.store.move(
@@ -275,6 +281,7 @@ class Platform:
                 counterpart=OTHER,
                 available_on=at,
                 description="A movement of a later API version",
+                balance_type=balance_type,
             ),
         )
 

@@ -44,6 +44,9 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--bank-port", type=int, default=0)
     parser.add_argument("--webhook-url", default="", help="without one no webhook is sent")
     parser.add_argument("--webhook-secret", help=f"default: ${SECRET_VARIABLE}, else a known one")
+    parser.add_argument(
+        "--thin-webhook-url", default="", help="a second endpoint, which is sent thin events"
+    )
     parser.add_argument("--webhook-concurrency", type=int, default=8)
     parser.add_argument("--api-key", default=API_KEY)
     parser.add_argument("--state-file", type=Path, help="where a killed world goes on from")
@@ -74,13 +77,13 @@ def main(given: list[str] | None = None) -> int:
         return EXIT_REFUSED
     speed = arguments.speed
     pace = float(remembered.plan.scenario.world.hours_per_second) if speed is None else speed
-    sender = None
-    if arguments.webhook_url:
-        sender = SenderSettings(
-            url=arguments.webhook_url,
-            secret=arguments.webhook_secret or os.environ.get(SECRET_VARIABLE, WEBHOOK_SECRET),
-            concurrency=arguments.webhook_concurrency,
-        )
+    secret = arguments.webhook_secret or os.environ.get(SECRET_VARIABLE, WEBHOOK_SECRET)
+    sender, thin_sender = (
+        SenderSettings(url=url, secret=secret, concurrency=arguments.webhook_concurrency)
+        if url
+        else None
+        for url in (arguments.webhook_url, arguments.thin_webhook_url)
+    )
     runner = Runner(
         remembered,
         file=file,
@@ -89,6 +92,7 @@ def main(given: list[str] | None = None) -> int:
         is_held=arguments.hold,
         report=_report,
         is_on_wall_clock=arguments.wall_clock,
+        thin_sender=thin_sender,
     )
     try:
         asyncio.run(

@@ -10,11 +10,11 @@ from datetime import date
 from typing import Final
 
 from sandbox.bank.facts import Rail, Wording
-from sandbox.stripe.facts import BalanceTransaction, Charge, Dispute, Refund
+from sandbox.stripe.facts import BalanceTransaction, BalanceType, Charge, Dispute, Refund
 from sandbox.stripe.payments import Order
 from sandbox.stripe.settlement import Settlement, dispute_fee, settled_charge, settled_movement
 from sandbox.world.calendar import business_day_from, day_of, midnight
-from sandbox.world.jsons import JsonObject, Misshapen, as_int, as_object, as_text
+from sandbox.world.jsons import JsonObject, as_int, as_object, as_text
 from sandbox.world.scenario import CONNECTED
 from sandbox.world.state import Sending, State
 
@@ -63,7 +63,7 @@ def applied(state: State, command: JsonObject) -> JsonObject:
         fresh = state.stripe.store.events_from(before)
         state.sendings |= {event.id: sending for event in fresh if event.type == event_type}
         return made | {"events": [{"id": event.id, "type": event.type} for event in fresh]}
-    except (KeyError, Misshapen) as error:
+    except (KeyError, ValueError) as error:
         raise CommandRefused(f"{command.get('do')}: {error}") from error
 
 
@@ -286,6 +286,7 @@ def _strange(state: State, now: int, given: Given) -> JsonObject:
         amount=given.number("amount"),
         currency=given.text("currency", "usd"),
         txn_type=given.text("type", "loyalty_rebate"),
+        balance_type=BalanceType(given.text("balance_type", BalanceType.PAYMENTS.value)),
     )
     return {"balance_transaction": txn.id}
 

@@ -34,6 +34,12 @@ APPLICATION_FEES: Final = "revenue:application-fees"
 FEES: Final = "expenses:stripe-fees"
 DISPUTES: Final = "expenses:disputes"
 
+_BALANCES: Final = {
+    BalanceType.PAYMENTS: BALANCE,
+    BalanceType.ISSUING: "assets:stripe:issuing",
+    BalanceType.PREFUNDING: "assets:stripe:refund-and-dispute-prefunding",
+    BalanceType.RISK_RESERVED: RESERVE,
+}
 _SETTLED: Final = frozenset({"charge", "refund", "refund_failure", "transfer", "transfer_refund"})
 _ON_THE_WAY: Final = frozenset({"payout", "payout_failure", "topup"})
 
@@ -105,7 +111,7 @@ class Truth:
         for txn in self.state.stripe.store.every(BalanceTransaction):
             if not self._own(txn.owner):
                 continue
-            balance = BALANCE if txn.balance_type is BalanceType.PAYMENTS else RESERVE
+            balance = _BALANCES[txn.balance_type]
             self.books.record(
                 txn.created,
                 txn.id,

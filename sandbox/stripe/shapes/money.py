@@ -249,22 +249,28 @@ def balance_object(txns: Iterable[BalanceTransaction], view: View) -> JsonObject
     """An account's balance now: per currency what is available and what is pending."""
     available: dict[str, int] = defaultdict(int)
     pending: dict[str, int] = defaultdict(int)
+    others: dict[BalanceType, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for txn in txns:
         if txn.balance_type is not BalanceType.PAYMENTS:
+            others[txn.balance_type][txn.currency] += txn.net
             continue
         available[txn.currency] += txn.net if txn.available_on <= view.now else 0
         pending[txn.currency] += 0 if txn.available_on <= view.now else txn.net
-    return {
+    prefunded = dict.fromkeys(available, 0) | others[BalanceType.PREFUNDING]
+    shown: JsonObject = {
         "object": "balance",
         "available": _amounts(available),
         "connect_reserved": _amounts(dict.fromkeys(available, 0)),
         "livemode": view.livemode,
         "pending": _amounts(pending),
         "refund_and_dispute_prefunding": {
-            "available": _amounts(dict.fromkeys(available, 0)),
+            "available": _amounts(prefunded),
             "pending": _amounts(dict.fromkeys(available, 0)),
         },
     }
+    if others[BalanceType.ISSUING]:
+        shown["issuing"] = {"available": _amounts(others[BalanceType.ISSUING])}
+    return shown
 
 
 def _amounts(by_currency: dict[str, int]) -> list[JsonObject]:

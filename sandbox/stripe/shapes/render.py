@@ -110,7 +110,9 @@ def account_object(account: str, *, created: int, country: str = "US") -> JsonOb
     }
 
 
-def webhook_endpoint_object(endpoint: str, *, url: str, created: int, livemode: bool) -> JsonObject:
+def webhook_endpoint_object(
+    endpoint: str, *, url: str, created: int, livemode: bool, is_disabled: bool = False
+) -> JsonObject:
     """The endpoint that events are sent to; its secret is never shown again."""
     return {
         "id": endpoint,
@@ -122,6 +124,6 @@ def webhook_endpoint_object(endpoint: str, *, url: str, created: int, livemode: 
         "enabled_events": ["*"],
         "livemode": livemode,
         "metadata": {},
-        "status": "enabled",
+        "status": "disabled" if is_disabled else "enabled",
         "url": url,
     }

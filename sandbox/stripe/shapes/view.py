@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from sandbox.stripe.facts import AnyFact, BalanceTransaction
 from sandbox.world.jsons import JsonObject
+
+EMBEDDED_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,11 @@ def list_object(url: str, data: list[JsonObject], *, has_more: bool = False) -> 
 
 
 def embedded_list(url: str, data: list[JsonObject]) -> JsonObject:
-    """A list inside an object, which also tells how many there are."""
+    """A list inside an object: its first ones, and how many there are."""
     return {
         "object": "list",
-        "data": data,
-        "has_more": False,
+        "data": data[:EMBEDDED_MAX],
+        "has_more": len(data) > EMBEDDED_MAX,
         "total_count": len(data),
         "url": url,
     }

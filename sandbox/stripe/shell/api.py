@@ -38,6 +38,7 @@ from sandbox.stripe.shapes.render import (
     webhook_endpoint_object,
 )
 from sandbox.stripe.shapes.view import list_object
+from sandbox.stripe.shell import thin_api
 from sandbox.stripe.store import Store
 from sandbox.world.jsons import JsonObject
 
@@ -68,6 +69,7 @@ class Source:
     is_delivered: Callable[[str], bool]
     webhook_url: str
     begun_at: int
+    is_endpoint_disabled: Callable[[], bool] = lambda: False
 
 
 class StripeApi:
@@ -83,7 +85,10 @@ class StripeApi:
             *more,
             Route("/v1/balance", self._answering(self._balance)),
             Route("/v1/account", self._answering(self._account)),
+            Route("/v1/accounts", self._answering(self._accounts)),
             Route("/v1/accounts/{id}", self._answering(self._account)),
+            Route("/v2/core/events", self._answering(self._thin_events)),
+            Route("/v2/core/events/{id}", self._answering(self._thin_event)),
             Route("/v1/webhook_endpoints", self._answering(self._endpoints)),
             Route("/v1/webhook_endpoints/{id}", self._answering(self._endpoint)),
             Route("/v1/transfers/{parent}/reversals", self._answering(self._reversals)),
@@ -141,7 +146,9 @@ class StripeApi:
 
     def _owner(self, request: Request) -> str:
         store = self._source.store
-        owner = request.headers.get("Stripe-Account", store.account)
+        # A context is a path of accounts, and the last one is meant.
+        context = request.headers.get("Stripe-Context", "").rpartition("/")[2]
+        owner = request.headers.get("Stripe-Account") or context or store.account
         if owner not in store.owners():
             raise StripeRefusal(
                 403,
@@ -259,6 +266,25 @@ class StripeApi:
             raise missing(account, noun="account")
         return account_object(account, created=self._source.begun_at)
 
+    def _accounts(self, request: Request, owner: str) -> JsonObject:
+        """The accounts connected to the one that asks, newest first."""
+        store = self._source.store
+        is_platform = owner == store.account
+        connected = sorted(store.owners() - {store.account})[::-1] if is_platform else []
+        parameters = Parameters.read(request.query_params.multi_items())
+        limit, after = parameters.limit(), parameters.single.get("starting_after")
+        if after is not None and after not in connected:
+            raise missing(after, param="starting_after", noun="account")
+        rest = connected if after is None else connected[connected.index(after) + 1 :]
+        shown = [account_object(a, created=self._source.begun_at) for a in rest[:limit]]
+        return list_object("/v1/accounts", shown, has_more=len(rest) > limit)
+
+    def _thin_events(self, request: Request, owner: str) -> JsonObject:
+        return thin_api.listed(self._source.store, dict(request.query_params), owner)
+
+    def _thin_event(self, request: Request, owner: str) -> JsonObject:
+        return thin_api.one(self._source.store, request.path_params["id"], owner)
+
     def _endpoints(self, _request: Request, _owner: str) -> JsonObject:
         return list_object("/v1/webhook_endpoints", [self._endpoint_shown()])
 
@@ -274,6 +300,7 @@ class StripeApi:
             url=source.webhook_url,
             created=source.begun_at,
             livemode=source.store.livemode,
+            is_disabled=source.is_endpoint_disabled(),
         )
 
 

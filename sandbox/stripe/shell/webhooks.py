@@ -82,6 +82,7 @@ class WebhookSender:
         self._open = 0
         self._answered_events: set[str] = set()
         self.is_paused = False
+        self.is_disabled = False
         self.attempts = 0
         self.failures = 0
         self.given_up: list[str] = []
@@ -100,7 +101,13 @@ class WebhookSender:
         return event_id in self._answered_events
 
     def offer(self, delivery: Delivery) -> None:
-        """Take a sending; the queue holds at most what the world has told."""
+        """Take a sending; the queue holds at most what the world has told.
+
+        What falls due while the endpoint is disabled is never sent, as at Stripe.
+        """
+        if self.is_disabled:
+            self.given_up.append(delivery.id)
+            return
         self._open += 1
         self._jobs.put_nowait(_Job(delivery, 1))
 

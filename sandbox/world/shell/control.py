@@ -82,8 +82,15 @@ class Control:
         sender = self._runner.sender
         if sender is None:
             raise CommandRefused("this world sends no webhooks")
-        sender.is_paused = bool((await _body(request))["paused"])
-        return {"paused": sender.is_paused}
+        body = await _body(request)
+        if not body.keys() & {"paused", "disabled"}:
+            raise CommandRefused("say paused or disabled, true or false")
+        for each in (sender, self._runner.thin_sender):
+            if each is not None:
+                each.is_paused = bool(body.get("paused", each.is_paused))
+        # A thin destination has a state of its own, which nobody turns here.
+        sender.is_disabled = bool(body.get("disabled", sender.is_disabled))
+        return {"paused": sender.is_paused, "disabled": sender.is_disabled}
 
     async def _knobs(self, request: Request) -> JsonObject:
         body = await _body(request)

@@ -7,6 +7,7 @@ from typing import Final
 
 from sandbox.stripe.facts import Event
 from sandbox.stripe.shapes.render import event_object
+from sandbox.stripe.shapes.thin import thin_notification
 from sandbox.stripe.shell.webhooks import Answered, SenderSettings, WebhookSender
 from sandbox.world.calendar import HOUR, text_of
 from sandbox.world.commands import applied
@@ -44,6 +45,7 @@ class Runner:
         is_held: bool,
         report: Report,
         is_on_wall_clock: bool = False,
+        thin_sender: SenderSettings | None = None,
     ) -> None:
         self._is_on_wall_clock = is_on_wall_clock
         self._remembered = remembered
@@ -61,7 +63,18 @@ class Runner:
             self.sender = WebhookSender(sender, body_of=self._body, on_answer=self._answer)
             for answer in remembered.answered:
                 self.sender.knows_answered(answer.event_id)
+        self.thin_sender: WebhookSender | None = None
+        if thin_sender is not None:
+            # What it sent is not remembered: begun again, it sends all of it again.
+            self.thin_sender = WebhookSender(
+                thin_sender, body_of=self._thin_body, on_answer=lambda _: None
+            )
         self._relive()
+
+    @property
+    def is_endpoint_disabled(self) -> bool:
+        """Whether the endpoint is sent nothing, by somebody's wish."""
+        return self.sender is not None and self.sender.is_disabled
 
     def is_delivered(self, event_id: str) -> bool:
         """Whether a webhook of an event was answered 2xx."""
@@ -91,6 +104,8 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             if self.sender is not None:
                 group.create_task(self.sender.run())
+            if self.thin_sender is not None:
+                group.create_task(self.thin_sender.run())
             group.create_task(self._live())
 
     def progress(self) -> JsonObject:
@@ -142,6 +157,8 @@ class Runner:
         for delivery in self.world.deliveries():
             if self.sender is not None and delivery.id not in self._answered_deliveries:
                 self.sender.offer(delivery)
+            if self.thin_sender is not None:
+                self.thin_sender.offer(delivery)
 
     async def _live(self) -> None:
         reported = 0.0
@@ -168,7 +185,8 @@ class Runner:
             await asyncio.sleep(pause)  # the world's own clock, until it is over or cancelled
 
     def _is_done(self) -> bool:
-        is_sent = self.sender is None or self.sender.open_count == 0
+        senders = (self.sender, self.thin_sender)
+        is_sent = all(sender is None or sender.open_count == 0 for sender in senders)
         return self.world.is_over and is_sent
 
     def _finish(self) -> None:
@@ -186,6 +204,11 @@ class Runner:
         store = self.world.state.stripe.store
         event = store.get(Event, delivery.event_id)
         return event_object(event, pending_webhooks=1, platform=store.account)
+
+    def _thin_body(self, delivery: Delivery) -> JsonObject:
+        store = self.world.state.stripe.store
+        event = store.get(Event, delivery.event_id)
+        return thin_notification(event, store.dice, platform=store.account)
 
     def _answer(self, answered: Answered) -> None:
         self.answers.append(answered)

@@ -44,6 +44,7 @@ def apps(runner: Runner, *, api_keys: frozenset[str], webhook_url: str) -> tuple
             is_delivered=runner.is_delivered,
             webhook_url=webhook_url,
             begun_at=state.plan.start_at,
+            is_endpoint_disabled=lambda: runner.is_endpoint_disabled,
         )
     )
 
