@@ -144,8 +144,7 @@ async def _left_to_book(kafka: KafkaAddress, dsn: str) -> int | None:
             rows = await connection.fetch("select topic, partition, next_offset from positions")
     finally:
         await database.close()
-    at = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-    behind: list[int] = [
-        max(0, before - at.get((p.topic, p.partition), 0)) for p, before in end.items()
-    ]
-    return sum(max(0, before - booked[p]) for p, before in end.items())
+    at: dict[Partition, int] = {
+        Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows
+    }
+    return sum(max(0, before - at.get(where, 0)) for where, before in end.items())
