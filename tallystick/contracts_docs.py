@@ -127,8 +127,9 @@ def _topic_section(topic: Topic) -> list[str]:
         "",
     ]
     carried = types_of(topic.name)
-    if not carried:
-        return [*lines, "The value is the source's own bytes."]
+    if topic.value is None:
+        beside = "; of the types below, it is ours" if carried else ""
+        lines += [f"The value is the source's own bytes{beside}.", ""]
     for message_type in carried:
         schema = message_type.schema()
         lines += [

@@ -251,12 +251,39 @@ class Verdict(_Message):
 
 
 class DeadLetter(_Message):
-    """Why a record could not be read; the record's bytes are the value, this is its header."""
+    """Why a record could not be read; the record's bytes are the value, this is its header.
+
+    ``attempt`` counts how often the record had been sent to its topic again before.
+    """
 
     reason: str
     detail: str
     position: Position
     parked_at: AwareDatetime
+    attempt: int = Field(default=0, ge=0)
+
+
+class LetterState(StrEnum):
+    """How a dead letter stands."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    PARKED = "parked"
+
+
+class DeadLetterNote(_Message):
+    """What a person did about a dead letter: a record behind it, for the letter is not edited.
+
+    ``position`` is that of the record which the letter is of, ``redriven_to`` where the same bytes
+    stand once more. The last note of a letter is how it stands.
+    """
+
+    position: Position
+    state: LetterState
+    at: AwareDatetime
+    by: str
+    note: str = ""
+    redriven_to: Position | None = None
 
 
 def postings_on_wire(entry: Entry) -> tuple[PostingOnWire, ...]:

@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from shared.contracts import topics
 from shared.contracts.audits import AuditReport
 from shared.contracts.commands import BookManualEntry, SetExchangeRate
+from shared.contracts.dead_letters import DEAD_LETTER_TOPICS, NOTE_TYPE
 from shared.contracts.messages import (
+    DeadLetterNote,
     DiscrepancyReported,
     EntryBooked,
     MatchMade,
@@ -68,6 +70,7 @@ _TYPES: Final = (
         DiscrepancyReported,
         (topics.DISCREPANCIES, topics.DISCREPANCIES_CURRENT),
     ),
+    MessageType(NOTE_TYPE, DeadLetterNote, DEAD_LETTER_TOPICS),
 )
 
 MESSAGE_TYPES: Final[Mapping[str, MessageType]] = MappingProxyType({t.name: t for t in _TYPES})

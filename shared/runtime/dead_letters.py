@@ -5,12 +5,16 @@ from typing import Final
 
 import orjson
 
-from shared.contracts.envelope import Envelope
+from shared.contracts.dead_letters import LETTER_TYPE
+from shared.contracts.envelope import Envelope, Headers
 from shared.contracts.messages import DeadLetter, Position
 from shared.contracts.topics import RECORD_BYTES_MAX
 from shared.runtime.kafka import Record
 
-TYPE: Final = "com.tallystick.dead-letter.v1"
+TYPE: Final = LETTER_TYPE
+# What marks a record that was sent to its topic again. Its other headers are as they were.
+ATTEMPT_HEADER: Final = "ce_redriveattempt"
+_ATTEMPT_DIGITS_MAX: Final = 6
 _DETAIL_LENGTH_MAX: Final = 1_000
 _HEADER_LENGTH_MAX: Final = 2_048
 _HEADERS_MAX: Final = 16
@@ -33,6 +37,7 @@ def dead_letter(record: Record, *, reason: str, detail: str, at: datetime) -> En
         detail=detail[:_DETAIL_LENGTH_MAX],
         position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
         parked_at=at,
+        attempt=attempts_of(record.headers),
     )
     headers = {
         name[:_HEADER_LENGTH_MAX]: value[:_HEADER_LENGTH_MAX].decode(errors="replace")
@@ -53,6 +58,14 @@ def dead_letter(record: Record, *, reason: str, detail: str, at: datetime) -> En
         data=record.value[:_VALUE_BYTES_MAX],
         extensions=extensions,
     )
+
+
+def attempts_of(headers: Headers) -> int:
+    """How often a record with these headers had been sent to its topic again."""
+    for name, value in headers:
+        if name == ATTEMPT_HEADER:
+            return int(value) if value.isdigit() and len(value) <= _ATTEMPT_DIGITS_MAX else 0
+    return 0
 
 
 def dead_letter_key(record: Record) -> bytes | None:

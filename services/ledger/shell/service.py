@@ -27,6 +27,7 @@ from shared.contracts.topics import (
     TOPICS,
 )
 from shared.runtime import log
+from shared.runtime.dead_letter_watch import DeadLetterWatch
 from shared.runtime.kafka import Partition, Publisher, check_topics, patiently
 from shared.runtime.kafka_group import BatchBounds, GroupReader
 from shared.runtime.lifecycle import together
@@ -166,6 +167,7 @@ async def _prepare(
             timeout_seconds=settings.ledger_publish_timeout_seconds,
         )
         parts.append(outbox.run)
+        parts.append(DeadLetterWatch(kafka, LEDGER_DEAD_LETTERS).run)
     return parts
 
 

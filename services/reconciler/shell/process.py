@@ -37,6 +37,7 @@ from shared.contracts.topics import (
     TOPICS,
 )
 from shared.runtime import log
+from shared.runtime.dead_letter_watch import DeadLetterWatch
 from shared.runtime.kafka import Partition, Publisher, check_topics, patiently, producer
 from shared.runtime.lifecycle import EXIT_OK, together
 from shared.runtime.metrics import Health, health_routes, serve
@@ -140,12 +141,17 @@ async def _run(process: _Process, publisher: Publisher, stop: asyncio.Event) -> 
         now=_now,
     )
 
+    letters = DeadLetterWatch(
+        settings.kafka, RECONCILER_DEAD_LETTERS, registry=process.figures.registry
+    )
+
     async def work(stopping: asyncio.Event) -> None:
         await _begin(process, watch)
         await together(
             stopping,
             lambda s: _carried(carrier, s, within=settings.reconciler_stop_seconds_max),
             postman.run,
+            letters.run,
             lambda s: watch.run(s, every_seconds=settings.reconciler_sweep_seconds),
             lambda s: watch.run_due(s, every_seconds=settings.reconciler_due_seconds),
             grace_seconds=settings.reconciler_stop_seconds_max + 1,

@@ -1,0 +1,266 @@
+"""Dead letters as a person deals with them: read, sent to their topic again, or laid aside.
+
+Nothing is edited: what was done about a letter is a note behind it on its topic, and a record
+that is sent again is a new record on the topic it came from, marked with when, by whom and why.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from shared.contracts.dead_letters import (
+    DEAD_LETTER_TOPICS,
+    NOTE_TYPE,
+    REDRIVABLE,
+    Letter,
+    Letters,
+    OpenLetters,
+    open_letters,
+)
+from shared.contracts.envelope import Envelope, rfc3339
+from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.messages import DeadLetterNote, LetterState, Position
+from shared.runtime.dead_letter_watch import take
+from shared.runtime.dead_letters import ATTEMPT_HEADER
+from shared.runtime.kafka import KafkaAddress, Partition, offset_bounds, scan
+from shared.runtime.kafka_exact import ExactWriter, RawRecord, exact_reader, exact_writer
+
+_MARKS: Final = "ce_redrive"
+_RUN_GAP_MAX: Final = 500
+_READ_MILLISECONDS: Final = 500
+_READ_RECORDS_MAX: Final = 500
+_SILENCE_SECONDS_MAX: Final = 30.0
+# Records held in memory while they are sent; each may be as large as a topic takes.
+_AT_ONCE: Final = 20
+_CLIENT: Final = "tallystick-dead-letters"
+
+
+class NotRedrivable(Refused):
+    """A letter whose record must not be sent to its topic again."""
+
+    reason = "not_redrivable"
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """A record that stands on its topic once more, and the letters that were about it."""
+
+    letters: tuple[Letter, ...]
+    to: Position
+
+
+async def letters_on(kafka: KafkaAddress, topics: Sequence[str] = DEAD_LETTER_TOPICS) -> Letters:
+    """All letters with their notes.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    first, end = await offset_bounds(kafka, topics)
+    letters = Letters()
+    async with aclosing(scan(kafka, {p: (first[p], end[p]) for p in end})) as batches:
+        async for batch in batches:
+            for record in batch:
+                take(letters, record)
+    return letters
+
+
+async def open_now(kafka: KafkaAddress, *, seconds_max: float) -> list[OpenLetters]:
+    """The open letters, counted.
+
+    Raises:
+        Unavailable: Kafka does not answer, or not in time.
+    """
+    try:
+        async with asyncio.timeout(seconds_max):
+            return open_letters((await letters_on(kafka)).all())
+    except TimeoutError:
+        raise Unavailable(f"the dead letters were not counted in {seconds_max:g} s") from None
+
+
+async def records_at(
+    kafka: KafkaAddress, positions: Iterable[Position]
+) -> dict[Position, RawRecord]:
+    """The records at these positions, exactly; one that the broker has no more is left out.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    asked = sorted(positions, key=lambda p: (p.topic, p.partition, p.offset))
+    first, end = await offset_bounds(kafka, {p.topic for p in asked})
+    runs: dict[Partition, list[list[int]]] = defaultdict(list)
+    for p in asked:
+        where = Partition(p.topic, p.partition)
+        if not first.get(where, 0) <= p.offset < end.get(where, 0):
+            continue
+        if runs[where] and p.offset - runs[where][-1][-1] <= _RUN_GAP_MAX:
+            runs[where][-1].append(p.offset)
+        else:
+            runs[where].append([p.offset])
+    found: dict[Position, RawRecord] = {}
+    for number in range(max(map(len, runs.values()), default=0)):
+        wanted = {where: known[number] for where, known in runs.items() if number < len(known)}
+        async for where, record in _read(kafka, wanted):
+            found[Position(topic=where.topic, partition=where.partition, offset=record.offset)] = (
+                record
+            )
+    return found
+
+
+async def _read(
+    kafka: KafkaAddress, wanted: Mapping[Partition, Sequence[int]]
+) -> AsyncGenerator[tuple[Partition, RawRecord], None]:
+    starts = {where: offsets[0] for where, offsets in wanted.items()}
+    async with exact_reader(kafka, starts, client_id=_CLIENT) as reader:
+        left = {where: offsets[-1] for where, offsets in wanted.items()}
+        heard_at = time.monotonic()
+        while left:
+            came = await reader.more(wait_ms=_READ_MILLISECONDS, records_max=_READ_RECORDS_MAX)
+            for where, records in came.items():
+                for record in records:
+                    if record.offset in wanted[where]:
+                        yield where, record
+            for where in list(left):
+                if await reader.position(where) > left[where]:
+                    del left[where]
+            if came:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > _SILENCE_SECONDS_MAX:
+                raise Unavailable(f"Kafka is silent about {', '.join(map(str, left))}")
+
+
+def require_redrivable(letters: Iterable[Letter]) -> None:
+    """Refuse letters of records that a service of ours derived.
+
+    Raises:
+        NotRedrivable: One of them is such.
+    """
+    for letter in letters:
+        topic = letter.said.position.topic
+        if topic not in REDRIVABLE:
+            raise NotRedrivable(
+                f"{letter.place} is of {topic}, which a service of ours writes and numbers: mend"
+                " the reader, then read the topic again where the record stands"
+            )
+
+
+async def redrive(
+    kafka: KafkaAddress, letters: Sequence[Letter], *, by: str, at: datetime
+) -> AsyncGenerator[Redriven, None]:
+    """Send the records of letters to their topics again: each once, however many letters it has.
+
+    The record is read where it stands, so key, headers and bytes are its own; four headers say
+    that it was sent again. Should this end half-way, a record may have been sent whose letter is
+    still open; whoever reads it drops a repeat.
+
+    Raises:
+        NotRedrivable: A record is of a derived topic, is gone, or is not the letter's.
+        Unavailable: Kafka does not answer.
+    """
+    require_redrivable(letters)
+    of_source: dict[str, list[Letter]] = defaultdict(list)
+    for letter in letters:
+        of_source[letter.source].append(letter)
+    groups = list(of_source.values())
+    async with exact_writer(kafka, client_id=_CLIENT) as writer:
+        for begin in range(0, len(groups), _AT_ONCE):
+            part = groups[begin : begin + _AT_ONCE]
+            places = [group[0].said.position for group in part] + [g[0].places[0] for g in part]
+            known = await records_at(kafka, places)
+            for group in part:
+                to = await _redriven(writer, group, known, by=by, at=at)
+                yield Redriven(tuple(group), to)
+
+
+async def _redriven(
+    writer: ExactWriter,
+    group: Sequence[Letter],
+    known: Mapping[Position, RawRecord],
+    *,
+    by: str,
+    at: datetime,
+) -> Position:
+    letter = group[0]
+    source = letter.said.position
+    record, copy = known.get(source), known.get(letter.places[0])
+    if record is None or copy is None:
+        raise NotRedrivable(
+            f"{letter.source} is no longer on the broker: restore the topic from its archive first"
+        )
+    stands, kept = record.value or b"", copy.value or b""
+    if stands != kept and not (letter.is_truncated and stands.startswith(kept)):
+        raise NotRedrivable(f"{letter.source} is not the record that {letter.place} is of")
+    marks = {
+        ATTEMPT_HEADER: str(letter.said.attempt + 1),
+        f"{_MARKS}nfrom": letter.place,
+        f"{_MARKS}nby": by,
+        f"{_MARKS}nat": rfc3339(at),
+    }
+    # Before the others: of a record with many headers a letter shows the first.
+    headers: list[tuple[str, bytes | None]] = [(name, value.encode()) for name, value in marks.items()]
+    headers += [(name, value) for name, value in record.headers if name not in marks]
+    sent = record._replace(timestamp_ms=round(time.time() * 1000), headers=tuple(headers))
+    (offset,) = await writer.write(Partition(source.topic, source.partition), [sent])
+    to = Position(topic=source.topic, partition=source.partition, offset=offset)
+    for each in group:
+        await _note(writer, each, LetterState.REDRIVEN, by=by, at=at, to=to)
+    return to
+
+
+async def park(
+    kafka: KafkaAddress, letters: Iterable[Letter], *, by: str, at: datetime, note: str
+) -> None:
+    """Say of letters that somebody has looked at them and that they stay.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    async with exact_writer(kafka, client_id=_CLIENT) as writer:
+        for letter in letters:
+            await _note(writer, letter, LetterState.PARKED, by=by, at=at, note=note)
+
+
+async def _note(
+    writer: ExactWriter,
+    letter: Letter,
+    state: LetterState,
+    *,
+    by: str,
+    at: datetime,
+    note: str = "",
+    to: Position | None = None,
+) -> None:
+    said = DeadLetterNote(
+        position=letter.said.position, state=state, at=at, by=by, note=note, redriven_to=to
+    )
+    envelope = Envelope(
+        id=f"{letter.source}:{state}:{rfc3339(at)}",
+        source="tallystick/dead-letters",
+        type=NOTE_TYPE,
+        time=at,
+        data=said.model_dump_json().encode(),
+        subject=letter.source,
+    )
+    # Into the letter's own partition, so that it is read behind it.
+    where = letter.places[0]
+    record = RawRecord(
+        offset=-1,
+        timestamp_ms=round(time.time() * 1000),
+        key=letter.key,
+        value=envelope.data,
+        headers=envelope.headers(),
+    )
+    await writer.write(Partition(where.topic, where.partition), [record])
+
+
+def sentence(found: Sequence[OpenLetters]) -> str:
+    """The open letters in one line."""
+    if not found:
+        return "none is open"
+    oldest = min(each.oldest for each in found).astimezone(UTC)
+    reasons = ", ".join(f"{each.count} {each.reason} ({each.topic})" for each in found)
+    return f"{sum(e.count for e in found)} open since {oldest:%Y-%m-%d %H:%M}Z: {reasons}"
