@@ -103,6 +103,10 @@ def examine(
     dsn = stack.postgres_dsn if "postgres" in parts else settings.postgres_dsn.get_secret_value()
     if kafka:
         yield from kafka_findings(kafka, is_live=is_live)
+        # Here and not above: it is made of our findings.
+        from tallystick.doctor_archive import archive_findings  # noqa: PLC0415
+
+        yield from archive_findings(environment, kafka, is_live=is_live)
     if dsn:
         yield from postgres_findings(dsn, is_live=is_live)
 
@@ -267,7 +271,7 @@ def _replication_finding(facts: probe.KafkaFacts, *, is_live: bool) -> Finding:
         return good("replication", fact + " (enough for trying)")
     return bad(
         "replication",
-        fact + ": one lost disk is a lost log, and no archive copies it",
+        fact + ": one lost disk is a lost log",
         "for live money: three brokers, default.replication.factor=3, min.insync.replicas=2",
     )
 
