@@ -4,7 +4,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from sandbox.stripe.facts import AnyFact, BalanceTransaction, BalanceType, Event, Fact
+from sandbox.stripe.facts import (
+    AnyFact,
+    BalanceTransaction,
+    BalanceType,
+    Event,
+    Fact,
+    Transfer,
+)
 from sandbox.stripe.settlement import Settlement
 from sandbox.stripe.shapes.render import rendered
 from sandbox.stripe.shapes.view import View
@@ -69,6 +76,8 @@ class Store:
         if fact.id not in self._facts:
             self._by_kind[type(fact).__name__].append(fact.id)
             self._owners.add(fact.owner)
+            if isinstance(fact, Transfer):
+                self._owners.add(fact.destination)
         self._facts[fact.id] = known
         return fact
 
@@ -100,7 +109,7 @@ class Store:
         return [self.get(Event, event_id) for event_id in self._by_kind["Event"][count:]]
 
     def owners(self) -> set[str]:
-        """Every account that owns an object, the platform among them."""
+        """Every account that owns an object or was sent money, the platform among them."""
         return {self.account} | self._owners
 
     def view(self, now: int) -> View:

@@ -90,6 +90,7 @@ def runner_of(
     scenario: str,
     *,
     url: str = "",
+    thin_url: str = "",
     path: Path | None = None,
     is_held: bool = True,
     payments: int | None = None,
@@ -98,9 +99,10 @@ def runner_of(
     """A world, held or as fast as it goes."""
     file = StateFile(path)
     wanted = Wanted(scenario=scenario, seed=seed, payments=payments, end=END)
-    sender = None
-    if url:
-        sender = SenderSettings(url=url, secret=SECRET, retry_seconds=0.01)
+    sender, thin_sender = (
+        SenderSettings(url=each, secret=SECRET, retry_seconds=0.01) if each else None
+        for each in (url, thin_url)
+    )
     return Runner(
         file.open(wanted),
         file=file,
@@ -108,6 +110,7 @@ def runner_of(
         hours_per_second=0,
         is_held=is_held,
         report=lambda _: None,
+        thin_sender=thin_sender,
     )
 
 
