@@ -48,6 +48,14 @@ class Bucket:
             self._tokens -= 1
         return seconds
 
+    def charge(self, at: float) -> None:
+        """Take one that is known of only afterwards; it may leave a debt, as large as the burst.
+
+        Of many that were under way at once each counts, though all found something to take.
+        """
+        self.wait(at)
+        self._tokens = max(self._tokens - 1, -self._rate.burst)
+
 
 class Buckets:
     """A bucket for each peer; of too many, the one unheard for longest is forgotten."""
@@ -67,6 +75,13 @@ class Buckets:
 
     def take(self, peer: str, at: float) -> float:
         """As ``Bucket.take``, for one peer."""
+        return self._bucket(peer, at).take(at)
+
+    def charge(self, peer: str, at: float) -> None:
+        """As ``Bucket.charge``, for one peer."""
+        self._bucket(peer, at).charge(at)
+
+    def _bucket(self, peer: str, at: float) -> Bucket:
         bucket = self._of.get(peer)
         if bucket is None:
             if len(self._of) >= self._peers_max:
@@ -74,7 +89,7 @@ class Buckets:
             bucket = self._of[peer] = Bucket(self._rate, at)
         else:
             self._of.move_to_end(peer)
-        return bucket.take(at)
+        return bucket
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class Guard:
         now = self._clock()
         is_theirs = verdict.status < 500 and verdict.reason is not VerdictReason.RATE_LIMITED
         if self._refused is not None and is_theirs and not is_loopback(verdict.peer):
-            self._refused.take(sender_of(verdict.peer), now)
+            self._refused.charge(sender_of(verdict.peer), now)
         # Whose signature was right is written down in any case.
         if (
             self._sieve is None

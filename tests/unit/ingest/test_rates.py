@@ -40,6 +40,17 @@ def test_bucket_never_gives_more_than_its_rate(pauses: list[float]) -> None:
     assert given_out <= RATE.burst + at * RATE.per_second + 1e-6
 
 
+def test_what_is_known_of_afterwards_leaves_a_debt_that_has_an_end() -> None:
+    buckets = Buckets(Rate(per_second=10, burst=5))
+    for _ in range(8):
+        buckets.charge("a", 0.0)
+    assert buckets.wait("a", 0.0) == pytest.approx(0.4)
+    for _ in range(1000):
+        buckets.charge("a", 0.0)
+    assert buckets.wait("a", 0.0) == pytest.approx(0.6)
+    assert buckets.wait("a", 0.61) == 0.0
+
+
 def test_peers_do_not_use_up_one_anothers_rate() -> None:
     buckets = Buckets(Rate(1, 1))
     assert buckets.take("a", 0.0) == 0.0
