@@ -48,6 +48,8 @@ class Polling:
     mirror_with: Callable[[Callable[[], None]], Mirror]
     auditor: Callable[[float], GapAuditor]
     since: dict[Partition, int]
+    api: StripeApi
+    database: Database
 
     @property
     def mirror(self) -> Mirror:
@@ -128,7 +130,7 @@ async def polling_of(kafka: str, dsn: str) -> AsyncGenerator[Polling, None]:
             )
 
         try:
-            yield Polling(world, kafka, store, publisher, mirror, auditor, since)
+            yield Polling(world, kafka, store, publisher, mirror, auditor, since, api, database)
         finally:
             await api.close()
             await publisher.stop()
