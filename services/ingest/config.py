@@ -68,7 +68,7 @@ class IngestSettings(Settings):
         default=None, description="signing secret of the one endpoint 'main', without a file"
     )
     ingest_webhook_secret_previous: SecretStr | None = Field(
-        default=None, description="the older secret, while it is being rotated"
+        default=None, description="the older secret, while it is being rotated; may be empty"
     )
     ingest_tolerance_seconds: int = Field(
         default=TOLERANCE_SECONDS_DEFAULT,
@@ -294,10 +294,11 @@ class IngestSettings(Settings):
             account=self.ingest_stripe_account,
             secret_env=f"{PREFIX}INGEST_WEBHOOK_SECRET",
         )
-        given = [(CURRENT, self.ingest_webhook_secret)]
+        secrets = [Secret(CURRENT, self.ingest_webhook_secret.get_secret_value().strip())]
         if self.ingest_webhook_secret_previous is not None:
-            given.append((PREVIOUS, self.ingest_webhook_secret_previous))
-        secrets = [Secret(name, text.get_secret_value().strip()) for name, text in given]
+            previous = self.ingest_webhook_secret_previous.get_secret_value().strip()
+            # An empty file waits for the next rotation, so that none needs a restart.
+            secrets.extend([Secret(PREVIOUS, previous)] if previous else [])
         return endpoint_of(data, secrets, books)
 
 

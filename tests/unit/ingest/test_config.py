@@ -34,6 +34,19 @@ def test_secret_that_is_rotated_stands_beside_the_new_one(tmp_path: Path) -> Non
     ]
 
 
+def test_older_secret_that_is_empty_waits_for_the_next_rotation(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("\n")
+    told = settings(webhook_secret="whsec_new", webhook_secret_previous_file=str(tmp_path / "old"))
+    (endpoint,) = told.endpoints(BookMap()).values()
+    assert [s.name for s in endpoint.secrets] == ["current"]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+def test_blank_secret_is_refused(blank: str) -> None:
+    with pytest.raises(SettingsInvalid, match="signing secret 'current' is empty"):
+        settings(webhook_secret=blank).endpoints(BookMap())
+
+
 def test_endpoints_come_from_a_file_with_secrets_beside_it_and_in_variables(
     tmp_path: Path,
 ) -> None:
