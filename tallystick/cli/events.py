@@ -34,6 +34,7 @@ app = typer.Typer(help="What came from Stripe.", no_args_is_help=True, add_compl
 
 LIST_LIMIT: Final = 50
 RESEND_MAX: Final = 10_000
+SAID_EVERY: Final = 1_000
 _Result = TypeVar("_Result")
 
 Json = Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")]
@@ -143,7 +144,9 @@ def verify(
             return
         proof = prove(record)
         counts[proof.standing] += 1
-        talk(f"{sum(counts.values())} deliveries")
+        judged = sum(counts.values())
+        if judged % SAID_EVERY == 0:
+            talk(f"{judged} deliveries")
         if proof.standing is Standing.FAILED:
             failures.append((record, proof))
 
@@ -187,7 +190,15 @@ def resend(
         _require_all(chosen, records)
     else:
         selection = _selection("", event_type, "", "", since, until, None, RESEND_MAX)
-        events = _newest_of_each([(event, event) for event in _found(selection).events])
+        fitting = _found(selection).events
+        if len(fitting) == RESEND_MAX:
+            raise Problem(
+                "Nothing was sent",
+                why=f"{RESEND_MAX} deliveries or more fit",
+                fix="narrow it with --type, --since and --until",
+                code=ExitCode.REFUSED,
+            )
+        events = _newest_of_each([(event, event) for event in fitting])
         places = [Place.of(event) for event, _ in events]
         at = _run(records_at(settings_here().kafka, places))
         records = [at[place] for place in places if place in at]
