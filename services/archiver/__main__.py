@@ -8,6 +8,7 @@ from services.archiver.config import ArchiverSettings
 from services.archiver.sealing import SealingRules
 from services.archiver.shell.copying import Copier
 from services.archiver.shell.places import store_at
+from services.archiver.shell.store import require_names_taken_once
 from shared.contracts.topics import TOPICS
 from shared.runtime import log
 from shared.runtime.kafka import check_topics, patiently
@@ -29,6 +30,11 @@ async def archiver(stop: asyncio.Event) -> None:
     await patiently(
         lambda: check_topics(settings.kafka),
         what="Kafka",
+        give_up_after_seconds=START_SECONDS_MAX,
+    )
+    await patiently(
+        lambda: require_names_taken_once(store),
+        what="the store",
         give_up_after_seconds=START_SECONDS_MAX,
     )
     copier = Copier(

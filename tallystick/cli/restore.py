@@ -9,6 +9,7 @@ from services.archiver.shell.restoring import Restored, RestoreRefused, planned
 from services.archiver.shell.restoring import restore as fill
 from shared.contracts.topics import TOPICS
 from shared.runtime.kafka_client import KafkaAddress
+from shared.runtime.settings import Settings
 from tallystick.cli.archive import answered, store_here
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import settings_here
@@ -70,18 +71,28 @@ def restore(
         done = answered(question(), kafka)
     except RestoreRefused as error:
         raise _refused(error) from error
+    proof = _proof(done, kafka, settings, talk, is_wanted=not no_audit)
+    if as_json:
+        print(json.dumps(_told(done, proof)))
+    _require_equal(done, proof)
+
+
+def _proof(
+    done: Restored, kafka: KafkaAddress, settings: Settings, talk: Talk, *, is_wanted: bool
+) -> Proof | None:
     talk.done(
         f"{done.records:,} records of {done.segments:,} segments are at {kafka.bootstrap},"
         f" {done.compared:,} segments compared"
     )
     for partition, offset in done.shifts.items():
         talk.done(f"{partition}: offsets are others than before, from {offset} on")
-    dsn = "" if no_audit else settings.postgres_dsn.get_secret_value()
-    proof = None
-    if not done.differences:
-        proof = prove(kafka, dsn, settings.books_file, talk=talk)
-    if as_json:
-        print(json.dumps(_told(done, proof)))
+    if done.differences:
+        return None
+    dsn = settings.postgres_dsn.get_secret_value() if is_wanted else ""
+    return prove(kafka, dsn, settings.books_file, talk=talk)
+
+
+def _require_equal(done: Restored, proof: Proof | None) -> None:
     if done.differences:
         raise Problem(
             "The broker does not have what the copy has",

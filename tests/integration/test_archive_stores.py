@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from services.archiver.shell.store import (
     ArchiveStore,
     DirectoryStore,
     StoreUnavailable,
+    require_names_taken_once,
 )
+from shared.runtime.settings import SettingsInvalid
 from tests.support.s3 import bucket_at, s3_server
 
 
@@ -53,6 +56,24 @@ async def test_store_takes_a_name_once_and_keeps_the_first(store: ArchiveStore) 
     with pytest.raises(AlreadyThere):
         await store.create("segments/a", b"second")
     assert await store.read("segments/a") == b"first"
+
+
+async def test_store_that_takes_a_name_once_passes_the_trial_again_and_again(
+    store: ArchiveStore,
+) -> None:
+    await require_names_taken_once(store)
+    await require_names_taken_once(store)
+    assert await store.names("segments") == []
+
+
+async def test_store_that_takes_a_name_twice_is_refused(tmp_path: Path) -> None:
+    class Forgetful(DirectoryStore):
+        async def create(self, name: str, data: bytes) -> None:
+            del name
+            await super().create(f"segments/{uuid.uuid4()}", data)
+
+    with pytest.raises(SettingsInvalid, match="takes one name twice"):
+        await require_names_taken_once(Forgetful(tmp_path))
 
 
 async def test_store_that_is_empty_has_no_names(store: ArchiveStore) -> None:

@@ -24,7 +24,7 @@ from shared.contracts.topics import (
     STRIPE_EVENTS,
     TOPICS,
 )
-from shared.runtime.kafka import end_offsets, topic_problems
+from shared.runtime.kafka import Record, end_offsets, topic_problems
 from shared.runtime.kafka_client import KafkaAddress
 from tests.support.archiver import all_copied, copier, copying
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, garbage, polled
@@ -55,6 +55,10 @@ async def rig(kafka_bootstrap: str, database_dsn: str) -> LedgerRig:
 
 def silent(_: str) -> None:
     """Progress that nobody is told of."""
+
+
+def in_order(records: list[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
 BOOKED = (
@@ -92,10 +96,7 @@ async def test_restored_broker_gives_the_same_records_and_the_same_books(
 
     other = LedgerRig(second.kafka_bootstrap, second.postgres_dsn)
     for topic in (STRIPE_EVENTS, LEDGER_ENTRIES, LEDGER_OUTCOMES):
-        key = lambda r: (r.partition, r.offset)  # noqa: E731 - one use
-        assert sorted(await other.records(topic), key=key) == sorted(
-            await rig.records(topic), key=key
-        )
+        assert in_order(await other.records(topic)) == in_order(await rig.records(topic))
     async with other.ledger():
         await other.caught_up()
     assert [tuple(row) for row in await other.fetch(BOOKED)] == booked

@@ -67,7 +67,8 @@ class BucketStore:
         """All names under a prefix."""
         found: list[str] = []
         try:
-            async for page in obstore.list(self._store, prefix):
+            pages = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType]  # its Arrow variant has no types
+            async for page in pages:
                 found.extend(entry["path"] for entry in page)
         except (BaseError, OSError) as error:
             raise self._unavailable(error) from None

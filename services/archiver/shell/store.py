@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from shared.contracts.errors import TallystickError, Unavailable
+from shared.runtime.settings import SettingsInvalid
 
+PROBE: Final = "probe"
 _TEMPORARY: Final = ".tmp-"
 _TEMPORARY_SECONDS_MAX: Final = 3_600
 _Found = TypeVar("_Found")
@@ -66,6 +68,22 @@ class ArchiveStore(Protocol):
     async def tidy(self) -> int:
         """Clear away what writers that were killed left unfinished; gives how many files."""
         ...
+
+
+async def require_names_taken_once(store: ArchiveStore) -> None:
+    """Refuse a store that would let a second writer replace what a first one wrote.
+
+    Raises:
+        SettingsInvalid: It took one name twice.
+        StoreUnavailable: It does not answer.
+    """
+    with contextlib.suppress(AlreadyThere):
+        await store.create(PROBE, b"")
+    try:
+        await store.create(PROBE, b"")
+    except AlreadyThere:
+        return
+    raise SettingsInvalid(f"{store.about} takes one name twice: it ignores If-None-Match")
 
 
 class DirectoryStore:

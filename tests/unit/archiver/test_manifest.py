@@ -128,14 +128,17 @@ def headers_of(*ranges: tuple[int, int, list[int]]) -> list[SegmentHeader]:
     ]
 
 
+NOTHING: list[int] = []
+
+
 @pytest.mark.parametrize(
     ("ranges", "shift"),
     [
-        ([], None),
+        ([(0, 3, NOTHING)], None),
         ([(0, 2, [0, 1]), (2, 3, [2])], None),
-        ([(0, 3, [0, 1]), (3, 5, [])], None),
+        ([(0, 3, [0, 1]), (3, 5, NOTHING)], None),
         ([(0, 3, [0, 1]), (3, 4, [3])], 3),
-        ([(0, 2, []), (2, 3, [2])], 2),
+        ([(0, 2, NOTHING), (2, 3, [2])], 2),
         ([(0, 1, [0]), (1, 5, [1, 3, 4])], 1),
         ([(7, 8, [7])], 7),
     ],
