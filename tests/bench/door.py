@@ -23,6 +23,7 @@ import psutil
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import create_topics
 from shared.runtime.kafka_client import LIBRARY
+from tests.bench.door_attacked import attacked
 from tests.bench.door_load import OBJECTS, request
 from tests.support.ingest import HOOK, ServiceProcess, door, free_port, service
 from tests.support.stack import RunningStack, running_stack
@@ -101,6 +102,7 @@ def measure(stack: RunningStack, asked: Asked, say: Callable[[str], None]) -> No
         )
         half = send(running.port, events=asked.events, rate=middle["door"] / 2)
         say(f"at half of that: p50 {half['p50_ms']:.1f} ms, p99 {half['p99_ms']:.1f} ms")
+        say(asyncio.run(attacked(running)))
         if asked.memory_events:
             _memory(running, asked.memory_events, say)
 
