@@ -249,7 +249,9 @@ _SOURCE_BYTES: Final[Json] = {
 
 
 def _channel(topic: Topic) -> Json:
-    names = [_name(message_type.name) for message_type in types_of(topic.name)] or ["sourceBytes"]
+    names = [_name(message_type.name) for message_type in types_of(topic.name)]
+    if topic.value is None:
+        names.insert(0, "sourceBytes")
     policy = topic.config()["cleanup.policy"]
     return {
         "address": topic.name,

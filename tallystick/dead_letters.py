@@ -204,7 +204,7 @@ async def _redriven(
     headers: list[tuple[str, bytes | None]] = [(name, value.encode()) for name, value in marks.items()]
     headers += [(name, value) for name, value in record.headers if name not in marks]
     sent = record._replace(timestamp_ms=round(time.time() * 1000), headers=tuple(headers))
-    (offset,) = await writer.write(Partition(source.topic, source.partition), [sent])
+    offset = await writer.append(Partition(source.topic, source.partition), sent)
     to = Position(topic=source.topic, partition=source.partition, offset=offset)
     for each in group:
         await _note(writer, each, LetterState.REDRIVEN, by=by, at=at, to=to)
@@ -254,7 +254,7 @@ async def _note(
         value=envelope.data,
         headers=envelope.headers(),
     )
-    await writer.write(Partition(where.topic, where.partition), [record])
+    await writer.append(Partition(where.topic, where.partition), record)
 
 
 def sentence(found: Sequence[OpenLetters]) -> str:

@@ -103,9 +103,11 @@ def examine(
     dsn = stack.postgres_dsn if "postgres" in parts else settings.postgres_dsn.get_secret_value()
     if kafka:
         yield from kafka_findings(kafka, is_live=is_live)
-        # Here and not above: it is made of our findings.
+        # Here and not above: they are made of our findings.
         from tallystick.doctor_archive import archive_findings  # noqa: PLC0415
+        from tallystick.doctor_dead_letters import dead_letter_findings  # noqa: PLC0415
 
+        yield from dead_letter_findings(kafka)
         yield from archive_findings(environment, kafka, is_live=is_live)
     if dsn:
         yield from postgres_findings(dsn, is_live=is_live)

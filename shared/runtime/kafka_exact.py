@@ -142,18 +142,34 @@ class ExactWriter:
             InvariantBroken: The broker put its own time in the place of a record's.
         """
         offsets: list[int] = []
+        for told in await self._written(partition, records):
+            if told.timestamp_type == _BROKERS_TIME:
+                raise InvariantBroken(f"{partition} does not take outside timestamps")
+            offsets.append(int(told.offset))
+        return offsets
+
+    async def append(self, partition: Partition, record: RawRecord) -> int:
+        """The offset that a record got as a new one, at the time that the broker gave it.
+
+        Raises:
+            Unavailable: Not acknowledged in time; it may have arrived.
+        """
+        (told,) = await self._written(partition, [record])
+        return int(told.offset)
+
+    async def _written(
+        self, partition: Partition, records: Sequence[RawRecord]
+    ) -> list[Any]:  # Any: no types
+        found: list[Any] = []
         try:
             async with asyncio.timeout(WRITE_SECONDS_MAX):
                 for first in range(0, len(records), IN_FLIGHT_MAX):
                     part = records[first : first + IN_FLIGHT_MAX]
                     sent = [await self._send(partition, record) for record in part]
-                    for told in await asyncio.gather(*sent):
-                        if told.timestamp_type == _BROKERS_TIME:
-                            raise InvariantBroken(f"{partition} does not take outside timestamps")
-                        offsets.append(int(told.offset))
+                    found += await asyncio.gather(*sent)
         except (KafkaFault, OSError, TimeoutError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
-        return offsets
+        return found
 
     async def _send(self, partition: Partition, record: RawRecord) -> Any:  # Any: no types
         return await self._client.send(

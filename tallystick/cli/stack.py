@@ -1,5 +1,6 @@
 """Kafka and Postgres on this machine: `up`, `down`, `status`, `logs`."""
 
+import asyncio
 import json
 import os
 import shlex
@@ -14,8 +15,14 @@ import typer
 
 from sandbox.stack import Stack, StackSettings
 from sandbox.stack.process import ProcessRecord, stop
+from shared.contracts.dead_letters import OpenLetters
+from shared.contracts.errors import Unavailable
+from shared.runtime import log
+from shared.runtime.settings import SettingsInvalid
 from tallystick.cli.problems import ExitCode, Problem
+from tallystick.cli.reach import settings_here
 from tallystick.cli.talk import Talk
+from tallystick.dead_letters import open_now, sentence
 from tallystick.installation import (
     health_url,
     log_dir,
@@ -28,6 +35,7 @@ from tallystick.processes import SERVICES
 from tallystick.supervisor import answers_ok
 
 RUN_STOP_SECONDS: Final = 120.0
+LETTERS_SECONDS_MAX: Final = 5.0
 FOLLOW_INTERVAL_SECONDS: Final = 0.2
 Json = Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")]
 
@@ -89,14 +97,31 @@ def status(
                 print(f"export {name}={shlex.quote(value)}")
         return
     rows = [*_stack_rows(stack), *_service_rows(settings)]
+    letters = _open_letters(rows)
     if as_json:
-        print(json.dumps({"processes": rows}, indent=2))
+        told: dict[str, object] = {"processes": rows}
+        if letters is not None:
+            told["dead_letters_open"] = sum(each.count for each in letters)
+        print(json.dumps(told, indent=2))
     else:
         for row in rows:
             place = f"process {row['pid']:<8} {row['address']}" if row["pid"] else ""
             print(f"{row['name']:11} {row['state']:10} {place}".rstrip())
+        if letters:
+            print(f"dead letters: {sentence(letters)}; tallystick dead-letters list")
     if any(row["state"] == "stopped" for row in rows[: len(stack.status())]):
         raise typer.Exit(ExitCode.FOUND_A_PROBLEM)
+
+
+def _open_letters(rows: list[dict[str, Any]]) -> list[OpenLetters] | None:
+    """The open dead letters, where Kafka is there to be asked and answers soon."""
+    if any(row["name"] == "kafka" and row["state"] == "stopped" for row in rows):
+        return None
+    log.set_up(level="critical")
+    try:
+        return asyncio.run(open_now(settings_here().kafka, seconds_max=LETTERS_SECONDS_MAX))
+    except (Unavailable, SettingsInvalid):
+        return None
 
 
 def _stack_rows(stack: Stack) -> Iterator[dict[str, Any]]:

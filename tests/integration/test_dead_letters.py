@@ -1,0 +1,246 @@
+"""Poison on the topics, and what a person does about it from the command line."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+import pytest
+from prometheus_client import REGISTRY
+
+from shared.contracts import topics
+from shared.contracts.messages import OutcomeKind
+from shared.runtime.dead_letters import dead_letter_of
+from shared.runtime.kafka import Publication, RecordTooLarge
+from tests.support.ledger import ROOT, LedgerRig, charge, event, garbage, until
+
+pytestmark = pytest.mark.stack
+BLOCKED_SECONDS_MAX: Final = 5.0
+# Amounts that a body can be written with and no books can hold.
+AMOUNTS: Final = {
+    "nan": b"NaN",
+    "1e400": b"1e400",
+    "fraction": b"10.5",
+    "negative": b"-5",
+    "text": b'"10"',
+    "infinity": b"-Infinity",
+    "forty_digits": b"9" * 40,
+    "surrogate": b'"\\ud800"',
+}
+BODIES: Final = {
+    "cut": b'{"object": "event", "id": "evt_cut", ',
+    "no_text": b"\xff\xfe\x00",
+    "empty": b"",
+    "list": b"[1]",
+    "nested_lists": b"[" * 10_000 + b"]" * 10_000,
+    "nested_objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "large_text": b'"' + b"x" * 3_500_000 + b'"',
+}
+
+
+def poisoned(name: str, amount: bytes) -> Publication:
+    """An event of a charge with that amount, as somebody wrote it."""
+    told = event(f"evt_{name}", charge(f"ch_{name}"))
+    if told.envelope is None:
+        raise ValueError
+    body = told.envelope.data.replace(b'captured":1000', b'captured":' + amount)
+    if body == told.envelope.data:
+        raise ValueError(name)
+    return replace(told, envelope=replace(told.envelope, data=body))
+
+
+def cli(rig: LedgerRig, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    given = {k: v for k, v in os.environ.items() if not k.startswith("TALLYSTICK_")}
+    return subprocess.run(
+        [sys.executable, "-m", "tallystick", "dead-letters", *arguments],
+        check=False,
+        cwd=ROOT,
+        env=given | {"TALLYSTICK_KAFKA_BOOTSTRAP": rig.bootstrap},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+async def told(rig: LedgerRig, *arguments: str) -> list[dict[str, Any]]:  # Any: JSON
+    """The lines of JSON that a command writes; it has to end well."""
+    done = await asyncio.to_thread(cli, rig, *arguments)
+    assert done.returncode == 0, done.stderr.decode()
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+async def test_poison_of_every_kind_blocks_nothing_and_each_is_on_record_with_its_reason(
+    rig: LedgerRig,
+) -> None:
+    named = {f"bad_{name}": body for name, body in BODIES.items()}
+    texts = {
+        "nul": charge("ch_nul", description="a\x00b"),
+        "nul_currency": charge("ch_nul_currency", currency="us\x00"),
+    }
+    monsters = {"unknown_currency": charge("ch_currency", currency="zzz")}
+    poison = [
+        *(garbage(name, body) for name, body in named.items()),
+        *(poisoned(name, amount) for name, amount in AMOUNTS.items()),
+        *(event(f"evt_{name}", shown) for name, shown in (texts | monsters).items()),
+    ]
+    good = [event(f"evt_{n}", charge(f"ch_{n}")) for n in range(100)]
+    beyond_a_bigint = event("evt_2_63", charge("ch_2_63", amount=2**63))
+    async with rig.ledger():
+        await rig.publish(*good[:50])
+        await rig.caught_up()
+        async with asyncio.timeout(BLOCKED_SECONDS_MAX):
+            await rig.publish(*poison, *good[50:], beyond_a_bigint)
+            await rig.caught_up()
+    entries = {e.reference: e for e in await rig.entries()}
+    assert set(entries) == {f"stripe:payment:ch_{n}" for n in [*range(100), "2_63"]}
+    exact = entries["stripe:payment:ch_2_63"].postings
+    assert {p.amount.minor for p in exact} == {str(2**63)}
+
+    letters = await rig.records(topics.LEDGER_DEAD_LETTERS)
+    refused = [o for o in await rig.outcomes() if o.outcome is OutcomeKind.REFUSED]
+    # Each is refused once. Bytes of which nothing can be made are kept as a letter as well; a body
+    # that can be read stays where it stands, and its outcome says which object it was.
+    assert len(refused) == len(poison)
+    assert Counter(o.message_id for o in refused) == Counter(
+        p.envelope.id for p in poison if p.envelope is not None
+    )
+    unread = [o for o in refused if o.reason == "unreadable"]
+    assert len(letters) == len(unread) > len(BODIES)
+    positions = [o.caused_by for o in unread]
+    for letter in letters:
+        said = dead_letter_of(letter.envelope())
+        assert said.reason == "unreadable"
+        assert said.detail
+        assert said.position in positions
+    kept = {letter.value for letter in letters}
+    assert set(BODIES.values()) <= kept
+
+
+async def test_record_of_ten_mebibytes_is_refused_before_it_is_on_the_topic(
+    rig: LedgerRig,
+) -> None:
+    with pytest.raises(RecordTooLarge):
+        await rig.publish(garbage("bad_10", b'"' + b"x" * 10 * 1024 * 1024 + b'"'))
+
+
+async def test_redriven_record_is_booked_once_and_its_letter_is_no_longer_open(
+    rig: LedgerRig,
+) -> None:
+    async with rig.ledger():
+        await rig.publish(event("evt_1", charge("ch_1")))
+        await rig.caught_up()
+    await rig.fetch(
+        "alter table ledger.entries add constraint entries_reference_unlucky"
+        " check (reference not like '%unlucky%')"
+    )
+    sent = [event(f"evt_unlucky_{n}", charge(f"ch_unlucky_{n}")) for n in range(3)]
+    async with rig.ledger():
+        await rig.publish(*sent)
+        await rig.caught_up()
+        await until("the metric", lambda: metric("unfit", 3.0))
+        letters = await told(rig, "list", "--json", "--reason", "unfit")
+        assert {each["state"] for each in letters} == {"open"}
+        assert len(letters) == 3
+        # Nobody is there to say yes.
+        asked = await asyncio.to_thread(cli, rig, "redrive", "--reason", "unfit")
+        assert asked.returncode == 4
+        assert b"3 records" in asked.stderr
+
+        await rig.fetch("alter table ledger.entries drop constraint entries_reference_unlucky")
+        done = await told(rig, "redrive", "--reason", "unfit", "--yes", "--json", "--by", "anna")
+        assert {line["record"] for line in done} == {each["record"] for each in letters}
+        await rig.caught_up()
+        again = letters[0]["letter"]
+        refused = await asyncio.to_thread(cli, rig, "redrive", again, "--yes")
+        assert refused.returncode == 4
+        await told(rig, "redrive", again, "--yes", "--again", "--json")
+        await rig.caught_up()
+        await until("the metric", lambda: metric("unfit", None))
+    references = Counter(e.reference for e in await rig.entries())
+    assert references == Counter(
+        ["stripe:payment:ch_1", *(f"stripe:payment:ch_unlucky_{n}" for n in range(3))]
+    )
+    assert await told(rig, "list", "--json") == []
+    every = await told(rig, "list", "--json", "--all")
+    assert {(each["state"], each["by"]) for each in every[1:]} == {("redriven", "anna")}
+    assert await told(rig, "list", "--json", "--state", "open") == []
+    await marks_of(rig, done, sent)
+
+
+async def marks_of(
+    rig: LedgerRig, done: list[dict[str, Any]], sent: list[Publication]
+) -> None:  # Any: JSON
+    """What was sent again is what was there, with four headers before the others."""
+    records = {r.position: r for r in await rig.records(topics.STRIPE_EVENTS)}
+    for line in done:
+        before, after = records[line["record"]], records[line["redriven_to"]]
+        assert (after.value, after.key) == (before.value, before.key)
+        assert after.partition == before.partition
+        assert after.headers[4:] == before.headers
+        marks = dict(after.headers[:4])
+        assert marks["ce_redriveattempt"] == b"1"
+        assert marks["ce_redrivenby"] == b"anna"
+        assert marks["ce_redrivenfrom"].decode() in line["letters"]
+    assert len({records[line["redriven_to"]].value for line in done}) == len(sent)
+
+
+async def metric(reason: str, wanted: float | None) -> bool:
+    labels = {"topic": topics.LEDGER_DEAD_LETTERS, "reason": reason}
+    return REGISTRY.get_sample_value("dead_letters_open", labels) == wanted
+
+
+async def test_redriven_record_that_is_still_unreadable_is_a_new_letter_that_counts_the_attempts(
+    rig: LedgerRig,
+) -> None:
+    odd = b"\x00not json\xff" * 3
+    async with rig.ledger():
+        await rig.publish(garbage("bad_1", odd))
+        await rig.caught_up()
+        for attempt in range(3):
+            (letter,) = await told(rig, "list", "--json")
+            assert letter["attempt"] == attempt
+            await told(rig, "redrive", letter["letter"], "--yes", "--json")
+            await rig.caught_up()
+        (last,) = await told(rig, "list", "--json")
+        assert last["attempt"] == 3
+        shown = await asyncio.to_thread(cli, rig, "show", last["letter"], "--raw")
+        assert shown.stdout == odd
+        # A record's own position names its letter as well.
+        words = (await asyncio.to_thread(cli, rig, "show", last["record"])).stdout
+        assert b"unreadable" in words
+        assert b"\\x00not json" in words
+        assert b"\x00" not in words
+        parked = await asyncio.to_thread(
+            cli, rig, "park", last["letter"], "--note", "a test of ours"
+        )
+        assert parked.returncode == 0
+        (known,) = await told(rig, "list", "--json", "--state", "parked")
+        assert (known["letter"], known["note"]) == (last["letter"], "a test of ours")
+    records = await rig.records(topics.STRIPE_EVENTS)
+    assert [r.value for r in records] == [odd] * 4
+    every = await told(rig, "list", "--json", "--all")
+    assert Counter(each["state"] for each in every) == {"redriven": 3, "parked": 1}
+
+
+async def test_letter_of_what_we_derive_is_not_sent_again(rig: LedgerRig) -> None:
+    bad = garbage("bad_1", b"not json")
+    async with rig.ledger():
+        await rig.publish(replace(bad, topic=topics.MATCHES))
+        await rig.caught_up()
+    (letter,) = await told(rig, "list", "--json", "--topic", topics.MATCHES)
+    refused = await asyncio.to_thread(cli, rig, "redrive", letter["letter"], "--yes")
+    assert refused.returncode == 4
+    assert b"mend the reader" in refused.stderr
+    assert len(await rig.records(topics.MATCHES)) == 1
+
+
+async def test_unknown_letter_is_said_with_a_way_out(rig: LedgerRig) -> None:
+    refused = await asyncio.to_thread(cli, rig, "show", "ledger.dead-letters/0@7")
+    assert refused.returncode == 2
+    assert b"list --all" in refused.stderr
+    assert orjson.loads(b"[]") == await told(rig, "list", "--json")
