@@ -1,4 +1,4 @@
-"""Catching up with Stripe's API: which windows to list, what is news, which events never came.
+"""Catching up with Stripe's API: which windows to list, and what of them is news.
 
 A cursor is the newest ``created`` that was told, in Stripe's own time: the clock of this machine
 decides nothing, so its skew loses nothing. Windows overlap, and what was told before is known by
@@ -7,10 +7,9 @@ the digest of its content.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -176,73 +175,6 @@ def furthest(cursor: int | None, tellings: Iterable[Telling]) -> int | None:
     """The cursor after these tellings: the newest ``created`` of all."""
     told = [t.created for t in tellings if t.created is not None]
     return max([*told, *([] if cursor is None else [cursor])], default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class ListedEvent:
-    """An event of Stripe's event list; ``body`` is its JSON as a webhook would carry it."""
-
-    id: str
-    created: int
-    body: bytes
-
-
-def listed_event(value: Fields) -> ListedEvent | None:
-    """The event of an item of the list; ``None`` for what is not one."""
-    event_id, created = value.get("id"), value.get("created")
-    if not _is_name(event_id) or type(created) is not int:
-        return None
-    return ListedEvent(str(event_id), created, json_bytes(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Awaited:
-    """An event that is listed and has not come: since when we know, and its own time."""
-
-    since: datetime
-    created: int
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What a page of the event list means: what to fetch now, and what still may come."""
-
-    due: tuple[ListedEvent, ...]
-    awaited: Mapping[str, Awaited]
-
-
-def audit(
-    listed: Sequence[ListedEvent],
-    *,
-    arrived: AbstractSet[str],
-    awaited: Mapping[str, Awaited],
-    now: datetime,
-    grace: timedelta,
-) -> Audit:
-    """Holds a page of listed events against those that arrived.
-
-    The grace counts from when we first saw an event in the list and not in the log, both by our
-    own clock: an event's ``created`` is by another's.
-    """
-    due: list[ListedEvent] = []
-    waiting: dict[str, Awaited] = {}
-    for event in listed:
-        if event.id in arrived:
-            continue
-        known = awaited.get(event.id) or Awaited(now, event.created)
-        if now - known.since >= grace:
-            due.append(event)
-        else:
-            waiting[event.id] = known
-    return Audit(tuple(due), MappingProxyType(waiting))
-
-
-def audited_to(cursor: int | None, newest: int | None, awaited: Iterable[Awaited]) -> int | None:
-    """The event cursor after a whole pass: never past an event that is still awaited."""
-    reached = [c for c in (cursor, newest) if c is not None]
-    if not reached:
-        return None
-    return min([max(reached), *(a.created for a in awaited)])
 
 
 def book_name(books: BookMap, *, account: str, mode: Mode, fallback: str) -> str:

@@ -1,6 +1,5 @@
 """What ingest is told by its environment, and the endpoints that come of it."""
 
-import os
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,10 +22,11 @@ from services.ingest.endpoints import (
     book_of,
     endpoint_of,
 )
+from services.ingest.gaps import types_of
 from services.ingest.peers import ProxyRule
 from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, Secret
 from shared.contracts.books import BookMap, Mode
-from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
+from shared.runtime.settings import PREFIX, Settings, SettingsInvalid, variables
 
 DEFAULT_ENDPOINT: Final = "main"
 
@@ -195,6 +195,33 @@ class IngestSettings(Settings):
         default=7.0, gt=0, le=365, description="after which a thin event is given up as unresolved"
     )
 
+    ingest_mirror: bool = Field(
+        default=True, description="whether lists are mirrored; off, the gap audit alone asks Stripe"
+    )
+    ingest_event_types: str = Field(
+        default="", description="event types that are audited: charge.succeeded, …; empty is all"
+    )
+    ingest_audit_interval_seconds: float = Field(
+        default=21_600.0,
+        ge=0.05,
+        le=2_592_000,
+        description="the pause between two whole audits; the first is made at the start",
+    )
+    ingest_audit_window_days: int = Field(
+        default=30, ge=1, le=3_650, description="how far back a whole audit looks"
+    )
+    ingest_public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+)?/?$",
+        description="where Stripe reaches the door: https://…; then a missing endpoint is told",
+    )
+
+    @field_validator("ingest_event_types")
+    @classmethod
+    def _types(cls, text: str) -> str:
+        types_of(text)
+        return text
+
     @field_validator("ingest_failpoint")
     @classmethod
     def _failpoint(cls, text: str) -> str:
@@ -222,7 +249,8 @@ class IngestSettings(Settings):
     ) -> dict[str, Endpoint]:
         """The endpoints in force by name, their secrets read.
 
-        ``environment`` is where secrets named as variables are; the process's own when left out.
+        ``environment`` is where secrets named as variables are, beside the encrypted secrets file;
+        the process's own when left out.
 
         Raises:
             SettingsInvalid: None is named, a secret is lacking, or the books contradict; or by
@@ -233,7 +261,7 @@ class IngestSettings(Settings):
             raise SettingsInvalid(
                 f"{PREFIX}INGEST_ENDPOINTS_FILE: {PREFIX}INGEST_WEBHOOK_SECRET is set as well"
             )
-        given = os.environ if environment is None else environment
+        given = variables(environment)
         try:
             if file is None:
                 found = [self._only_endpoint(books)]

@@ -17,6 +17,12 @@ ENDPOINT_KINDS: Final = frozenset(
         DiscrepancyKind.WEBHOOK_ENDPOINT_MISCONFIGURED,
     }
 )
+AUDITED_KINDS: Final = ENDPOINT_KINDS | {
+    DiscrepancyKind.EVENT_MISSING,
+    DiscrepancyKind.BALANCE_TRANSACTION_MISSING,
+    DiscrepancyKind.EVENTS_SILENT,
+    DiscrepancyKind.EVENT_LIST_EMPTY,
+}
 SHOWN_MAX: Final = 500
 
 

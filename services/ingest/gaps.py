@@ -7,9 +7,10 @@ Every id counts once:
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.ingest.catch_up import DAY_SECONDS, Fields
@@ -84,9 +85,15 @@ class Tally:
         )
 
 
+NOTHING: Final = Tally()
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The report of one list of one account, within a window of Stripe's time."""
+    """The report of one list of one account, within a window of Stripe's time.
+
+    ``expected`` is how many the log has of what Stripe still lists.
+    """
 
     account: str
     resource: str
@@ -94,16 +101,17 @@ class Looked:
     until: int
     tally: Tally
     missing: tuple[Missing, ...] = ()
+    expected: int = 0
 
     @property
     def is_suspiciously_empty(self) -> bool:
         """Whether Stripe listed nothing at all of a time of which the log has something."""
-        return self.tally.found == 0 and self.tally.unlisted > 0
+        return self.tally.found == 0 and self.expected > 0
 
-    def closed(self, *, on_the_log: int) -> "Looked":
-        """The report once it is known how much of the window is on the log."""
-        unlisted = max(0, on_the_log - self.tally.already_had - self.tally.fetched)
-        return replace(self, tally=replace(self.tally, unlisted=unlisted))
+    def closed(self, *, on_the_log: int, expected: int) -> "Looked":
+        """The report once it is known how much of the window was on the log before."""
+        unlisted = max(0, on_the_log - self.tally.already_had)
+        return replace(self, tally=replace(self.tally, unlisted=unlisted), expected=expected)
 
 
 def type_sets(types: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -137,9 +145,9 @@ def types_of(text: str) -> tuple[str, ...]:
     return found
 
 
-def reach(since: int, *, now: int) -> int:
+def reach(since: int, *, now: int, margin_days: int = 0) -> int:
     """From when on Stripe's event list tells of a window that begins at ``since``."""
-    return max(since, now - EVENT_LIST_DAYS * DAY_SECONDS)
+    return max(since, now - (EVENT_LIST_DAYS - margin_days) * DAY_SECONDS)
 
 
 def longest_seconds(missing: Iterable[Missing], now: datetime) -> float:
@@ -155,8 +163,47 @@ def changes(
     return put, tuple(sorted(before.keys() - after.keys()))
 
 
-def windows(since: int, until: int, span: int) -> Iterator[tuple[int, int]]:
-    """A window in pieces of at most ``span``, oldest first."""
-    while since < until:
-        yield since, min(since + span, until)
-        since += span
+def held_against(
+    items: Iterable[Item],
+    held: AbstractSet[str],
+    known: Mapping[str, Missing],
+    *,
+    now: datetime,
+    grace: timedelta,
+) -> tuple[tuple[Item, ...], dict[str, Missing]]:
+    """What of a page is to be fetched now, and all that lacks by now.
+
+    The grace counts from when we first saw an item in the list and not on the log, both by our own
+    clock: its ``created`` is by another's. What was refused once is not due again.
+    """
+    lacking = [item for item in items if item.id not in held]
+    after = {item_id: m for item_id, m in known.items() if item_id not in held}
+    for item in lacking:
+        after.setdefault(item.id, Missing(item.id, item.created, now, "", item.kind))
+    due = tuple(
+        item
+        for item in lacking
+        if not after[item.id].reason and now - after[item.id].since >= grace
+    )
+    return due, after
+
+
+def after_fetching(
+    missing: Mapping[str, Missing], due: Iterable[Item], refused: Mapping[str, str]
+) -> dict[str, Missing]:
+    """What lacks once these were fetched, but for those that were refused."""
+    after = dict(missing)
+    for item in due:
+        if item.id in refused:
+            after[item.id] = replace(after[item.id], reason=refused[item.id])
+        else:
+            after.pop(item.id, None)
+    return after
+
+
+def audited_to(cursor: int | None, newest: int | None, missing: Iterable[Missing]) -> int | None:
+    """The cursor of a list after a whole pass: never past an item that may still come."""
+    reached = [c for c in (cursor, newest) if c is not None]
+    if not reached:
+        return None
+    return min([max(reached), *(m.created for m in missing if not m.reason)])

@@ -14,9 +14,11 @@ from services.ingest.catch_up import DAY_SECONDS, Speaker
 from services.ingest.endpoints import Whose
 from services.ingest.shell.event_index import EventIndex
 from services.ingest.shell.gap_audit import GapAuditor
+from services.ingest.shell.gap_lists import EventList
+from services.ingest.shell.gap_store import GapStore
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.stripe_api import API_VERSION, StripeApi
-from services.ingest.shell.stripe_poll import Listing, Mirror, listings
+from services.ingest.shell.stripe_poll import Mirror, listings
 from services.ingest.shell.teller import Teller
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.journal import Book
@@ -99,14 +101,19 @@ async def polling_of(kafka: str, dsn: str) -> AsyncGenerator[Polling, None]:
         api = StripeApi(KEY, base=world.stripe_url, requests_per_second=100, patience_seconds=10)
 
         def auditor(grace_seconds: float) -> GapAuditor:
-            return GapAuditor(
+            gaps = GapStore(database, account=ACCOUNT, mode=Mode.TEST)
+            events = EventList(
                 api=api,
-                store=store,
                 publisher=publisher,
                 index=EventIndex(database, KafkaAddress(kafka), beat=lambda: None),
+                store=gaps,
                 whose=WHOSE,
                 books=BOOKS,
-                listing=Listing("events", "/v1/events", 600),
+            )
+            return GapAuditor(
+                store=store,
+                gaps=gaps,
+                lists=[events],
                 lookback_seconds=400 * DAY_SECONDS,
                 grace=timedelta(seconds=grace_seconds),
                 beat=lambda: None,

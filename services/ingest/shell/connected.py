@@ -35,6 +35,11 @@ class ConnectedMirrors:
         self._listed_at = datetime.min.replace(tzinfo=UTC)
         self._mirrors: dict[str, Mirror] = {}
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts as they were listed last."""
+        return tuple(self._listed)
+
     async def poll(self) -> None:
         """Read every account once; one that is refused, or has left us, does not stop the others.
 

@@ -14,19 +14,20 @@ from typing import Final
 from services.ingest.catch_up import DAY_SECONDS
 from services.ingest.config import IngestSettings
 from services.ingest.polled import PolledAccount, speaker_for
+from services.ingest.shell.auditing import Auditing
 from services.ingest.shell.connected import ConnectedMirrors
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
-from services.ingest.shell.gap_audit import GapAuditor
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.polled_accounts import polled_accounts
 from services.ingest.shell.stripe_api import API_VERSION, ApiRefused, StripeApi
-from services.ingest.shell.stripe_poll import Listing, Mirror, listings
+from services.ingest.shell.stripe_poll import Mirror, listings
 from services.ingest.shell.teller import Teller
 from services.ingest.shell.thin_events import ThinResolver
 from services.ingest.shell.thin_store import ThinStore
+from services.ingest.shell.transaction_index import TransactionIndex
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Unavailable
-from shared.contracts.topics import STRIPE_EVENTS, STRIPE_OBJECTS
+from shared.contracts.topics import INGEST_AUDITS, STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, patiently
 from shared.runtime.lifecycle import pause, together
@@ -41,7 +42,6 @@ BACK_OFF_SECONDS_MAX: Final = 60.0
 ALIVE_WITHIN_SECONDS: Final = 180.0
 TOLD_KEPT: Final = timedelta(days=90)
 FORGET_EVERY: Final = timedelta(hours=1)
-EVENT_OVERLAP_SECONDS: Final = 600
 
 _log = log.get(__name__)
 
@@ -57,7 +57,7 @@ async def run_poller(stop: asyncio.Event) -> None:
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
     await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
     await patiently(
-        lambda: check_topics(settings.kafka, [STRIPE_EVENTS, STRIPE_OBJECTS]),
+        lambda: check_topics(settings.kafka, [STRIPE_EVENTS, STRIPE_OBJECTS, INGEST_AUDITS]),
         what="Kafka",
         give_up_after_seconds=START_SECONDS_MAX,
     )
@@ -67,13 +67,15 @@ async def run_poller(stop: asyncio.Event) -> None:
         held.push_async_callback(database.close)
         publisher = Publisher(settings.kafka, client_id="ingest-poller")
         held.push_async_callback(publisher.stop)
+        beat = partial(_beat, health, settings, accounts[0])
         shared = _Shared(
             settings,
             books,
             accounts,
             database,
             publisher,
-            EventIndex(database, settings.kafka, beat=lambda: _beat(health, settings, accounts[0])),
+            EventIndex(database, settings.kafka, beat=beat),
+            TransactionIndex(database, settings.kafka, beat=beat),
             health,
         )
         tasks = [await _polling(shared, each, held) for each in accounts]
@@ -99,6 +101,7 @@ class _Shared:
     database: Database
     publisher: Publisher
     index: EventIndex
+    transactions: TransactionIndex
     health: Health
 
 
@@ -123,12 +126,15 @@ async def _polling(
         api=api, connected=polled.connected, mirror=parts.mirror_of, beat=parts.beat
     )
 
+    auditing = parts.auditing()
+    mirrors = [parts.mirror_of("").poll, connected.poll] if settings.ingest_mirror else []
+
     async def rounds(stop: asyncio.Event) -> None:
         await _rounds(
             [
-                parts.mirror_of("").poll,
-                connected.poll,
-                parts.auditor().look,
+                *mirrors,
+                auditing.auditor().look,
+                auditing.watch(lambda: connected.accounts).look,
                 parts.resolver().resolve,
             ],
             store=parts.store_of(""),
@@ -187,19 +193,18 @@ class _Parts:
             beat=self.beat,
         )
 
-    def auditor(self) -> GapAuditor:
-        """The gap auditor of the account's events."""
-        settings = self.shared.settings
-        return GapAuditor(
+    def auditing(self) -> Auditing:
+        """What the gap audit of the account is made of."""
+        shared = self.shared
+        return Auditing(
+            settings=shared.settings,
+            books=shared.books,
+            polled=self.polled,
+            database=shared.database,
+            publisher=shared.publisher,
             api=self.api,
-            store=self.store_of(""),
-            publisher=self.shared.publisher,
-            index=self.shared.index,
-            whose=self.polled.whose,
-            books=self.shared.books,
-            listing=Listing("events", "/v1/events", EVENT_OVERLAP_SECONDS),
-            lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
-            grace=timedelta(seconds=settings.ingest_event_grace_seconds),
+            events=shared.index,
+            transactions=shared.transactions,
             beat=self.beat,
         )
 

@@ -23,7 +23,7 @@ PATIENCE_SECONDS: Final = 60.0
 STRIPE_PER_SECOND_MAX: Final = 25.0
 RETRY_AFTER_SECONDS_DEFAULT: Final = 1
 RETRY_AFTER_SECONDS_MAX: Final = 60
-NO_FILTER: Final[Mapping[str, str]] = MappingProxyType({})
+NO_FILTER: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class ApiRefused(TallystickError):
@@ -105,7 +105,7 @@ class StripeApi:
         window: Window | None = None,
         *,
         expand: tuple[str, ...] = (),
-        where: Mapping[str, str] = NO_FILTER,
+        where: Mapping[str, object] = NO_FILTER,
     ) -> AsyncGenerator[tuple[Fields, ...], None]:
         """The pages of a list, newest first: within a window, and as ``where`` filters it.
 

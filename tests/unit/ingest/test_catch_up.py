@@ -1,25 +1,19 @@
-"""Windows, news and gaps: what the poller lists, publishes and fetches."""
+"""Windows and news: what the poller lists and publishes."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.catch_up import (
-    Awaited,
     Fields,
-    ListedEvent,
     Speaker,
     Telling,
-    audit,
-    audited_to,
     cuts,
     digest_of,
     furthest,
-    json_bytes,
-    listed_event,
     news,
     start_of,
     telling,
@@ -30,7 +24,6 @@ from shared.contracts.envelope import envelope_of
 from shared.contracts.errors import Unreadable
 
 NOW = datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)
-GRACE = timedelta(seconds=60)
 SPEAKER = Speaker(account="acct_1", mode=Mode.TEST, book="main", api_version="2026-10-28.endive")
 CHARGE: Fields = {"id": "ch_1", "object": "charge", "amount": 2**60 + 1, "livemode": False}
 TRANSACTION: Fields = {
@@ -162,49 +155,3 @@ def test_cursor_is_the_newest_time_that_was_told() -> None:
     assert furthest(None, [told(TRANSACTION), told(CHARGE)]) == 1_700_000_000
     assert furthest(1_800_000_000, [told(TRANSACTION)]) == 1_800_000_000
     assert furthest(None, [told(CHARGE)]) is None
-
-
-def event(number: int, created: int = 0) -> ListedEvent:
-    return ListedEvent(f"evt_{number}", created, b"{}")
-
-
-def test_listed_event_keeps_its_json_and_what_is_none_is_left_out() -> None:
-    value: Fields = {"id": "evt_1", "created": 5, "data": {"object": {"amount": 2**60 + 1}}}
-    assert listed_event(value) == ListedEvent("evt_1", 5, json_bytes(value))
-    assert listed_event({"id": "evt_1"}) is None
-    assert listed_event({"created": 5}) is None
-
-
-def test_event_that_came_is_neither_due_nor_awaited() -> None:
-    found = audit([event(1)], arrived={"evt_1"}, awaited={}, now=NOW, grace=GRACE)
-    assert (found.due, dict(found.awaited)) == ((), {})
-
-
-def test_event_that_did_not_come_is_awaited_first_and_due_after_the_grace() -> None:
-    first = audit([event(1, 7)], arrived=set(), awaited={}, now=NOW, grace=GRACE)
-    assert (first.due, dict(first.awaited)) == ((), {"evt_1": Awaited(NOW, 7)})
-    for seconds, due in ((59, ()), (60, (event(1, 7),))):
-        later = audit(
-            [event(1, 7)],
-            arrived=set(),
-            awaited=first.awaited,
-            now=NOW + timedelta(seconds=seconds),
-            grace=GRACE,
-        )
-        assert later.due == due
-
-
-def test_event_that_comes_within_the_grace_is_not_fetched() -> None:
-    first = audit([event(1)], arrived=set(), awaited={}, now=NOW, grace=GRACE)
-    later = audit(
-        [event(1)], arrived={"evt_1"}, awaited=first.awaited, now=NOW + GRACE, grace=GRACE
-    )
-    assert (later.due, dict(later.awaited)) == ((), {})
-
-
-def test_event_cursor_never_passes_an_awaited_event() -> None:
-    assert audited_to(100, 200, []) == 200
-    assert audited_to(100, 200, [Awaited(NOW, 150)]) == 150
-    assert audited_to(100, None, [Awaited(NOW, 50)]) == 50
-    assert audited_to(300, 200, []) == 300
-    assert audited_to(None, None, []) is None

@@ -10,23 +10,29 @@ from services.ingest.findings import ENDPOINT_KINDS, empty, lacking, reports, si
 from services.ingest.gaps import (
     BALANCE_TRANSACTIONS,
     EVENTS,
+    Item,
     Looked,
     Missing,
     Tally,
+    after_fetching,
+    audited_to,
     changes,
+    held_against,
     item_of,
     longest_seconds,
     reach,
     resource_of,
     type_sets,
     types_of,
-    windows,
 )
 from services.ingest.rhythm import Silence
 from shared.contracts.audits import AuditReport
 from shared.contracts.discrepancies import DiscrepancyKind
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
+GRACE = timedelta(seconds=60)
+LISTED = Item("evt_2", 7, "charge.succeeded", {})
+WAITING = Missing("evt_2", 7, AT, "", "charge.succeeded")
 REFUSED = Missing("evt_1", 1_700_000_000, AT, "it has no object", "charge.succeeded")
 TROUBLE = Trouble(DiscrepancyKind.EVENTS_SILENT, "acct_1", "webhooks", "none", "none came")
 
@@ -34,7 +40,7 @@ TROUBLE = Trouble(DiscrepancyKind.EVENTS_SILENT, "acct_1", "webhooks", "none", "
 def test_everything_that_was_looked_for_is_accounted_for() -> None:
     tally = Tally(found=10, already_had=7, fetched=2, still_lacking=1)
     assert tally.found == tally.already_had + tally.fetched + tally.still_lacking
-    looked = Looked("acct_1", EVENTS, 0, 9, tally).closed(on_the_log=12)
+    looked = Looked("acct_1", EVENTS, 0, 9, tally).closed(on_the_log=10, expected=9)
     assert looked.tally.unlisted == 3
     assert looked.tally.looked_for == 13
     assert not looked.is_suspiciously_empty
@@ -42,8 +48,8 @@ def test_everything_that_was_looked_for_is_accounted_for() -> None:
 
 def test_empty_list_is_an_alarm_only_where_the_log_has_something_of_that_time() -> None:
     nothing = Looked("acct_1", EVENTS, 0, 9, Tally())
-    assert not nothing.closed(on_the_log=0).is_suspiciously_empty
-    busy = nothing.closed(on_the_log=40)
+    assert not nothing.closed(on_the_log=7, expected=0).is_suspiciously_empty
+    busy = nothing.closed(on_the_log=40, expected=30)
     assert busy.is_suspiciously_empty
     (told,) = empty([nothing, busy], "main")
     assert (told.kind, told.subject) == (DiscrepancyKind.EVENT_LIST_EMPTY, "acct_1/events")
@@ -78,11 +84,6 @@ def test_item_without_a_name_or_a_time_is_none(value: dict[str, object]) -> None
 def test_event_list_reaches_back_thirty_days() -> None:
     assert reach(0, now=100 * 86_400) == 70 * 86_400
     assert reach(80 * 86_400, now=100 * 86_400) == 80 * 86_400
-
-
-def test_window_is_cut_into_pieces_that_meet() -> None:
-    assert list(windows(0, 25, 10)) == [(0, 10), (10, 20), (20, 25)]
-    assert list(windows(5, 5, 10)) == []
 
 
 def test_longest_time_missing_counts_from_when_it_was_first_seen() -> None:
@@ -139,3 +140,35 @@ def test_what_could_not_be_looked_at_is_not_taken_back() -> None:
     kind = DiscrepancyKind.WEBHOOK_ENDPOINT_DISABLED
     (opened,) = told_of({}, replace(TROUBLE, kind=kind))
     assert told_of({opened.id: opened}, unknown=ENDPOINT_KINDS) == ()
+
+
+def test_item_that_came_is_neither_due_nor_missing() -> None:
+    assert held_against([LISTED], {"evt_2"}, {}, now=AT, grace=GRACE) == ((), {})
+    known = {"evt_2": WAITING}
+    assert held_against([LISTED], {"evt_2"}, known, now=AT + GRACE, grace=GRACE) == ((), {})
+
+
+def test_item_that_did_not_come_is_awaited_first_and_due_after_the_grace() -> None:
+    due, missing = held_against([LISTED], set(), {}, now=AT, grace=GRACE)
+    assert (due, missing) == ((), {"evt_2": WAITING})
+    for seconds, expected in ((59, ()), (60, (LISTED,))):
+        now = AT + timedelta(seconds=seconds)
+        due, again = held_against([LISTED], set(), missing, now=now, grace=GRACE)
+        assert (due, again) == (expected, missing)
+
+
+def test_item_that_was_refused_is_missing_and_not_fetched_again_and_again() -> None:
+    missing = after_fetching({"evt_2": WAITING}, [LISTED], {"evt_2": "it has no object"})
+    assert missing == {"evt_2": replace(WAITING, reason="it has no object")}
+    now = AT + 9 * GRACE
+    assert held_against([LISTED], set(), missing, now=now, grace=GRACE) == ((), missing)
+    assert after_fetching({"evt_2": WAITING}, [LISTED], {}) == {}
+
+
+def test_cursor_never_passes_an_item_that_may_still_come() -> None:
+    waiting = replace(WAITING, created=150)
+    assert audited_to(100, 200, []) == 200
+    assert audited_to(100, 200, [waiting]) == 150
+    assert audited_to(100, 200, [replace(waiting, reason="no object")]) == 200
+    assert audited_to(300, 200, []) == 300
+    assert audited_to(None, None, []) is None

@@ -1,0 +1,169 @@
+"""A walk through a list of Stripe's, page by page, holding each page against the log.
+
+Stripe's list, newest first ──page──▶ on the log? ──no──▶ fetched, or said why it cannot be
+│
+└──▶ where the walk stands, in Postgres: it goes on from there
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from prometheus_client import Counter
+
+from services.ingest.catch_up import Fields, Window
+from services.ingest.gaps import MISSING_SHOWN_MAX, Item, Looked, Missing, Tally, item_of
+from services.ingest.shell.gap_lists import AuditedList
+from services.ingest.shell.gap_store import GapStore, Walk
+from services.ingest.shell.stripe_api import ApiRefused
+from shared.runtime import log
+
+_GONE: Final = (400, 404)
+
+_LOOKED_FOR = Counter("ingest_audit_found_total", "Items of lists that were audited", ["list"])
+_LACKED = Counter("ingest_audit_lacking_total", "Of those, not on the log", ["list"])
+_UNREADABLE = Counter("ingest_audit_unreadable_total", "Items of lists that are none")
+_log = log.get(__name__)
+
+
+class GapWalk:
+    """Walks one list; ``is_fetching`` off, it only looks and remembers nothing."""
+
+    def __init__(
+        self,
+        audited: AuditedList,
+        store: GapStore,
+        *,
+        is_fetching: bool,
+        beat: Callable[[], None],
+    ) -> None:
+        self._list = audited
+        self._store = store
+        self._is_fetching = is_fetching
+        self._beat = beat
+        self.pages = 0
+
+    @property
+    def resource(self) -> str:
+        """The name of the list."""
+        return self._list.resource
+
+    async def whole(self, since: int, until: int) -> Looked:
+        """The whole of a window in one go, from its end to its beginning.
+
+        Raises:
+            ApiRefused: Stripe refuses the key or the question.
+            Unavailable: Stripe, Kafka or Postgres is away.
+        """
+        await self._list.catch_up()
+        missing: dict[str, Missing] = {}
+        tally = Tally()
+        pages = self._list.api.pages(
+            self._list.path,
+            Window(since, until),
+            expand=self._list.expand,
+            where=self._list.where,
+        )
+        async with aclosing(pages):
+            async for page in pages:
+                self._beat()
+                told, lacking = await self._page(page)
+                tally = tally.plus(told)
+                missing |= {m.id: m for m in lacking}
+        return await self._closed(Walk(since, until, "", tally), missing.values())
+
+    async def step(self, since: int, until: int, *, pages_max: int) -> Looked | None:
+        """Go on where the last step stopped, or begin; the report once the walk is at its end.
+
+        The window is that of the beginning. What is fetched is acknowledged before the walk is
+        remembered as further, so a step that is cut short is only done again.
+
+        Raises:
+            ApiRefused: Stripe refuses the key or the question.
+            Unavailable: Stripe, Kafka or Postgres is away.
+        """
+        await self._list.catch_up()
+        walk = await self._store.walk(self.resource) or Walk(since, until)
+        try:
+            return await self._on(walk, pages_max)
+        except ApiRefused as error:
+            if walk.after_id and error.status in _GONE:
+                # The item that it stood at is gone from the list: begin anew.
+                await self._store.end_walk(self.resource)
+                _log.warning("audit.begun_anew", list=self.resource, reason=str(error))
+            raise
+
+    async def _on(self, walk: Walk, pages_max: int) -> Looked | None:
+        where = {**self._list.where, **({"starting_after": walk.after_id} if walk.after_id else {})}
+        pages = self._list.api.pages(
+            self._list.path, Window(walk.since, walk.until), expand=self._list.expand, where=where
+        )
+        self.pages = 0
+        async with aclosing(pages):
+            async for page in pages:
+                self._beat()
+                told, lacking = await self._page(page)
+                await self._remember(lacking)
+                after_id = str(page[-1].get("id") or walk.after_id)
+                walk = replace(walk, after_id=after_id, tally=walk.tally.plus(told))
+                await self._store.keep_walk(self.resource, walk)
+                self.pages += 1
+                if self.pages >= pages_max:
+                    return None
+        looked = await self._closed(walk, (await self._store.missing(self.resource)).values())
+        await self._store.end_walk(self.resource)
+        return looked
+
+    async def _closed(self, walk: Walk, missing: Iterable[Missing]) -> Looked:
+        shown = sorted(missing, key=lambda m: (m.created, m.id))
+        looked = Looked(
+            account=self._list.account,
+            resource=self.resource,
+            since=walk.since,
+            until=walk.until,
+            tally=walk.tally,
+            missing=tuple(shown[:MISSING_SHOWN_MAX]),
+        )
+        window = (walk.since, walk.until)
+        return looked.closed(
+            on_the_log=await self._list.count(*window),
+            expected=await self._list.count_listable(*window),
+        )
+
+    async def _page(self, page: Sequence[Fields]) -> tuple[Tally, list[Missing]]:
+        items = {item.id: item for value in page if (item := item_of(value)) is not None}
+        if len(items) < len(page):
+            _UNREADABLE.inc(len(page) - len(items))
+            _log.warning("audit.unreadable", list=self.resource, items=len(page) - len(items))
+        held = await self._list.held(items)
+        lacking = [item for item_id, item in items.items() if item_id not in held]
+        refused: Mapping[str, str] = {}
+        if self._is_fetching and lacking:
+            refused = await self._list.fetch(lacking)
+        kept = [i for i in lacking if not self._is_fetching or i.id in refused]
+        name = self.resource.partition("/")[0]
+        _LOOKED_FOR.labels(name).inc(len(items))
+        _LACKED.labels(name).inc(len(lacking))
+        tally = Tally(
+            found=len(items),
+            already_had=len(items) - len(lacking),
+            fetched=len(lacking) - len(kept),
+            still_lacking=len(kept),
+        )
+        return tally, [_missing(item, refused.get(item.id, "")) for item in kept]
+
+    async def _remember(self, lacking: Sequence[Missing]) -> None:
+        """Keep what cannot be fetched, each since it was first seen."""
+        if not lacking:
+            return
+        before = await self._store.missing(self.resource)
+        after = before | {
+            m.id: replace(before[m.id], reason=m.reason) if m.id in before else m for m in lacking
+        }
+        await self._store.note(self.resource, before=before, after=after)
+
+
+def _missing(item: Item, reason: str) -> Missing:
+    return Missing(item.id, item.created, datetime.now(UTC), reason, item.kind)
