@@ -80,7 +80,7 @@ _TOPICS: Final = (
     ),
     Topic(
         STRIPE_OBJECTS,
-        "What Stripe's API told: balance transactions, their sources, payouts, balances",
+        "What Stripe's API told: movements and what they are about, payout contents, balances",
         "Stripe account + object id",
         None,
         ("ingest",),

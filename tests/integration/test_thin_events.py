@@ -188,8 +188,10 @@ async def test_event_that_stripe_does_not_answer_for_is_tried_again_and_then_giv
     assert "status 404" in reason
     await thin.resolver(give_up_after=timedelta(0)).resolve()
     assert (await thin.state_of(gone))[0] == "unresolved"
-    assert await ThinStore(thin.polling.database).counts() == (0, 1)
-    assert "thin_event.unresolved" in capsys.readouterr().out
+    _, unresolved = await ThinStore(thin.polling.database).counts()
+    assert unresolved >= 1, "the topic is shared: other tests' events are given up as well"
+    said = [text for text in capsys.readouterr().out.splitlines() if gone["id"] in text]
+    assert "thin_event.unresolved" in said[-1]
 
 
 async def test_event_that_names_another_host_is_never_asked_for(thin: Thin) -> None:
