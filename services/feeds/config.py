@@ -1,6 +1,5 @@
 """What the feeds are told by their environment: which banks, which accounts, how often."""
 
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from shared.contracts.observations import Name
-from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
+from shared.runtime.settings import PREFIX, Settings, SettingsInvalid, variables
 
 _ADDRESS: Final = r"^https?://[^\s/]+(/[^\s]*)?$"
 Address = Annotated[str, Field(pattern=_ADDRESS)]
@@ -121,7 +120,7 @@ class FeedsSettings(Settings):
         try:
             if self.feeds_banks_file is None:
                 return (self._only_bank(),)
-            given = os.environ if environment is None else environment
+            given = variables(environment)
             return _from_file(self.feeds_banks_file, given)
         except (OSError, ValueError) as error:
             raise SettingsInvalid(f"{PREFIX}FEEDS_…: {error}") from None

@@ -1,6 +1,7 @@
 """Logs: one line for each happening, a past-tense name and fields, JSON or coloured text."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, MutableMapping
@@ -8,6 +9,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from shared.runtime import secrets_file
 from shared.runtime.settings import Settings
 
 Logger = structlog.stdlib.BoundLogger
@@ -62,6 +64,8 @@ class Sparing(logging.Filter):
 def configure(settings: Settings, *, service: str) -> None:
     """Set the process's log up; call once, first thing."""
     set_up(level=settings.log_level, form=settings.log_format, service=service)
+    for caution in secrets_file.cautions(os.environ):
+        get(__name__).warning("secrets.exposed", reason=caution)
 
 
 def set_up(

@@ -1,7 +1,8 @@
 """Settings from the environment: read once, frozen, and a name that nobody knows refuses to start.
 
 Every variable is ``TALLYSTICK_`` and the field's name in capitals. With ``_FILE`` behind it the
-variable names a file that holds the value, which is how secrets come in.
+variable names a file that holds the value, which is how secrets come in; or they stand together in
+one encrypted file (``secrets_file.py``).
 """
 
 import os
@@ -14,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.contracts.books import BookMap, Mode
+from shared.runtime import secrets_file
 from shared.runtime.kafka_client import KafkaAddress
 
 PREFIX: Final = "TALLYSTICK_"
@@ -46,6 +48,18 @@ class SettingsInvalid(ValueError):
         return str(self)
 
 
+def variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment, the process's own when left out, with what its secrets file holds in it.
+
+    Raises:
+        SettingsInvalid: The secrets file cannot be used, or a name stands in both.
+    """
+    try:
+        return secrets_file.with_secrets(os.environ if environment is None else environment)
+    except secrets_file.SecretsInvalid as error:
+        raise SettingsInvalid(f"{secrets_file.FILE_VARIABLE}: {error}") from None
+
+
 class Settings(BaseSettings):
     """What every process is told. A service subclasses it and names its own fields with its area.
 
@@ -75,6 +89,13 @@ class Settings(BaseSettings):
     postgres_dsn: SecretStr = Field(
         default=SecretStr(""), description="the database's address, postgresql://user:…@host/name"
     )
+    secrets_file: Path | None = Field(
+        default=None,
+        description="age-encrypted file with NAME=value lines: more of these variables",
+    )
+    secrets_identity: SecretStr = Field(
+        default=SecretStr(""), description="the age identity that reads it, AGE-SECRET-KEY-1…"
+    )
     books_file: Path | None = Field(
         default=None, description="TOML file that says which book a thing belongs to"
     )
@@ -92,7 +113,10 @@ class Settings(BaseSettings):
         Raises:
             SettingsInvalid: A value does not fit, a name is unknown, or a file cannot be read.
         """
-        given = dict(os.environ if environment is None else environment)
+        around = os.environ if environment is None else environment
+        given = variables(around)
+        # What tells of the secrets file was taken out by the reading of it.
+        given |= {name: around[name] for name in secrets_file.VARIABLES if name in around}
         problems = [f"{name}: no such setting" for name in cls.unknown_names(given)]
         values: dict[str, str] = {}
         for field in cls.model_fields:

@@ -1,6 +1,5 @@
 """The accounts that are polled, from the settings: one key, or a file of accounts."""
 
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from services.ingest.polled import (
     polled_account,
 )
 from shared.contracts.books import BookMap
-from shared.runtime.settings import PREFIX, SettingsInvalid
+from shared.runtime.settings import PREFIX, SettingsInvalid, variables
 
 
 def polled_accounts(
@@ -42,7 +41,7 @@ def polled_accounts(
                 raise SettingsInvalid(
                     f"{PREFIX}INGEST_ACCOUNTS_FILE: {PREFIX}INGEST_{name} is set as well"
                 )
-        given = os.environ if environment is None else environment
+        given = variables(environment)
         return each_once(
             polled_account(data, _key_of(data, file.parent, given), books)
             for data in _account_data(file)
