@@ -86,7 +86,7 @@ def status(
     else:
         _show(found)
     problems = found.problems(age_seconds_max=age_max)
-    if not found.has_any:
+    if not found.has_any and found.uncopied:
         problems.append(f"{found.place} holds no copy of the cluster {found.cluster_id}")
     if problems:
         raise Problem(
