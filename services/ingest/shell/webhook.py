@@ -165,8 +165,9 @@ class Door:
         self._in_flight += 1
         try:
             body, told = await self._judged(delivery, scope, receive)
-            judged_at = time.monotonic()
+            judged_at: float | None = None
             if isinstance(told, Admitted):
+                judged_at = time.monotonic()
                 told = await self._kept(told)
             await self._tell(delivery, told, body, send, judged_at)
         except _PeerGone:
