@@ -191,8 +191,8 @@ class IngestSettings(Settings):
     ingest_thin_retry_seconds: float = Field(
         default=30.0, ge=0.05, description="when a thin event is first resolved again; it doubles"
     )
-    ingest_thin_give_up_days: float = Field(
-        default=7.0, gt=0, le=365, description="after which a thin event is given up as unresolved"
+    ingest_thin_give_up_days: int = Field(
+        default=7, ge=1, le=365, description="after which a thin event is given up as unresolved"
     )
 
     ingest_mirror: bool = Field(

@@ -1,9 +1,11 @@
 """Thin events before the simulated Stripe: each is resolved once, or said to be unresolved."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +29,7 @@ from shared.contracts.errors import Unavailable
 from shared.contracts.journal import Book
 from shared.contracts.topics import STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime.kafka import KafkaAddress
-from tests.support.ingest import SECRET
+from tests.support.ingest import SECRET, free_port, service
 from tests.support.poller import BOOKS, WATCH_PAUSE, WHOSE, Polling, polling_of
 from tests.support.world import KEY
 
@@ -190,7 +192,7 @@ async def test_event_that_stripe_does_not_answer_for_is_tried_again_and_then_giv
     assert (await thin.state_of(gone))[0] == "unresolved"
     _, unresolved = await ThinStore(thin.polling.database).counts()
     assert unresolved >= 1, "the topic is shared: other tests' events are given up as well"
-    said = [text for text in capsys.readouterr().out.splitlines() if gone["id"] in text]
+    said = [text for text in capsys.readouterr().out.splitlines() if str(gone["id"]) in text]
     assert "thin_event.unresolved" in said[-1]
 
 
@@ -221,3 +223,38 @@ async def test_stripe_or_its_key_away_costs_no_event_a_try(thin: Thin) -> None:
     assert await thin.state_of(told) == ("open", 0, "")
     await thin.resolver().resolve()
     assert (await thin.state_of(told))[0] == "resolved"
+
+
+async def test_process_resolves_thin_events_and_asks_for_connected_accounts_by_its_accounts_file(
+    thin: Thin, database_dsn: str, tmp_path: Path
+) -> None:
+    fee = thin.polling.do("direct_charge", amount=10_000)
+    (told,) = thin.notifications("application_fee.created")
+    await thin.publish([told])
+    (tmp_path / "books.toml").write_text(
+        f'[[books]]\nmode = "test"\nstripe_accounts = ["{ACCOUNT}"]\n'
+    )
+    (tmp_path / "accounts.toml").write_text(
+        f'[[accounts]]\nname = "main"\naccount = "{ACCOUNT}"\napi_key_file = "key"\n'
+        'connected_accounts = "all"\n'
+    )
+    (tmp_path / "key").write_text(KEY)
+    port = free_port()
+    environment = {
+        "TALLYSTICK_KAFKA_BOOTSTRAP": thin.polling.kafka,
+        "TALLYSTICK_POSTGRES_DSN": database_dsn,
+        "TALLYSTICK_BOOKS_FILE": str(tmp_path / "books.toml"),
+        "TALLYSTICK_INGEST_POLLER_PORT": str(port),
+        "TALLYSTICK_INGEST_ACCOUNTS_FILE": str(tmp_path / "accounts.toml"),
+        "TALLYSTICK_INGEST_STRIPE_API_BASE": thin.polling.world.stripe_url,
+        "TALLYSTICK_INGEST_POLL_INTERVAL_SECONDS": "0.1",
+        "TALLYSTICK_INGEST_REQUESTS_PER_SECOND": "100",
+    }
+    with service("services.ingest", "poller", port=port, environment=environment) as process:
+        await asyncio.to_thread(process.await_answer, "/readyz")
+        assert await thin.state_of(told) == ("resolved", 1, "")
+        keys = {record.key for record in await thin.polling.records(STRIPE_OBJECTS)}
+        assert f"{OTHER}|{fee['charge']}".encode() in keys
+        assert f"{ACCOUNT}|{fee['application_fee']}".encode() in keys
+        assert await asyncio.to_thread(process.stop) == 0, process.told()
+        assert KEY not in process.told()
