@@ -6,6 +6,7 @@ Each command stands in a module of its own; this file only gives them their name
 import typer
 
 from tallystick.cli import ingest_allow_list
+from tallystick.cli.ingest_audit import audit, backfill
 from tallystick.cli.ingest_endpoints import endpoints
 from tallystick.cli.ingest_verdicts import verdicts
 
@@ -14,6 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.command()(audit)
+app.command()(backfill)
 app.command()(endpoints)
 app.add_typer(ingest_allow_list.app, name="allow-list")
 app.command()(verdicts)

@@ -85,9 +85,6 @@ class AuditedList(Protocol):
 class EventList:
     """Stripe's event list, of all types or of a set of them."""
 
-    path: Final = "/v1/events"
-    expand: Final[tuple[str, ...]] = ()
-
     def __init__(
         self,
         *,
@@ -102,6 +99,8 @@ class EventList:
     ) -> None:
         self.api: Final = api
         self.account: Final = connected or whose.account
+        self.path: Final = "/v1/events"
+        self.expand: Final[tuple[str, ...]] = ()
         self.resource: Final = resource_of(types)
         self.where: Final[Mapping[str, object]] = {"types": list(types)} if types else {}
         self._publisher = publisher
@@ -164,13 +163,12 @@ def _admitted(value: Fields, whose: Whose, books: BookMap, at: datetime) -> Admi
 class TransactionList:
     """The balance transactions of an account, told with their sources as the mirror tells them."""
 
-    resource: Final = BALANCE_TRANSACTIONS
-    where: Final[Mapping[str, object]] = MappingProxyType({})
-
     def __init__(
         self, *, api: StripeApi, teller: Teller, index: TransactionIndex, store: GapStore
     ) -> None:
         self.api: Final = api
+        self.resource: Final = BALANCE_TRANSACTIONS
+        self.where: Final[Mapping[str, object]] = MappingProxyType({})
         self.path: Final = path_of("balance_transaction")
         self.expand: Final = expanded_in_list("balance_transaction")
         self.account: Final = teller.speaker.account
