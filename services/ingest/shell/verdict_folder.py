@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from hmac import compare_digest
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -220,7 +221,9 @@ def broken_links(folder: Path) -> list[BrokenLink]:
             if head.get("previous") != before.name:
                 why = f"it names {head.get('previous') or 'no file'} before it, not {before.name}"
                 broken.append(BrokenLink(path.name, why))
-            elif head.get("previous_sha256") != _digest_of(before):
+            elif not compare_digest(
+                str(head.get("previous_sha256")).encode(), _digest_of(before).encode()
+            ):
                 why = f"{before.name} is not what it was when this file began"
                 broken.append(BrokenLink(path.name, why))
         before = path
