@@ -37,7 +37,8 @@ def settings_page(made: str) -> str:
         made,
         "",
         "Everything is told by environment variables, read once at the start. With `_FILE` behind",
-        "its name a variable of a service names a file that holds the value: secrets come in so.",
+        "its name a variable of a service names a file that holds the value: secrets come in so,",
+        f"or together in one encrypted file, `{PREFIX}SECRETS_FILE` (docs/howto/keep-secrets.md).",
         f"A `{PREFIX}…` name that nobody knows refuses to start.",
     ]
     for title, settings, prefix in _ROOMS:
@@ -52,6 +53,17 @@ def settings_page(made: str) -> str:
             *_rows(own.items(), prefix),
         ]
     return "\n".join(lines) + "\n"
+
+
+def unknown_names(names: Iterable[str]) -> list[str]:
+    """Those names that look like a setting of ours, and are one of no service."""
+    known = {
+        f"{prefix}{field.upper()}{end}"
+        for _, settings, prefix in _ROOMS
+        for field in settings.model_fields
+        for end in ("", "_FILE")
+    }
+    return sorted(name for name in names if name.startswith(PREFIX) and name not in known)
 
 
 def _rows(fields: Iterable[tuple[str, FieldInfo]], prefix: str) -> list[str]:

@@ -62,6 +62,7 @@ VERBS: Final = (
         "Records that could not be read, dealt with",
         LEDGER,
     ),
+    Verb("secrets", "tallystick.cli.secrets", "app", "The encrypted secrets file", LEDGER),
     Verb("topics", "tallystick.cli.topics", "app", "Create and check the topics", LEDGER),
     Verb(
         "preview",
