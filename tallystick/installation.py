@@ -15,6 +15,7 @@ from sandbox.stack.ports import LOOPBACK, require_free
 from sandbox.stack.process import ProcessRecord, last_lines
 from sandbox.stack.stack import PartName, silent
 from shared.contracts.errors import Unavailable
+from shared.runtime.settings import variables
 from tallystick.environment import base_environment, merged_environment
 from tallystick.preflight import check_before_start, service_port, stack_settings, value_of
 from tallystick.processes import (
@@ -87,6 +88,7 @@ def verdict_dir(settings: StackSettings) -> Path:
 def missing_parts(environment: Mapping[str, str]) -> tuple[PartName, ...]:
     """What the stack has to bring because no outside address was given."""
     parts: list[PartName] = []
+    environment = variables(environment)
     if not _is_given(POSTGRES_VARIABLE, environment):
         parts.append("postgres")
     if not _is_given(KAFKA_VARIABLE, environment):
@@ -167,13 +169,18 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """The variables that the services get in addition to our own, both addresses among them."""
         outside = base_environment() | self._given
+        told = variables(outside)
+        # What is told in the encrypted secrets file each service reads there itself: it stands in
+        # nobody's environment.
         found = {
             name: value_of(name, outside)
             for name in (KAFKA_VARIABLE, POSTGRES_VARIABLE)
             if _is_given(name, outside)
         }
         embedded = self.stack.environment() if self.stack is not None else {}
-        missing = {name: value for name, value in embedded.items() if name not in found and value}
+        missing = {
+            name: value for name, value in embedded.items() if value and not _is_given(name, told)
+        }
         if not _is_given(VERDICTS_VARIABLE, outside):
             missing[VERDICTS_VARIABLE] = str(verdict_dir(self.settings))
         return self._given | found | missing
@@ -239,16 +246,15 @@ class Installation:
 
     def left_out(self) -> dict[str, tuple[tuple[str, ...], ...]]:
         """The services that lack what they must be told, with what that is; they do not start."""
-        variables = base_environment() | self.environment()
-        return {
-            each.name: each.lacks(variables) for each in self._services if each.lacks(variables)
-        }
+        told = variables(base_environment() | self.environment())
+        return {each.name: each.lacks(told) for each in self._services if each.lacks(told)}
 
     def _supervisor(self) -> Supervisor:
-        variables = base_environment() | self.environment()
-        services = [each for each in self._services if not each.lacks(variables)]
+        given = base_environment() | self.environment()
+        told = variables(given)
+        services = [each for each in self._services if not each.lacks(told)]
         supervisor = Supervisor(
-            [*(spec_for(each, variables) for each in services), *self._extra],
+            [*(spec_for(each, given) for each in services), *self._extra],
             log_dir=log_dir(self.settings),
             state_dir=process_state_dir(self.settings),
             on_event=self._on_event,
@@ -258,7 +264,7 @@ class Installation:
         supervisor.end_left_overs()
         for each in services:
             require_free(
-                service_port(each, variables),
+                service_port(each, given),
                 purpose=each.name,
                 setting=each.port_variable,
                 can_pick=False,
@@ -267,7 +273,7 @@ class Installation:
 
     def _await_outside_database(self) -> None:
         """Wait a little for a database that was given to us: a wrong address is said at once."""
-        outside = base_environment() | self._given
+        outside = variables(base_environment() | self._given)
         if not _is_given(POSTGRES_VARIABLE, outside):
             return
         dsn = value_of(POSTGRES_VARIABLE, outside)

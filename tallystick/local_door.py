@@ -9,7 +9,7 @@ from services.ingest.config import IngestSettings
 from services.ingest.endpoints import ROUTE, Endpoint
 from services.ingest.signature import Secret
 from shared.contracts.books import Mode
-from shared.runtime.settings import PREFIX, SettingsInvalid
+from shared.runtime.settings import PREFIX, SettingsInvalid, variables
 from tallystick.cli.reach import variables_here
 from tallystick.installation import health_url
 from tallystick.local_stripe import LocalStripe, folder_of
@@ -56,6 +56,8 @@ class LocalDoor:
             return f"the endpoints file {self.settings.ingest_endpoints_file}"
         if f"{_SECRETS[0]}_FILE" in os.environ:
             return f"{_SECRETS[0]}_FILE ({os.environ[f'{_SECRETS[0]}_FILE']})"
+        if self.settings.secrets_file is not None and _SECRETS[0] not in os.environ:
+            return f"{_SECRETS[0]} in {self.settings.secrets_file}"
         return _SECRETS[0]
 
     def url_of(self, endpoint: Endpoint) -> str:
@@ -76,7 +78,8 @@ def local_door() -> LocalDoor:
     given = variables_here()
     sandbox = LocalStripe.load(folder_of(stack_settings()))
     # What the environment says comes first: the sandbox is there for whoever has nothing else.
-    if any(given.get(name) or given.get(f"{name}_FILE") for name in _SECRETS):
+    told = variables(given)
+    if any(told.get(name) or told.get(f"{name}_FILE") for name in _SECRETS):
         sandbox = None
     if sandbox is not None:
         given = given | sandbox.environment(folder_of(stack_settings()))

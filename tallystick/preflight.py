@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from sandbox.stack import StackProblem, StackSettings
-from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
+from shared.runtime.settings import PREFIX, Settings, SettingsInvalid, variables
 from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE, ServiceProcess
 
 PORT_MAX: Final = 65_535
@@ -161,11 +161,12 @@ def problems_of(service: ServiceProcess, environment: Mapping[str, str]) -> list
     """What a service would refuse to start with; nothing of one that is left out."""
     look = _LOOKS.get(service.name)
     # Addresses come from the stack where nobody gives them.
-    if look is None or service.lacks(
-        {KAFKA_VARIABLE: "here", POSTGRES_VARIABLE: "here", **environment}
-    ):
+    if look is None:
         return []
+    here = {KAFKA_VARIABLE: "here", POSTGRES_VARIABLE: "here"}
     try:
+        if service.lacks(here | variables(environment)):
+            return []
         look(environment)
     except SettingsInvalid as error:
         return str(error).splitlines()

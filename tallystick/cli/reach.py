@@ -4,7 +4,7 @@ import os
 
 from sandbox.stack import Stack
 from sandbox.stack.ports import LOOPBACK
-from shared.runtime.settings import Settings
+from shared.runtime.settings import Settings, variables
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.preflight import stack_settings
 from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE
@@ -27,10 +27,11 @@ def variables_here() -> dict[str, str]:
     stack = {KAFKA_VARIABLE: f"{LOOPBACK}:{here.settings.kafka_port}"} | {
         name: value for name, value in here.environment().items() if value
     }
+    told = variables(given)
     stack = {
         name: value
         for name, value in stack.items()
-        if name not in given and f"{name}_FILE" not in given
+        if name not in told and f"{name}_FILE" not in told
     }
     return stack | given
 

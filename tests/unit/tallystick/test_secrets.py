@@ -19,7 +19,9 @@ from shared.runtime.secrets_file import (
     with_secrets,
 )
 from tallystick import clear_text
+from tallystick.cli.reach import settings_here, variables_here
 from tallystick.cli.secrets import app
+from tallystick.installation import Installation, missing_parts
 
 NAME: Final = "TALLYSTICK_INGEST_WEBHOOK_SECRET"
 CANARY: Final = "whsec_canary_of_the_command"
@@ -204,3 +206,20 @@ def test_edit_that_is_ended_wipes_and_one_that_was_killed_is_wiped_by_the_next(
                 os.killpg(child.pid, signal.SIGKILL)  # its editor, which outlives it
     assert clear_text.edited("X=1\n", "true", folder=room) == "X=1\n"
     assert list(room.iterdir()) == []
+
+
+def test_address_in_the_secrets_file_counts_as_given_and_is_handed_to_no_child(
+    told: dict[str, str],
+) -> None:
+    put("TALLYSTICK_POSTGRES_DSN", f"postgresql://u:{CANARY}@127.0.0.1/d")
+    assert missing_parts(told) == ("kafka",)
+    installation = Installation(environment={"TALLYSTICK_KAFKA_BOOTSTRAP": "127.0.0.1:1"})
+    assert CANARY not in str(installation.environment())
+    assert "TALLYSTICK_POSTGRES_DSN" not in installation.environment()
+    assert "TALLYSTICK_POSTGRES_DSN" not in variables_here()
+    assert settings_here().postgres_dsn.get_secret_value().endswith(f":{CANARY}@127.0.0.1/d")
+    lacks = installation.left_out()
+    assert "ledger" not in lacks
+    assert "door" in lacks
+    put(NAME, CANARY)
+    assert "door" not in installation.left_out()
