@@ -109,8 +109,8 @@ class Looked:
         return self.tally.found == 0 and self.expected > 0
 
     def closed(self, *, on_the_log: int, expected: int) -> "Looked":
-        """The report once it is known how much of the window was on the log before."""
-        unlisted = max(0, on_the_log - self.tally.already_had)
+        """The report once it is known how much of the window is on the log, fetched or not."""
+        unlisted = max(0, on_the_log - self.tally.already_had - self.tally.fetched)
         return replace(self, tally=replace(self.tally, unlisted=unlisted), expected=expected)
 
 

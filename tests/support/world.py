@@ -141,8 +141,8 @@ class Served:
 
 
 @asynccontextmanager
-async def served(runner: Runner) -> AsyncGenerator[Served, None]:
-    stripe_app, bank_app = apps(runner, api_keys=frozenset({KEY}), webhook_url="")
+async def served(runner: Runner, *, webhook_url: str = "") -> AsyncGenerator[Served, None]:
+    stripe_app, bank_app = apps(runner, api_keys=frozenset({KEY}), webhook_url=webhook_url)
     async with (
         serving(stripe_app, bank_app) as (stripe_url, bank_url),
         httpx.AsyncClient(trust_env=False) as http,

@@ -126,6 +126,8 @@ class GapWalk:
             tally=walk.tally,
             missing=tuple(shown[:MISSING_SHOWN_MAX]),
         )
+        # What was fetched counts as on the log, in this step or in one before it.
+        await self._list.catch_up()
         window = (walk.since, walk.until)
         return looked.closed(
             on_the_log=await self._list.count(*window),

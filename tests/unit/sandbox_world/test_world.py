@@ -18,7 +18,7 @@ from sandbox.world.truth import Truth, truth_document
 from sandbox.world.world import World
 
 END = date(2026, 11, 21)
-PLAYED = ("faults", "month", "quiet", "troubles")
+PLAYED = ("faults", "lossy", "month", "quiet", "troubles")
 
 
 def plan_of(name: str, *, seed: int | None = None, end: date = END) -> Plan:
@@ -49,7 +49,15 @@ def story(world: World) -> list[str]:
 
 
 def test_every_scenario_that_comes_with_the_sandbox_can_be_read() -> None:
-    assert scenario_names() == ("bare", "faults", "month", "quiet", "sandbox", "troubles")
+    assert scenario_names() == (
+        "bare",
+        "faults",
+        "lossy",
+        "month",
+        "quiet",
+        "sandbox",
+        "troubles",
+    )
     for name in scenario_names():
         assert scenario_named(name).world.name == name
 
