@@ -13,7 +13,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from shared.contracts.errors import InvariantBroken
 from shared.contracts.topics import RECORD_BYTES_MAX
 from shared.runtime.kafka_client import ERRORS, KafkaFault, Partition
 
@@ -82,14 +81,14 @@ class Lanes:
             MessageSizeTooLargeError: No topic takes a record of this size.
             KafkaError: The broker does not tell the topic's partitions.
         """
-        while not self._room.is_set():
-            await self._room.wait()
         if topic not in self._partitions:
             found = await self.client.partitions_for(topic)
+            if not found:
+                raise ERRORS.UnknownTopicOrPartitionError(f"{topic} has no partitions")
             self._partitions[topic] = [Partition(topic, number) for number in sorted(found)]
-        future = self.add_now(topic, key, value, headers, partition)
-        if future is None:
-            raise InvariantBroken("a lane with room and a known topic takes a record")
+        # Whoever asked first may have taken all the room while the partitions were asked for.
+        while (future := self.add_now(topic, key, value, headers, partition)) is None:
+            await self._room.wait()
         return future
 
     def add_now(
@@ -128,6 +127,9 @@ class Lanes:
         for task in self._tasks:
             task.cancel()
         await self.drain()
+        # A lane whose task was ended before its first step.
+        for lane in self._lanes.values():
+            self._leave(lane)
 
     def _append(
         self, where: Partition, key: bytes | None, value: bytes | None, headers: RecordHeaders
@@ -167,12 +169,16 @@ class Lanes:
             while lane.batches:
                 await self._send(lane.partition, lane.batches.popleft())
         except asyncio.CancelledError:
-            for batch in lane.batches:
-                self._settle(batch, lane.partition, ERRORS.ProducerClosed())
-            lane.batches.clear()
+            self._leave(lane)
             raise
         finally:
             lane.is_running = False
+
+    def _leave(self, lane: _Lane) -> None:
+        """Tell those whose batches will not be sent."""
+        lane.is_running = False
+        while lane.batches:
+            self._settle(lane.batches.popleft(), lane.partition, ERRORS.ProducerClosed())
 
     async def _send(self, where: Partition, batch: _Batch) -> None:
         batch.builder.close()
@@ -186,6 +192,8 @@ class Lanes:
             raise
         except (KafkaFault, OSError) as error:
             self._settle(batch, where, error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, someone waits, and room is held
+            self._settle(batch, where, KafkaFault(f"{type(error).__name__}: {error}"))
         else:
             self._settle(batch, where, None)
 
