@@ -128,6 +128,16 @@ class StripeApi:
                 return
             asked = asked | {"starting_after": last}
 
+    async def is_empty(self, path: str, window: Window) -> bool:
+        """Whether a list has nothing from the window's beginning on; one call tells.
+
+        Raises:
+            Unavailable: As for pages.
+            ApiRefused: As for pages.
+        """
+        page = await self._page(path, {"limit": 1, "created": {"gte": window.since}})
+        return not page.items
+
     async def one(self, path: str, *, expand: tuple[str, ...] = ()) -> Fields:
         """A single object.
 

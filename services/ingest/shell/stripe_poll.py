@@ -115,7 +115,11 @@ class Mirror:
         start = partial(
             start_of, now=now, overlap=listing.overlap_seconds, lookback=self._lookback_seconds
         )
-        for until in cuts(since=start(cursor=cursor), now=now, span=WINDOW_SECONDS):
+        since = start(cursor=cursor)
+        if now - since > WINDOW_SECONDS and await self._api.is_empty(listing.path, Window(since)):
+            # Such a list never gets a cursor: it is not gone through in cuts each time.
+            return
+        for until in cuts(since=since, now=now, span=WINDOW_SECONDS):
             window = Window(start(cursor=cursor), until)
             reached = cursor
             async with aclosing(
