@@ -7,9 +7,9 @@ import pytest
 
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import create_topics, end_offsets
-from tests.support.deliveries import Sender
 from tests.support.ingest import door, records_since
 from tests.support.ledger import until
+from tests.support.sender import Sender
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(300)]
 
