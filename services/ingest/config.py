@@ -24,6 +24,7 @@ from services.ingest.endpoints import (
 )
 from services.ingest.gaps import types_of
 from services.ingest.peers import ProxyRule
+from services.ingest.polled import mode_of_key
 from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, Secret
 from shared.contracts.books import BookMap, Mode
 from shared.runtime.settings import PREFIX, Settings, SettingsInvalid, variables
@@ -302,13 +303,7 @@ class IngestSettings(Settings):
         key = self.ingest_stripe_api_key.get_secret_value()
         if not key:
             raise ValueError("set TALLYSTICK_INGEST_STRIPE_API_KEY or …_API_KEY_FILE")
-        told = [mode for mode in Mode if f"_{mode}_" in key]
-        mode = told[0] if told else self.ingest_mode
-        if mode is None:
-            raise ValueError("the API key does not say its mode; set TALLYSTICK_INGEST_MODE")
-        if self.ingest_mode not in (None, mode):
-            raise ValueError(f"the API key is of {mode} mode, the setting of {self.ingest_mode}")
-        return mode
+        return mode_of_key(key, self.ingest_mode, who="the poller")
 
     def _only_endpoint(self, books: BookMap) -> Endpoint:
         if self.ingest_webhook_secret is None:

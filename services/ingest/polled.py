@@ -102,9 +102,9 @@ def mode_of_key(key: str, mode: Mode | None, *, who: str) -> Mode:
     told = [each for each in Mode if f"_{each}_" in key]
     found = told[0] if told else mode
     if found is None:
-        raise ValueError(f"{who}: the API key does not say its mode; say mode")
+        raise ValueError(f"{who}: the API key does not say its mode; set the mode")
     if mode not in (None, found):
-        raise ValueError(f"{who}: the API key is of {found} mode, and said is {mode}")
+        raise ValueError(f"{who}: the API key is of {found} mode, the setting of {mode}")
     return found
 
 
