@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from services.ingest.config import IngestSettings
@@ -32,6 +32,8 @@ class LocalDoor:
     endpoints: Mapping[str, Endpoint]
     lacking: str
     sandbox: LocalStripe | None
+    # As the services are told them: secrets may stand in it.
+    variables: Mapping[str, str] = field(repr=False)
 
     @property
     def secrets(self) -> Mapping[str, Sequence[Secret]]:
@@ -91,4 +93,5 @@ def local_door() -> LocalDoor:
     except SettingsInvalid as error:
         lacking = str(error)
     door = next(service for service in SERVICES if service.name == "door")
-    return LocalDoor(settings, health_url(door, given, ""), endpoints, lacking, sandbox)
+    url = health_url(door, given, "")
+    return LocalDoor(settings, url, endpoints, lacking, sandbox, given)

@@ -123,6 +123,18 @@ async def topic_problems(
     return problems
 
 
+async def topic_settings(
+    where: KafkaAddress | str, names: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """The settings in force of those of the topics that are there.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    async with admin_client(where) as client:
+        return await _settings(client, sorted(await _described(client, sorted(set(names)))))
+
+
 async def check_topics(
     where: KafkaAddress | str, topics: Iterable[Topic | str] = TOPICS.values()
 ) -> None:

@@ -3,7 +3,9 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -16,15 +18,28 @@ _MARKS: Final = {Verdict.GOOD: "ok  ", Verdict.WARNING: "warn", Verdict.BAD: "BA
 _COLOURS: Final = {Verdict.GOOD: "32", Verdict.WARNING: "33", Verdict.BAD: "1;31"}
 
 
+class Area(StrEnum):
+    """What is looked at closely instead of everything at a glance."""
+
+    INGEST = "ingest"
+
+
 def doctor(
+    area: Annotated[
+        Area | None, typer.Argument(help="One part, closely: ingest, what comes from Stripe.")
+    ] = None,
+    *,
     live: Annotated[
         bool, typer.Option("--live", help="Judge as for live money: replication, roles.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")] = False,
 ) -> None:
-    """Look for what is wrong, each finding with its way out. Ends with 1 when something is bad."""
+    """Look for what is wrong, each finding with its way out. Ends with 1 when something is bad.
+
+    With `ingest`: secrets, clock, API keys, endpoints at Stripe, topics, walls, verdicts.
+    """
     findings: list[Finding] = []
-    for finding in examine(stack_settings(), os.environ, is_live=live):
+    for finding in _findings(area, is_live=live):
         findings.append(finding)
         if not as_json:
             _print(finding)
@@ -32,6 +47,14 @@ def doctor(
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2))
     if any(finding.verdict is Verdict.BAD for finding in findings):
         raise typer.Exit(ExitCode.FOUND_A_PROBLEM)
+
+
+def _findings(area: Area | None, *, is_live: bool) -> Iterator[Finding]:
+    if area is None:
+        return examine(stack_settings(), os.environ, is_live=is_live)
+    from tallystick.doctor_ingest import examine_ingest  # noqa: PLC0415 - of no use elsewhere
+
+    return examine_ingest(is_live=is_live)
 
 
 def _print(finding: Finding) -> None:

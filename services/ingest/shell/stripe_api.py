@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -146,6 +148,23 @@ class StripeApi:
             ApiRefused: As for pages.
         """
         return _object(await self._asked(path, {"expand": list(expand)} if expand else {}))
+
+    async def clock(self) -> datetime | None:
+        """What Stripe's clock says, to the second; ``None`` where no answer tells it.
+
+        A refusal tells it, too.
+        """
+        client: Any = self._client  # Any: raw_request_async has no types
+        try:
+            response = await client.raw_request_async("get", "/v1/balance", **self._options)
+            headers = cast("Mapping[str, str]", response.headers)
+        except stripe.StripeError as error:
+            headers = cast("Mapping[str, str]", error.headers or {})
+        told = {name.lower(): text for name, text in headers.items()}.get("date", "")
+        try:
+            return parsedate_to_datetime(told)
+        except ValueError:
+            return None
 
     async def _page(self, path: str, asked: Mapping[str, object]) -> Page:
         told = _object(await self._asked(path, asked))
