@@ -4,7 +4,7 @@
     remember the messages     same id, other content: nothing of it is booked
     claim the references      ours, or booked already, or a conflict
     number and chain          per origin, in the order of the messages
-    copy, add up, write       entries, postings, balances, day buckets, open items, outcomes
+    copy, add up, write       entries, postings, balances, day buckets, open items, outcomes, rates
 
 Every set goes to the database in one statement, sorted by its key: two projectors that share
 keys wait for each other in turn and never in a ring.
@@ -17,6 +17,7 @@ from services.ledger.shell.batch import SQL, Batch, Booked, Moves, Told
 from services.ledger.shell.claiming import claimed, look_into_conflicts, remember
 from services.ledger.shell.deciding import Decided
 from services.ledger.shell.outcomes import write_outcomes
+from services.ledger.shell.rates import write_rates
 from services.ledger.shell.rows import ENTRY_COLUMNS, POSTING_COLUMNS, Head, Row, posting_rows
 from services.ledger.shell.sums import Sums, zones_of
 from shared.contracts import topics
@@ -85,6 +86,7 @@ class Books:
         self._reached("mid_tx")
         await look_into_conflicts(tx, batch)
         await write_outcomes(tx, batch)
+        await write_rates(tx, batch)
         return batch.booked
 
     async def _write_entries(self, tx: Tx, batch: Batch, fresh: Sequence[Told]) -> None:

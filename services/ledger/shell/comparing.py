@@ -19,7 +19,8 @@ Place = tuple[str, str, str]
 class Content:
     """What a journal says, whatever the order.
 
-    ``balances`` are (debits, credits) by (book, account, currency).
+    ``balances`` are (debits, credits) by (book, account, currency); ``sums`` are how many rows and
+    their digest, of the days, the months and the exchange rates.
     """
 
     entries: int
@@ -27,6 +28,7 @@ class Content:
     balances: Mapping[Place, tuple[int, int]]
     open_items: int
     open_items_digest: int
+    sums: Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ async def content_of(tx: Tx) -> Content:
         },
         open_items=items["items"],
         open_items_digest=items["digest"],
+        sums={
+            row["sums"]: (row["rows"], row["digest"]) for row in await tx.fetch(SQL["sums_digest"])
+        },
     )
 
 
@@ -100,6 +105,11 @@ async def compare(used: Snapshot, in_use: Tx, rebuilt: Tx, *, messages: int) -> 
         differences.append(
             f"open items differ: {used.content.open_items} in use, {content.open_items} rebuilt"
         )
+    differences.extend(
+        f"{sums} differ: {rows} in use, {content.sums.get(sums, (0, 0))[0]} rebuilt"
+        for sums, (rows, digest) in sorted(used.content.sums.items())
+        if (rows, digest) != content.sums.get(sums)
+    )
     chains = await _chains_apart(used, in_use, rebuilt)
     differences.extend(chains)
     compared = sum(sequence > 0 for sequence in used.published.values())

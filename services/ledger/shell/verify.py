@@ -47,6 +47,17 @@ async def verify_journal(database: Database) -> Verified:
             f"{row['kept_minor']} {row['currency']}, and its postings sum to {row['summed_minor']}"
             for row in await tx.fetch(SQL["balances_off"], PROBLEMS_MAX)
         )
+        problems.extend(
+            f"the {row['span']} of {row['account']} in book {row['book']} do not sum to its "
+            f"{row['currency']} balance: debits {row['summed_debit_minor']} for "
+            f"{row['debit_minor']}, credits {row['summed_credit_minor']} for {row['credit_minor']}"
+            for row in await tx.fetch(SQL["buckets_off"], PROBLEMS_MAX)
+        )
+        problems.extend(
+            f"the month {row['effective_month']:%Y-%m} (recorded {row['recorded_month']:%Y-%m}) of "
+            f"{row['account']} in book {row['book']} is not the sum of its days"
+            for row in await tx.fetch(SQL["months_off"], PROBLEMS_MAX)
+        )
     return Verified(checked, tuple(problems[:PROBLEMS_MAX]))
 
 

@@ -143,3 +143,21 @@ where
     and i.key = n.key
     and i.currency = n.currency
     and i.minor = 0
+
+-- name: add_exchange_rates!
+-- Keep rates that commands record. One message records one, once.
+insert into exchange_rates (
+    book, base, quote, on_day, rate, base_exponent, quote_exponent,
+    recorded_at, origin_id, caused_offset
+)
+select
+    book, base, quote, on_day, rate::numeric, base_exponent, quote_exponent,
+    recorded_at, origin_id, caused_offset
+from unnest(
+    $1::text[], $2::text[], $3::text[], $4::date[], $5::text[], $6::smallint[], $7::smallint[],
+    $8::timestamptz[], $9::integer[], $10::bigint[]
+) as n (
+    book, base, quote, on_day, rate, base_exponent, quote_exponent,
+    recorded_at, origin_id, caused_offset
+)
+order by origin_id, caused_offset

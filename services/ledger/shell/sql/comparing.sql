@@ -85,3 +85,92 @@ full join entries as r on r.book = u.book and r.reference = u.reference
 where u.digest is distinct from r.digest
 order by 1, 2
 limit $4
+
+-- name: buckets_off
+-- Accounts whose days or months do not sum to their balance, by their own span. No row: all do.
+select
+    coalesce(b.book, s.book) as book,
+    coalesce(b.account, s.account) as account,
+    coalesce(b.currency, s.currency) as currency,
+    s.span,
+    coalesce(b.debit_minor, 0) as debit_minor,
+    coalesce(b.credit_minor, 0) as credit_minor,
+    coalesce(s.debit_minor, 0) as summed_debit_minor,
+    coalesce(s.credit_minor, 0) as summed_credit_minor
+from (
+    select book, account, currency, sum(debit_minor) as debit_minor,
+        sum(credit_minor) as credit_minor
+    from balances
+    group by book, account, currency
+) as b
+cross join (values ('days'), ('months')) as v (span)
+full join (
+    select 'days' as span, book, account, currency, sum(debit_minor) as debit_minor,
+        sum(credit_minor) as credit_minor
+    from day_buckets
+    group by book, account, currency
+    union all
+    select 'months', book, account, currency, sum(debit_minor), sum(credit_minor)
+    from month_buckets
+    group by book, account, currency
+) as s
+    on s.book = b.book and s.account = b.account and s.currency = b.currency and s.span = v.span
+where
+    (coalesce(b.debit_minor, 0), coalesce(b.credit_minor, 0))
+    <> (coalesce(s.debit_minor, 0), coalesce(s.credit_minor, 0))
+order by 1, 2, 3, 4
+limit $1
+
+-- name: months_off
+-- Months that are not the sum of their days. No row: all are.
+select
+    coalesce(d.book, m.book) as book,
+    coalesce(d.account, m.account) as account,
+    coalesce(d.currency, m.currency) as currency,
+    coalesce(d.effective_month, m.effective_month) as effective_month,
+    coalesce(d.recorded_month, m.recorded_month) as recorded_month
+from (
+    select book, account, currency, origin_id,
+        date_trunc('month', effective_day::timestamp)::date as effective_month,
+        date_trunc('month', recorded_day::timestamp)::date as recorded_month,
+        sum(debit_minor) as debit_minor, sum(credit_minor) as credit_minor
+    from day_buckets
+    group by 1, 2, 3, 4, 5, 6
+) as d
+full join month_buckets as m
+    on
+        m.book = d.book and m.account = d.account and m.currency = d.currency
+        and m.origin_id = d.origin_id and m.effective_month = d.effective_month
+        and m.recorded_month = d.recorded_month
+where
+    (coalesce(d.debit_minor, 0), coalesce(d.credit_minor, 0))
+    <> (coalesce(m.debit_minor, 0), coalesce(m.credit_minor, 0))
+order by 1, 2, 3, 4, 5
+limit $1
+
+-- name: sums_digest
+-- What stands in the days, the months and the rates, whatever the order.
+select 'days' as sums, count(*) as rows, coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, account, currency, effective_day, debit_minor, credit_minor
+), 0)::numeric), 0) as digest
+from (
+    select book, account, currency, effective_day, sum(debit_minor) as debit_minor,
+        sum(credit_minor) as credit_minor
+    from day_buckets
+    group by book, account, currency, effective_day
+) as d
+union all
+select 'months', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, account, currency, effective_month, debit_minor, credit_minor
+), 0)::numeric), 0)
+from (
+    select book, account, currency, effective_month, sum(debit_minor) as debit_minor,
+        sum(credit_minor) as credit_minor
+    from month_buckets
+    group by book, account, currency, effective_month
+) as m
+union all
+select 'exchange rates', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, base, quote, on_day, trim_scale(rate), extract(epoch from recorded_at)
+), 0)::numeric), 0)
+from exchange_rates
