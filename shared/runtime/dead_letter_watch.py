@@ -22,10 +22,12 @@ _log = log.get(__name__)
 
 
 _OPEN = Gauge(
-    "dead_letters_open", "Dead letters that nobody has done anything about", ["topic", "reason"]
+    "tallystick_dead_letters_open",
+    "Dead letters that nobody has done anything about",
+    ["topic", "reason"],
 )
 _OLDEST = Gauge(
-    "dead_letters_oldest_seconds",
+    "tallystick_dead_letters_oldest_seconds",
     "How long the oldest open dead letter has been there",
     ["topic", "reason"],
 )

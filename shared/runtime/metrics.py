@@ -4,10 +4,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Generator
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Gauge,
+    generate_latest,
+)
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,8 +24,22 @@ from starlette.types import ASGIApp
 from shared.runtime import log
 
 LOOPBACK: Final = "127.0.0.1"
+# Every metric of ours begins so; units are base units, and no id, address or name of a stranger is
+# ever a label.
+PREFIX: Final = "tallystick_"
 _STOP_POLL_SECONDS: Final = 0.05
+_BUILD = Gauge(f"{PREFIX}build_info", "1, and which version this process is", ["version"])
 _log = log.get(__name__)
+
+
+def _version() -> str:
+    try:
+        return version("tallystick")
+    except PackageNotFoundError:
+        return "source"
+
+
+_BUILD.labels(_version()).set(1)
 
 
 class Health:

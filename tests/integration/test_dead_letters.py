@@ -191,7 +191,7 @@ async def marks_of(
 
 async def metric(reason: str, wanted: float | None) -> bool:
     labels = {"topic": topics.LEDGER_DEAD_LETTERS, "reason": reason}
-    return REGISTRY.get_sample_value("dead_letters_open", labels) == wanted
+    return REGISTRY.get_sample_value("tallystick_dead_letters_open", labels) == wanted
 
 
 async def test_redriven_record_that_is_still_unreadable_is_a_new_letter_that_counts_the_attempts(

@@ -253,8 +253,11 @@ async def test_health_and_metrics_tell_of_the_deliveries(client: httpx.AsyncClie
     await client.post(HOOK, content=body, headers=signed(body))
     assert (await client.get("/readyz")).json() == {"ready": True, "reasons": {}}
     metrics = (await client.get("/metrics")).text
-    assert 'ingest_deliveries_total{endpoint="main",reason="accepted"}' in metrics
-    assert "ingest_verdicts_dropped_total 0.0" in metrics
+    assert (
+        'tallystick_ingest_requests_total{endpoint="main",outcome="accepted",reason="accepted"}'
+        in metrics
+    )
+    assert "tallystick_ingest_verdicts_dropped_total 0.0" in metrics
 
 
 async def test_no_secret_is_in_the_log_or_in_the_verdicts(

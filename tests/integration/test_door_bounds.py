@@ -107,7 +107,7 @@ async def test_peer_that_does_not_read_its_answers_is_cut(kafka: str) -> None:
     with door(kafka) as process:
         reader, writer = await asyncio.open_connection("127.0.0.1", process.port, limit=1)
         asked = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-        cut = "ingest_connections_cut_total"
+        cut = "tallystick_ingest_connections_cut_total"
         deadline = time.monotonic() + 20
         async with httpx.AsyncClient(base_url=process.url) as watcher:
             with contextlib.suppress(ConnectionError):
@@ -255,7 +255,10 @@ async def test_only_listed_addresses_come_in_and_the_list_is_read_again_when_it_
             while await status(client, ATTACKER) != (200, ""):
                 assert time.monotonic() < deadline
             path.write_text("nonsense")
-            while "ingest_allow_list_is_unreadable 1.0" not in (await client.get("/metrics")).text:
+            while (
+                "tallystick_ingest_allow_list_is_unreadable 1.0"
+                not in (await client.get("/metrics")).text
+            ):
                 assert time.monotonic() < deadline
             assert await status(client, ATTACKER) == (200, "")
             assert await status(client, STRIPE) == (403, "peer_not_allowed")

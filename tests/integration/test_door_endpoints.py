@@ -137,11 +137,11 @@ def test_broken_file_is_warned_of_and_changes_nothing(client: httpx.Client, fold
     (folder / "endpoints.toml").write_text("[[endpoints")
     until(lambda: "endpoints" in warnings(client))
     assert "the older endpoints are in force" in warnings(client)["endpoints"]
-    assert metric(client, "ingest_endpoints_is_refused") == 1
+    assert metric(client, "tallystick_ingest_endpoints_is_refused") == 1
     assert status(client, "old") == 200
     write(folder, OLD)
     until(lambda: not warnings(client))
-    assert metric(client, "ingest_endpoints_is_refused") == 0
+    assert metric(client, "tallystick_ingest_endpoints_is_refused") == 0
 
 
 async def test_thin_event_is_on_the_topic_byte_for_byte_as_a_thin_one(
@@ -180,10 +180,10 @@ async def test_event_in_another_api_version_is_accepted_marked_and_counted(
     write(folder, OLD)
     until(lambda: status(client, "old") == 200)
     since = await end_offsets(kafka, [STRIPE_EVENTS])
-    before = metric(client, "ingest_unexpected_api_versions_total")
+    before = metric(client, "tallystick_ingest_unexpected_api_versions_total")
     body = event_body(api_version="2020-08-27")
     assert deliver(client, HOOK, body, "old") == 200
     record = by_event(await records_since(kafka, STRIPE_EVENTS, since))[id_of(body)]
     assert record.envelope().extension("stripeversion") == "2020-08-27"
     assert record.envelope().extension("expectedversion") == "2026-10-28.endive"
-    assert metric(client, "ingest_unexpected_api_versions_total") == before + 1
+    assert metric(client, "tallystick_ingest_unexpected_api_versions_total") == before + 1

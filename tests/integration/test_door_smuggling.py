@@ -25,7 +25,9 @@ def deliveries(process: ServiceProcess) -> dict[str, int]:
     """How many deliveries the door has judged, by endpoint and reason."""
     text = httpx.get(process.url + "/metrics").text
     found = re.findall(
-        r'^ingest_deliveries_total\{endpoint="(.*)",reason="(.*)"\} (.*)$', text, re.MULTILINE
+        r'^tallystick_ingest_requests_total\{endpoint="(.*)",outcome=".*",reason="(.*)"\} (.*)$',
+        text,
+        re.MULTILINE,
     )
     return {
         f"{endpoint} {reason}": int(float(count))

@@ -51,12 +51,18 @@ PUBLISH_SECONDS_MAX: Final = 30.0
 TOLD_AT_ONCE: Final = 500
 WALKS_MAX: Final = 3
 
-_TOLD = Counter("feeds_bank_lines_told_total", "Bank lines told, by what became of them", ["state"])
-_UNREADABLE = Counter("feeds_bank_lines_unreadable_total", "Bank lines that make no sense")
-_DISAGREED = Counter(
-    "feeds_bank_balances_disagreed_total", "Readings whose balance moved meanwhile"
+_TOLD = Counter(
+    "tallystick_feeds_bank_lines_told_total", "Bank lines told, by what became of them", ["state"]
 )
-_READ_AT = Gauge("feeds_bank_read_timestamp_seconds", "When an account was last read", ["account"])
+_UNREADABLE = Counter(
+    "tallystick_feeds_bank_lines_unreadable_total", "Bank lines that make no sense"
+)
+_DISAGREED = Counter(
+    "tallystick_feeds_bank_balances_disagreed_total", "Readings whose balance moved meanwhile"
+)
+_READ_AT = Gauge(
+    "tallystick_feeds_bank_read_timestamp_seconds", "When an account was last read", ["account"]
+)
 _log = log.get(__name__)
 
 

@@ -16,13 +16,19 @@ from shared.runtime.settings import PREFIX, SettingsInvalid
 
 BYTES_MAX: Final = 1_048_576
 
-_ADDRESSES = Gauge("ingest_allow_list_addresses", "Networks of the allow-list that are in force")
-_AGE = Gauge(
-    "ingest_allow_list_age_seconds", "Since the published list was last seen; 0 without a list"
+_ADDRESSES = Gauge(
+    "tallystick_ingest_allow_list_addresses", "Networks of the allow-list that are in force"
 )
-_IS_OLD = Gauge("ingest_allow_list_is_old", "1 when a change that Stripe told of may be missed")
+_AGE = Gauge(
+    "tallystick_ingest_allow_list_age_seconds",
+    "Since the published list was last seen; 0 without a list",
+)
+_IS_OLD = Gauge(
+    "tallystick_ingest_allow_list_is_old", "1 when a change that Stripe told of may be missed"
+)
 _IS_UNREADABLE = Gauge(
-    "ingest_allow_list_is_unreadable", "1 when the file changed and the older list is in force"
+    "tallystick_ingest_allow_list_is_unreadable",
+    "1 when the file changed and the older list is in force",
 )
 _log = log.get(__name__)
 _Seen = tuple[int, int, int]

@@ -19,15 +19,18 @@ from shared.runtime.settings import SettingsInvalid
 
 WARNING: Final = "endpoints"
 
-_ENDPOINTS = Gauge("ingest_endpoints", "Webhook endpoints in force")
+_ENDPOINTS = Gauge("tallystick_ingest_endpoints", "Webhook endpoints in force")
 _IS_REFUSED = Gauge(
-    "ingest_endpoints_is_refused",
+    "tallystick_ingest_endpoints_is_refused",
     "1 when what was changed cannot be used and the older is in force",
 )
 _LAPSED = Gauge(
-    "ingest_endpoints_without_secret", "Endpoints of which no signing secret is in force now"
+    "tallystick_ingest_endpoints_without_secret",
+    "Endpoints of which no signing secret is in force now",
 )
-_SWAPS = Counter("ingest_endpoints_swaps_total", "Times that changed endpoints came into force")
+_SWAPS = Counter(
+    "tallystick_ingest_endpoints_swaps_total", "Times that changed endpoints came into force"
+)
 _log = log.get(__name__)
 
 Endpoints = Mapping[str, Endpoint]

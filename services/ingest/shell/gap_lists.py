@@ -22,8 +22,10 @@ from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime import log
 from shared.runtime.kafka import Publication, Publisher
 
-_FETCHED = Counter("ingest_events_fetched_total", "Events whose webhook never came")
-_REFUSED = Counter("ingest_events_refused_total", "Listed events that cannot be published")
+_FETCHED = Counter("tallystick_ingest_events_fetched_total", "Events whose webhook never came")
+_REFUSED = Counter(
+    "tallystick_ingest_events_refused_total", "Listed events that cannot be published"
+)
 _UNTOLD: Final = "it is not what a balance transaction should be"
 _log = log.get(__name__)
 

@@ -22,9 +22,11 @@ from shared.runtime import log
 
 _GONE: Final = (400, 404)
 
-_LOOKED_FOR = Counter("ingest_audit_found_total", "Items of lists that were audited", ["list"])
-_LACKED = Counter("ingest_audit_lacking_total", "Of those, not on the log", ["list"])
-_UNREADABLE = Counter("ingest_audit_unreadable_total", "Items of lists that are none")
+_LOOKED_FOR = Counter(
+    "tallystick_ingest_audit_found_total", "Items of lists that were audited", ["list"]
+)
+_LACKED = Counter("tallystick_ingest_audit_lacking_total", "Of those, not on the log", ["list"])
+_UNREADABLE = Counter("tallystick_ingest_audit_unreadable_total", "Items of lists that are none")
 _log = log.get(__name__)
 
 

@@ -32,19 +32,31 @@ PAGES_A_ROUND_MAX: Final = 20
 MARGIN_SECONDS_MIN: Final = 60
 
 _LOOKED_FOR: Final = frozenset({DiscrepancyKind.EVENT_LIST_EMPTY})
-_MISSING = Gauge("ingest_missing_now", "Listed at Stripe, not on the log", ["account", "list"])
-_LONGEST = Gauge(
-    "ingest_missing_longest_seconds", "For how long, of what lacks longest", ["account", "list"]
+_MISSING = Gauge(
+    "tallystick_ingest_missing_now", "Listed at Stripe, not on the log", ["account", "list"]
 )
-_AGE = Gauge("ingest_last_event_age_seconds", "Since the last event came", ["account"])
+_LONGEST = Gauge(
+    "tallystick_ingest_missing_longest_seconds",
+    "For how long, of what lacks longest",
+    ["account", "list"],
+)
+_AGE = Gauge("tallystick_ingest_last_event_age_seconds", "Since the last event came", ["account"])
 _ENDPOINTS = Gauge(
-    "ingest_webhook_endpoints", "Endpoints at Stripe that send to us", ["account", "state"]
+    "tallystick_ingest_webhook_endpoints",
+    "Endpoints at Stripe that send to us",
+    ["account", "state"],
 )
 _AUDITED = Gauge(
-    "ingest_audit_last_success_timestamp_seconds", "When a whole audit last ended", ["account"]
+    "tallystick_ingest_audit_last_success_timestamp_seconds",
+    "When a whole audit last ended",
+    ["account"],
 )
-_FINDINGS = Gauge("ingest_audit_findings", "What the audit finds wrong now", ["account", "kind"])
-_UNASKED = Counter("ingest_webhook_endpoints_refused_total", "Times Stripe did not list them")
+_FINDINGS = Gauge(
+    "tallystick_ingest_audit_findings", "What the audit finds wrong now", ["account", "kind"]
+)
+_UNASKED = Counter(
+    "tallystick_ingest_webhook_endpoints_refused_total", "Times Stripe did not list them"
+)
 _log = log.get(__name__)
 
 

@@ -34,7 +34,7 @@ LOOK_SECONDS: Final = 1.0
 _SUMMED_DETAIL: Final = "summed up: too many of this kind to write each"
 
 _UNWRITTEN = Counter(
-    "ingest_verdicts_summed_total", "Refusals that were counted in a verdict for many"
+    "tallystick_ingest_verdicts_summed_total", "Refusals that were counted in a verdict for many"
 )
 
 

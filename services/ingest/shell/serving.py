@@ -36,11 +36,15 @@ _PACE_GRACE_SECONDS: Final = 3.0
 _WIRE_BYTES_BESIDE: Final = 8 * 1_048_576
 _VERSIONS: Final = ("1.1", "1.0")
 
-_CUT = Counter("ingest_connections_cut_total", "Connections that the door ended", ["why"])
-_UNREADABLE = Counter(
-    "ingest_requests_unreadable_total", "Requests that were refused as HTTP, by status", ["status"]
+_CUT = Counter(
+    "tallystick_ingest_connections_cut_total", "Connections that the door ended", ["why"]
 )
-_OPEN = Gauge("ingest_connections", "Connections that are open")
+_UNREADABLE = Counter(
+    "tallystick_ingest_requests_unreadable_total",
+    "Requests that were refused as HTTP, by status",
+    ["status"],
+)
+_OPEN = Gauge("tallystick_ingest_connections", "Connections that are open")
 
 
 @dataclass(frozen=True, slots=True)

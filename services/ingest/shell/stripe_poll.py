@@ -32,8 +32,12 @@ CONTENTS_TOLD_MAX: Final = 10
 _WRONG_KEY: Final = 401
 _GONE: Final = 404
 
-_OPEN = Gauge("ingest_open_objects", "Objects asked for again until they are final", ["account"])
-_LEFT = Counter("ingest_open_objects_left_total", "Objects that never became final, or are gone")
+_OPEN = Gauge(
+    "tallystick_ingest_open_objects", "Objects asked for again until they are final", ["account"]
+)
+_LEFT = Counter(
+    "tallystick_ingest_open_objects_left_total", "Objects that never became final, or are gone"
+)
 _log = log.get(__name__)
 
 

@@ -25,8 +25,12 @@ from shared.runtime.kafka import Publication, Publisher
 
 PUBLISH_SECONDS_MAX: Final = 30.0
 
-_PUBLISHED = Counter("ingest_objects_published_total", "Objects whose content was news", ["list"])
-_UNREADABLE = Counter("ingest_objects_unreadable_total", "Objects that cannot be published")
+_PUBLISHED = Counter(
+    "tallystick_ingest_objects_published_total", "Objects whose content was news", ["list"]
+)
+_UNREADABLE = Counter(
+    "tallystick_ingest_objects_unreadable_total", "Objects that cannot be published"
+)
 _log = log.get(__name__)
 
 

@@ -30,10 +30,14 @@ EVENTS_MAX: Final = 100
 GAP_MAX: Final = 500
 _WRONG_KEY: Final = 401
 
-_RESOLVED = Counter("ingest_thin_events_resolved_total", "Thin events whose object was told")
-_FAILED = Counter("ingest_thin_events_failed_total", "Tries to resolve a thin event that failed")
-_OPEN = Gauge("ingest_thin_events_open", "Thin events that are still to be resolved")
-_UNRESOLVED = Gauge("ingest_thin_events_unresolved", "Thin events that were given up")
+_RESOLVED = Counter(
+    "tallystick_ingest_thin_events_resolved_total", "Thin events whose object was told"
+)
+_FAILED = Counter(
+    "tallystick_ingest_thin_events_failed_total", "Tries to resolve a thin event that failed"
+)
+_OPEN = Gauge("tallystick_ingest_thin_events_open", "Thin events that are still to be resolved")
+_UNRESOLVED = Gauge("tallystick_ingest_thin_events_unresolved", "Thin events that were given up")
 _log = log.get(__name__)
 
 

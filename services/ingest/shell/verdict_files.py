@@ -23,11 +23,14 @@ RETRY_SECONDS: Final = 1.0
 CLOSE_SECONDS_MAX: Final = 3.0
 PART: Final = "verdicts_dir"
 
-_WRITTEN = Counter("ingest_verdicts_written_total", "Verdicts that were written to disk")
+_WRITTEN = Counter("tallystick_ingest_verdicts_written_total", "Verdicts that were written to disk")
 _LOST = Counter(
-    "ingest_verdicts_unwritten_total", "Verdicts that the disk had no room for; the topic has them"
+    "tallystick_ingest_verdicts_unwritten_total",
+    "Verdicts that the disk had no room for; the topic has them",
 )
-_FAILURES = Counter("ingest_verdicts_write_failures_total", "Writes of verdicts that failed")
+_FAILURES = Counter(
+    "tallystick_ingest_verdicts_write_failures_total", "Writes of verdicts that failed"
+)
 _log = log.get(__name__)
 
 

@@ -30,7 +30,8 @@ FLUSH_SECONDS_MAX: Final = 2.0
 _BUILT_AT_ONCE: Final = 100
 
 _DROPPED = Counter(
-    "ingest_verdicts_dropped_total", "Verdicts that could not be kept because Kafka was away"
+    "tallystick_ingest_verdicts_dropped_total",
+    "Verdicts that could not be kept because Kafka was away",
 )
 _log = log.get(__name__)
 

@@ -44,20 +44,28 @@ _CLOSE: Final = (b"connection", b"close")
 _LATER: Final = (429, 503)
 _RECEIVED: Final = b'{"received":true}'
 
+_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 _DELIVERIES = Counter(
-    "ingest_deliveries_total", "Deliveries at the door by verdict", ["endpoint", "reason"]
+    "tallystick_ingest_requests_total",
+    "Deliveries at the door by verdict",
+    ["endpoint", "outcome", "reason"],
+)
+_SECONDS = Histogram(
+    "tallystick_ingest_request_duration_seconds",
+    "From a request's head to its verdict",
+    buckets=_BUCKETS,
 )
 _ACK_SECONDS = Histogram(
-    "ingest_ack_seconds",
-    "From a whole body to Kafka's acknowledgement",
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2),
+    "tallystick_ingest_publish_duration_seconds",
+    "From a judged delivery to Kafka's acknowledgement",
+    buckets=_BUCKETS,
 )
 _OTHER_VERSIONS = Counter(
-    "ingest_unexpected_api_versions_total",
+    "tallystick_ingest_unexpected_api_versions_total",
     "Accepted events told in another API version than their endpoint expects",
     ["endpoint"],
 )
-_IN_FLIGHT = Gauge("ingest_in_flight", "Deliveries that are being answered")
+_IN_FLIGHT = Gauge("tallystick_ingest_in_flight", "Deliveries that are being answered")
 _log = log.get(__name__)
 
 Header = tuple[bytes, bytes]
@@ -171,7 +179,7 @@ class Door:
                 told = await self._kept(told)
             await self._tell(delivery, told, body, send, judged_at)
         except _PeerGone:
-            _DELIVERIES.labels(delivery.name, "peer_gone").inc()
+            _DELIVERIES.labels(delivery.name, "gone", "peer_gone").inc()
         finally:
             self._in_flight -= 1
 
@@ -258,10 +266,12 @@ class Door:
         now = time.monotonic()
         judged_at = now if judged_at is None else judged_at
         if isinstance(told, Admitted):
-            reason, status = VerdictReason.ACCEPTED, 200
+            reason, status, outcome = VerdictReason.ACCEPTED, 200, "accepted"
         else:
             reason, status = told.reason, told.status
-        _DELIVERIES.labels(delivery.name, reason).inc()
+            outcome = "later" if status in _LATER else "refused"
+        _DELIVERIES.labels(delivery.name, outcome, reason).inc()
+        _SECONDS.observe(now - delivery.began_at)
         self._guard.tell(
             Said(
                 endpoint=delivery.name,

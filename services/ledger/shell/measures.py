@@ -4,17 +4,19 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-MESSAGES: Final = Counter("ledger_messages_total", "Messages taken in", ["fate"])
-ENTRIES_BOOKED: Final = Counter("ledger_entries_booked_total", "Entries booked")
-OUTCOMES: Final = Counter("ledger_outcomes_total", "Outcomes written")
+MESSAGES: Final = Counter("tallystick_projector_events_total", "Messages taken in", ["outcome"])
+ENTRIES_BOOKED: Final = Counter("tallystick_ledger_entries_booked_total", "Entries booked")
+OUTCOMES: Final = Counter("tallystick_ledger_outcomes_total", "Outcomes written")
 BATCH_SECONDS: Final = Histogram(
-    "ledger_batch_seconds",
+    "tallystick_ledger_batch_seconds",
     "From the first message of a batch in hand to its commit",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 BATCH_MESSAGES: Final = Histogram(
-    "ledger_batch_messages", "Messages in a batch", buckets=(1, 10, 100, 500, 1000, 2000, 5000)
+    "tallystick_ledger_batch_messages",
+    "Messages in a batch",
+    buckets=(1, 10, 100, 500, 1000, 2000, 5000),
 )
-FENCED: Final = Counter("ledger_fenced_total", "Batches that another process had booked")
-PARTITIONS: Final = Gauge("ledger_partitions", "Input partitions read by this process")
-PUBLISHED: Final = Counter("ledger_published_total", "Records published", ["topic"])
+FENCED: Final = Counter("tallystick_ledger_fenced_total", "Batches that another process had booked")
+PARTITIONS: Final = Gauge("tallystick_ledger_partitions", "Input partitions read by this process")
+PUBLISHED: Final = Counter("tallystick_ledger_published_total", "Records published", ["topic"])

@@ -18,42 +18,49 @@ class Figures:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._records = Counter(
-            "reconciler_records_taken", "records that were new", registry=registry
+            "tallystick_reconciler_records_taken", "records that were new", registry=registry
         )
         self._parked = Counter(
-            "reconciler_records_parked", "records sent to the dead letters", registry=registry
+            "tallystick_reconciler_records_parked",
+            "records sent to the dead letters",
+            registry=registry,
         )
         self._reread = Counter(
-            "reconciler_records_reread",
+            "tallystick_reconciler_records_reread",
             "records that Faust did not deliver and that were read again",
             registry=registry,
         )
         self._matches = Counter(
-            "reconciler_matches", "matches made and undone", ["record"], registry=registry
+            "tallystick_reconciler_matches",
+            "matches made and undone",
+            ["record"],
+            registry=registry,
         )
         self._reports = Counter(
-            "reconciler_discrepancies",
+            "tallystick_reconciler_discrepancies",
             "discrepancies opened, changed and resolved",
             ["kind", "state"],
             registry=registry,
         )
         self._unresolved = Gauge(
-            "reconciler_discrepancies_unresolved",
+            "tallystick_reconciler_discrepancies_unresolved",
             "discrepancies that stand",
             ["kind"],
             registry=registry,
         )
         self._open_facts = Gauge(
-            "reconciler_open_facts", "facts that are not done with", registry=registry
+            "tallystick_reconciler_open_facts", "facts that are not done with", registry=registry
         )
         self._lag = Gauge(
-            "reconciler_lag_records",
+            "tallystick_reconciler_lag_records",
             "records not read yet, by partition",
             ["topic", "partition"],
             registry=registry,
         )
         self._outbox = Gauge(
-            "reconciler_outbox_records", "records that wait to be published", registry=registry
+            "tallystick_reconciler_outbox_records",
+            "records that wait to be published",
+            registry=registry,
         )
 
     def taken(self, records: int, *, parked: int) -> None:

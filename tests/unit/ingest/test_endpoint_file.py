@@ -87,7 +87,7 @@ async def test_changed_file_comes_into_force(tmp_path: Path) -> None:
     watched.write(TWO)
     await watched.file.look()
     assert sorted(watched.used[-1]) == ["main", "more"]
-    assert measured("ingest_endpoints") == 2
+    assert measured("tallystick_ingest_endpoints") == 2
 
 
 async def test_changed_secret_comes_into_force_though_the_endpoints_file_is_as_it_was(
@@ -113,12 +113,12 @@ async def test_broken_file_leaves_the_older_endpoints_in_force_and_says_so(
     assert watched.secrets() == ["whsec_one"]
     assert watched.warning().startswith("the older endpoints are in force: ")
     assert watched.health.reasons == {}
-    assert measured("ingest_endpoints_is_refused") == 1
+    assert measured("tallystick_ingest_endpoints_is_refused") == 1
     watched.write(TWO)
     await watched.file.look()
     assert sorted(watched.used[-1]) == ["main", "more"]
     assert watched.warning() == ""
-    assert measured("ingest_endpoints_is_refused") == 0
+    assert measured("tallystick_ingest_endpoints_is_refused") == 0
 
 
 async def test_file_that_is_gone_or_a_secret_that_is_emptied_changes_nothing(
@@ -140,7 +140,7 @@ async def test_secret_that_ends_while_the_door_is_open_is_warned_of(tmp_path: Pa
     watched.now += timedelta(days=1)
     await watched.file.look()
     assert "no signing secret is in force: main" in watched.warning()
-    assert measured("ingest_endpoints_without_secret") == 1
+    assert measured("tallystick_ingest_endpoints_without_secret") == 1
     watched.write(ONE)
     await watched.file.look()
     assert watched.warning() == ""
