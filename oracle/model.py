@@ -143,7 +143,7 @@ def _event_attempts(
     account = optional_text(told, "account")
     own = books.by_name.get(book, BookData()).stripe_accounts
     # The last account of a context is whose event it is; told alone, it may be our own account.
-    last = optional_text(told, "context").rsplit("/", 1)[-1]
+    last = optional_text(told, "context").rstrip("/").rsplit("/", 1)[-1]
     named = {account, last} - {""} if account or own else set[str]()
     if said == "true" or (not said and named - set(own)) or inner is None:
         return

@@ -69,7 +69,7 @@ class _FieldOdd(Exception):
 def event_body(body: bytes) -> EventBody | NoEvent:
     """What a body says."""
     try:
-        value = _json(body)
+        value = json_value(body)
     except ValueError:
         return NoEvent(VerdictReason.NOT_JSON, "the body is not JSON")
     event = _object(value)
@@ -163,7 +163,8 @@ def _name(told: object, field: str) -> str:
 
 def _optional_name(event: Mapping[str, object], field: str) -> str:
     told = event.get(field)
-    return _name(told, field) if told else ""
+    # Stripe writes null for nobody; anything else that is empty is no name, and nobody's guess.
+    return "" if told is None or told == "" else _name(told, field)
 
 
 def _is_name(text: object) -> TypeGuard[str]:
@@ -174,7 +175,12 @@ def _object(value: object) -> dict[str, object] | None:
     return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
-def _json(body: bytes) -> object:
+def json_value(body: bytes) -> object:
+    """The value that a body says; whoever reads what the door let in reads it so too.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, cast
 
-import orjson
-
 from services.ingest.admission import RESENT, VIA_FETCHED
+from services.ingest.event_body import json_value
 from shared.contracts.envelope import Envelope, instant_of
 from shared.contracts.errors import Unreadable
 
@@ -96,8 +95,8 @@ def _via(envelope: Envelope, resent_from: str) -> Via:
 
 def _body(data: bytes) -> Mapping[str, object]:
     try:
-        value: object = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        value = json_value(data)
+    except ValueError:
         return {}
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 

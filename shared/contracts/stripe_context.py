@@ -8,4 +8,5 @@ event is about. Source: Stripe API reference, "The Event object"; "Stripe-Contex
 
 def account_named(account: str, context: str) -> str:
     """The account that an event names; empty where it is the receiver's own."""
-    return account or context.rpartition("/")[2]
+    # A slash at the end ends the last part and begins no other: nobody becomes us by it.
+    return account or context.rstrip("/").rpartition("/")[2]

@@ -115,6 +115,13 @@ def test_event_of_an_account_in_no_book_is_foreign(endpoint: Endpoint) -> None:
     assert told.envelope.source == "stripe/acct_else"
 
 
+@pytest.mark.parametrize("context", ["acct_other", "acct_other/", "org_1/acct_other//"])
+def test_event_whose_context_ends_with_another_account_is_foreign(context: str) -> None:
+    told = admitted(body_of(context=context), CONNECT)
+    assert told.is_foreign
+    assert told.key == b"acct_other|ch_1"
+
+
 def test_event_at_an_endpoint_without_account_keeps_the_account_open() -> None:
     one = BookMap()
     told = admitted(body_of(), replace(ENDPOINT, account="", mode=None), one)
@@ -183,6 +190,10 @@ def test_event_of_our_own_account_in_test_mode_at_a_connect_endpoint_goes_to_the
         (body_of(id="\ud800"), VerdictReason.NOT_AN_EVENT, "field id"),
         (body_of(type={}), VerdictReason.NOT_AN_EVENT, "field type"),
         (body_of(account=5), VerdictReason.NOT_AN_EVENT, "field account"),
+        (body_of(account=0), VerdictReason.NOT_AN_EVENT, "field account"),
+        (body_of(account=False), VerdictReason.NOT_AN_EVENT, "field account"),
+        (body_of(account=[]), VerdictReason.NOT_AN_EVENT, "field account"),
+        (body_of(context={}), VerdictReason.NOT_AN_EVENT, "field context"),
         (body_of(account="a\nb"), VerdictReason.NOT_AN_EVENT, "field account"),
         (body_of(created=None), VerdictReason.NOT_AN_EVENT, "field created"),
         (body_of(created="2026-11-21T00:00:00Z"), VerdictReason.NOT_AN_EVENT, "field created"),

@@ -76,6 +76,17 @@ def test_stored_event_of_a_webhook_has_all_that_is_asked_for() -> None:
     )
 
 
+@pytest.mark.parametrize("odd", ['"\\ud800"', "1e400", "9" * 400])
+def test_stored_event_that_the_door_let_in_is_read_as_the_door_read_it(odd: str) -> None:
+    body = f'{json.dumps(EVENT)[:-1]}, "odd": {odd}}}'.encode()
+    header = header_of(body, "whsec_x", int(NOW.timestamp()))
+    told = admission(body, header, ENDPOINT, BookMap(), received_at=NOW)
+    assert isinstance(told, Admitted)
+    event = kept(told.envelope)
+    assert event.event_type == told.event_type
+    assert event.created == datetime(2025, 11, 21, 4, 5, 6, tzinfo=UTC)
+
+
 def test_stored_event_says_how_it_came() -> None:
     assert kept(envelope(via="fetched")).via is Via.FETCHED
     resent = kept(envelope(resent="stripe.events/1@2"))
