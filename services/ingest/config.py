@@ -206,7 +206,7 @@ class IngestSettings(Settings):
         default=21_600.0,
         ge=0.05,
         le=2_592_000,
-        description="the pause between two whole audits; the first is made at the start",
+        description="the pause between two whole audits; one is made at the start",
     )
     ingest_audit_window_days: int = Field(
         default=30, ge=1, le=3_650, description="how far back a whole audit looks"

@@ -7,7 +7,6 @@ our public address, begins with it.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
-from urllib.parse import urlsplit
 
 from services.ingest.catch_up import Fields
 from services.ingest.endpoints import ROUTE, Endpoint, Payload
@@ -118,14 +117,11 @@ def _by_id(one: Registered) -> str:
 
 
 def _is_for(one: Registered, endpoint: Endpoint, public_url: str) -> bool:
-    try:
-        path = urlsplit(one.url).path
-    except ValueError:
-        return False
     route = ROUTE + endpoint.path
     if public_url:
         return one.url.rstrip("/") == public_url.rstrip("/") + route
-    return path.rstrip("/").endswith(route)
+    bare, _, _ = one.url.partition("?")
+    return bare.rstrip("/").endswith(route)
 
 
 def _missing(endpoint: Endpoint, public_url: str, theirs: Sequence[Registered]) -> Trouble:

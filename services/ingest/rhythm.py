@@ -12,14 +12,14 @@ within hours; one that sells once a week is never called silent for a quiet week
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import log
+from fractions import Fraction
 from typing import Final
 
 HOUR: Final = timedelta(hours=1)
 WEEK: Final = timedelta(weeks=1)
 WEEKS_MAX: Final = 8
 WEEKS_MIN: Final = 2
-CHANCE_MAX: Final = 1e-4
+CHANCE_MAX: Final = Fraction(1, 10_000)
 # A silence of a year says no more than one of a month.
 HOURS_JUDGED_MAX: Final = 24 * 31
 _HOURS_OF_WEEK: Final = 24 * 7
@@ -30,7 +30,7 @@ class Silence:
     """Nothing came since ``since``; by chance that happens as often as ``chance`` says."""
 
     since: datetime
-    chance: float
+    chance: Fraction
     weeks: int
 
     @property
@@ -69,16 +69,14 @@ def silence(
         if hour < end and 0 <= ago < weeks:
             seen.setdefault(_hour_of_week(hour), set()).add(ago)
     silent = min((now - end) // HOUR, HOURS_JUDGED_MAX)
-    exponent = 0.0
+    # Whole numbers, divided once: a silence of a month multiplies hundreds of them.
+    passing, total = 1, 1
     for passed in range(silent):
         active = len(seen.get(_hour_of_week(end + passed * HOUR), ()))
-        exponent += log(1 - active / (weeks + 1))
-    return Silence(last_at, _exp(exponent), weeks)
-
-
-def _exp(exponent: float) -> float:
-    # Far below what is told apart, and not so far that it becomes zero.
-    return float(2.718281828459045 ** max(exponent, -600.0))
+        if active:
+            passing *= weeks + 1 - active
+            total *= weeks + 1
+    return Silence(last_at, Fraction(passing, total), weeks)
 
 
 def _hour(moment: datetime) -> datetime:

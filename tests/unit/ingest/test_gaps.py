@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -109,8 +110,8 @@ def test_what_is_only_late_is_no_trouble_and_what_was_refused_is() -> None:
 
 def test_usual_silence_is_no_trouble() -> None:
     assert silent("acct_1", "main", None) == ()
-    assert silent("acct_1", "main", Silence(AT, 0.5, 4)) == ()
-    (told,) = silent("", "main", Silence(AT, 1e-6, 4))
+    assert silent("acct_1", "main", Silence(AT, Fraction(1, 2), 4)) == ()
+    (told,) = silent("", "main", Silence(AT, Fraction(1, 10**6), 4))
     assert (told.kind, told.subject) == (DiscrepancyKind.EVENTS_SILENT, "main")
 
 
