@@ -25,6 +25,7 @@ from tallystick.contracts_words import (
     REASONS,
     VERDICTS,
 )
+from tallystick.metrics_docs import metrics_page
 from tallystick.settings_docs import settings_page
 
 FOLDER: Final = Path("docs/reference")
@@ -43,6 +44,7 @@ def pages() -> Mapping[Path, str]:
         FOLDER / "settings.md": settings_page(
             MADE.format(source="the classes that read the settings")
         ),
+        FOLDER / "metrics.md": metrics_page(MADE.format(source="the code that makes them")),
     }
     for message_type in MESSAGE_TYPES.values():
         made[schema_path(message_type)] = _json(message_type.schema())

@@ -28,7 +28,11 @@ LOOPBACK: Final = "127.0.0.1"
 # ever a label.
 PREFIX: Final = "tallystick_"
 _STOP_POLL_SECONDS: Final = 0.05
-_BUILD = Gauge(f"{PREFIX}build_info", "1, and which version this process is", ["version"])
+# Apart, so that it is told whichever registry a service counts in.
+_ABOUT_US: Final = CollectorRegistry()
+_BUILD = Gauge(
+    f"{PREFIX}build_info", "1, and which version this process is", ["version"], registry=_ABOUT_US
+)
 _log = log.get(__name__)
 
 
@@ -111,7 +115,8 @@ def health_routes(health: Health, registry: CollectorRegistry = REGISTRY) -> lis
         return JSONResponse(told, 503 if reasons else 200)
 
     async def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        told = generate_latest(registry) + generate_latest(_ABOUT_US)
+        return Response(told, media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
 

@@ -11,6 +11,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import Counter
+
 from services.ingest.shell.poll_store import QUERIES
 from services.ingest.stored_events import StoredEvent, stored_event
 from shared.contracts.errors import Unreadable
@@ -21,6 +23,12 @@ from shared.runtime.postgres import Database, Tx
 
 READ_SCHEMA: Final = "ingest_read"
 READ_MIGRATIONS: Final = Path(__file__).parent / "read_migrations"
+
+_EVENTS = Counter(
+    "tallystick_ingest_events_total",
+    "Events on the log, by type, and whether they had come before",
+    ["type", "duplicate"],
+)
 
 
 class EventIndex:
@@ -64,7 +72,10 @@ class EventIndex:
             async for batch in batches:
                 self._beat()
                 moves = _moves(reached, batch)
-                await self._store(log, _stored(batch), moves)
+                events = _stored(batch)
+                known = await self.arrived_of(event.event_id for event in events)
+                await self._store(log, events, moves)
+                _count(events, known)
                 reached |= {partition: after for partition, (_, after) in moves.items()}
                 count += len(batch)
         return count
@@ -90,6 +101,14 @@ class EventIndex:
             await move_positions(tx, log, moves)
 
         await self._database.run(work)
+
+
+def _count(events: Iterable[StoredEvent], known: frozenset[str]) -> None:
+    seen = set(known)
+    for event in events:
+        is_repeated = event.event_id in seen
+        _EVENTS.labels(event.event_type, "true" if is_repeated else "false").inc()
+        seen.add(event.event_id)
 
 
 def _columns(events: Sequence[StoredEvent]) -> list[list[object]]:
