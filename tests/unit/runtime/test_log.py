@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -109,3 +110,22 @@ def test_part_that_goes_away_is_told_once_and_once_when_it_is_back(
         ("part.back", "kafka"),
     ]
     assert told[0]["reason"] == "does not answer"
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_traceback_shows_no_local_variable(
+    form: Literal["json", "text"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    log.set_up(form=form)
+
+    def failing(secret: str) -> None:
+        raise RuntimeError(f"a secret of {len(secret)} letters")
+
+    try:
+        failing("whsec_" + "canary")
+    except RuntimeError:
+        log.get(__name__).exception("lamp.broke")
+    assert "a secret of 12 letters" in said.getvalue()
+    assert "whsec_canary" not in said.getvalue()
