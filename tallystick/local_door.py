@@ -71,8 +71,8 @@ class LocalDoor:
         return answers_ok(f"{self.url}/livez")
 
 
-def local_door() -> LocalDoor:
-    """The door that this folder and the environment tell of.
+def door_variables() -> tuple[dict[str, str], LocalStripe | None]:
+    """Our variables as the door of this folder has them, and the sandbox, where it is its own.
 
     Raises:
         SettingsInvalid: The environment does not make settings.
@@ -85,6 +85,16 @@ def local_door() -> LocalDoor:
         sandbox = None
     if sandbox is not None:
         given = given | sandbox.environment(folder_of(stack_settings()))
+    return given, sandbox
+
+
+def local_door() -> LocalDoor:
+    """The door that this folder and the environment tell of.
+
+    Raises:
+        SettingsInvalid: The environment does not make settings.
+    """
+    given, sandbox = door_variables()
     settings = IngestSettings.load(given)
     endpoints: Mapping[str, Endpoint] = MappingProxyType({})
     lacking = ""

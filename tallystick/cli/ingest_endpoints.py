@@ -11,6 +11,7 @@ from services.ingest.config import IngestSettings
 from services.ingest.endpoints import ROUTE, Endpoint
 from services.ingest.signature import Secret
 from shared.contracts.envelope import rfc3339
+from tallystick.local_door import door_variables
 
 _COLUMNS = ("name", "path", "kind", "payload", "mode", "account", "book", "api_version")
 
@@ -24,11 +25,13 @@ def endpoints(
     """List the webhook endpoints and which secrets are in force; no secret is ever shown.
 
     Read from the same settings and files as the door reads, at this moment: a door that runs takes
-    a change over within seconds, and refuses what this command refuses.
+    a change over within seconds, and refuses what this command refuses. Without any, those of the
+    sandbox that `tallystick run --sandbox` has in this folder.
     """
-    settings = IngestSettings.load()
+    given, _ = door_variables()
+    settings = IngestSettings.load(given)
     now = datetime.now(UTC)
-    found = list(settings.endpoints(settings.books(), at=now).values())
+    found = list(settings.endpoints(settings.books(), given, at=now).values())
     lines = (json.dumps(_row(each, now)) for each in found) if as_json else _table(found, now)
     for line in lines:
         print(line)

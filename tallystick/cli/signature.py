@@ -21,6 +21,8 @@ from shared.contracts.envelope import instant_of
 from shared.contracts.errors import Unreadable
 
 REFUSED_EXIT: Final = 1
+# Times beyond it are in no calendar, and seconds must still be counted exactly.
+TOLERANCE_SECONDS_MAX: Final = 10**15
 SECRET_VARIABLE: Final = "STRIPE_WEBHOOK_SECRET"  # noqa: S105  # a variable's name
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -66,7 +68,10 @@ def check(
         str | None, typer.Option("--at", help="When it came: Unix seconds or RFC 3339; now.")
     ] = None,
     tolerance: Annotated[
-        int, typer.Option("--tolerance", min=0, help="Seconds, in both directions.")
+        int,
+        typer.Option(
+            "--tolerance", min=0, max=TOLERANCE_SECONDS_MAX, help="Seconds, in both directions."
+        ),
     ] = TOLERANCE_SECONDS_DEFAULT,
     cases: Annotated[
         Path | None,
@@ -127,7 +132,7 @@ def _verdict_of_line(number: int, line: bytes) -> dict[str, object]:
     case_id: object = None
     try:
         fields = _fields(line)
-        case_id = fields.get("id")
+        case_id = _id_of(fields)
         case = _case(fields)
     except _BadCase as bad:
         return {
@@ -160,9 +165,19 @@ def _fields(line: bytes) -> Mapping[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _case(fields: Mapping[str, object]) -> _Case:
-    if fields.get("id") is None:
+def _id_of(fields: Mapping[str, object]) -> object:
+    """The id as it goes back in the verdict, where every reader of JSON must be able to read it."""
+    case_id = fields.get("id")
+    if case_id is None:
         raise _BadCase("id is missing")
+    try:
+        json.dumps(case_id, allow_nan=False)
+    except ValueError:
+        raise _BadCase("id is not JSON: it holds NaN or Infinity") from None
+    return case_id
+
+
+def _case(fields: Mapping[str, object]) -> _Case:
     header = fields.get("header")
     if header is not None and not isinstance(header, str):
         raise _BadCase("header is neither a text nor null")
@@ -170,8 +185,8 @@ def _case(fields: Mapping[str, object]) -> _Case:
     if tolerance is None:
         tolerance = TOLERANCE_SECONDS_DEFAULT
     # A bool is an int to Python and no number to anybody else.
-    if type(tolerance) is not int or tolerance < 0:
-        raise _BadCase("tolerance is not a whole number of seconds from 0")
+    if type(tolerance) is not int or not 0 <= tolerance <= TOLERANCE_SECONDS_MAX:
+        raise _BadCase("tolerance is not a whole number of seconds from 0 to 10^15")
     if now is not None and type(now) not in (int, float):
         raise _BadCase("now is not a time in Unix seconds")
     try:
@@ -225,6 +240,7 @@ def _seconds(at: str | None) -> float:
     if at is None:
         return time.time()
     try:
-        return float(at) if at.replace(".", "", 1).isdigit() else instant_of(at).timestamp()
-    except (Unreadable, ValueError) as error:
+        is_seconds = at.isascii() and at.replace(".", "", 1).isdigit()
+        return float(at) if is_seconds else instant_of(at).timestamp()
+    except Unreadable as error:
         raise typer.BadParameter(f"--at: {error}") from None

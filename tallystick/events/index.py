@@ -128,7 +128,7 @@ async def _read(tx: Tx, selection: Selection) -> _Indexed:
         selection.since,
         selection.until,
         None if selection.via is None else selection.via.value,
-        selection.limit or _ALL,
+        min(selection.limit or _ALL, _ALL),
     )
     if selection.type_pattern:
         known = [str(row["event_type"]) for row in await tx.fetch(_SQL["known_types"])]

@@ -71,7 +71,15 @@ def test_check_takes_the_secret_from_a_file_or_asks_for_it(body_file: str, tmp_p
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--body", "/nowhere/at/all"), ("--body", "-", "--at", "soon"), ("--cases", "/nowhere")],
+    [
+        (),
+        ("--body", "/nowhere/at/all"),
+        ("--body", "-", "--at", "soon"),
+        ("--body", "-", "--at", "²"),
+        ("--body", "-", "--at", "٣"),
+        ("--body", "-", "--tolerance", str(10**400)),
+        ("--cases", "/nowhere"),
+    ],
 )
 def test_check_with_arguments_that_do_not_fit_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     assert run(*arguments, stdin=b"").exit_code == 2
@@ -156,6 +164,9 @@ def test_check_of_cases_that_are_all_accepted_ends_with_exit_code_zero() -> None
         (json.dumps(CASE | {"tolerance": "300"}), "tolerance is not"),
         (json.dumps(CASE | {"tolerance": True}), "tolerance is not"),
         (json.dumps(CASE | {"tolerance": 1.5}), "tolerance is not"),
+        (json.dumps(CASE | {"tolerance": 10**400}), "tolerance is not"),
+        (json.dumps(CASE | {"id": float("nan")}), "id is not"),
+        (json.dumps(CASE | {"id": {"a": [float("inf")]}}), "id is not"),
         (json.dumps(CASE | {"now": "soon"}), "now is not"),
         (json.dumps(CASE | {"now": False}), "now is not"),
         (json.dumps(CASE | {"now": 10**400}), "now is not"),
