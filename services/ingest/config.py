@@ -1,7 +1,7 @@
 """What ingest is told by its environment, and the endpoints that come of it."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +21,7 @@ from services.ingest.endpoints import (
     Whose,
     book_of,
     endpoint_of,
+    is_secret,
 )
 from services.ingest.gaps import types_of
 from services.ingest.peers import ProxyRule
@@ -352,10 +353,17 @@ def _endpoint_data(path: Path) -> tuple[EndpointData, ...]:
     except ValidationError as error:
         # Without the input: someone may have written a secret where its file's name belongs.
         told = error.errors(include_input=False, include_url=False)
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in told)
+        said = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in told)
         raise ValueError(f"{path}: {said}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _place(loc: Iterable[int | str]) -> str:
+    """Where in the file; a secret may stand there as a name, too."""
+    return ".".join("…" if is_secret(str(part)) else str(part) for part in loc)
 
 
 def _secrets_of(data: EndpointData, folder: Path, environment: Mapping[str, str]) -> list[Secret]:

@@ -6,7 +6,15 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from services.ingest.signature import Secret
 from shared.contracts.books import BookData, BookMap, Mode
@@ -15,6 +23,7 @@ from shared.contracts.journal import Book
 ROUTE: Final = "/webhooks/stripe/"
 CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
+_SECRET_PREFIXES: Final = ("whsec_", "sk_live_", "sk_test_", "rk_live_", "rk_test_")
 
 EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 AccountId = Annotated[str, Field(pattern=r"^([A-Za-z0-9_]{1,100})?$")]
@@ -33,7 +42,15 @@ def _midnight(value: object) -> object:
     return value
 
 
-_Moment = Annotated[AwareDatetime, BeforeValidator(_midnight)]
+def _in_utc(moment: datetime) -> datetime:
+    """The same moment, which is compared and shown in UTC."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the calendar in UTC") from None
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_midnight), AfterValidator(_in_utc)]
 
 
 class EndpointKind(StrEnum):
@@ -54,10 +71,15 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def is_secret(word: str) -> bool:
+    """Whether a word has the form of one of Stripe's secrets."""
+    return word.strip().startswith(_SECRET_PREFIXES)
+
+
 def _refuse_secrets_themselves(*words: str | None) -> None:
     """Raises: ValueError: A secret stands where its name or its place belongs: names are logged."""
-    if any(word is not None and word.startswith("whsec_") for word in words):
-        raise ValueError("a signing secret stands where its id, file or variable is to be named")
+    if any(word is not None and is_secret(word) for word in words):
+        raise ValueError("a secret stands where something is to be named: its id, file or variable")
 
 
 class SecretData(_Data):
@@ -111,7 +133,8 @@ class EndpointData(_Data):
     def _has_secrets_in_one_form(self) -> Self:
         short = (self.secret_file, self.secret_env)
         previous = (self.previous_secret_file, self.previous_secret_env)
-        _refuse_secrets_themselves(self.name, *short, *previous)
+        named = (self.name, self.path, self.account, self.book)
+        _refuse_secrets_themselves(*named, *short, *previous)
         if self.secrets:
             if any(source is not None for source in (*short, *previous)):
                 raise ValueError(
