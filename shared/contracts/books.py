@@ -48,8 +48,9 @@ class BankAccount(_Data):
 class BookData(_Data):
     """One book: its mode, its Stripe accounts, its bank accounts, its clock.
 
-    ``payer_names`` are further names under which Stripe's payouts reach the bank (a statement
-    descriptor), beside Stripe's own.
+    ``reporting_currency`` is the one that statements are translated into, beside each currency by
+    itself; a book that names none is translated when a reader asks. ``payer_names`` are further
+    names under which Stripe's payouts reach the bank (a statement descriptor), beside Stripe's own.
     """
 
     name: str = DEFAULT_BOOK
@@ -57,6 +58,7 @@ class BookData(_Data):
     stripe_accounts: tuple[str, ...] = ()
     bank_accounts: tuple[BankAccount, ...] = ()
     time_zone: str = "UTC"
+    reporting_currency: str | None = None
     payer_names: tuple[str, ...] = ()
     chart: str | None = None
 
@@ -66,6 +68,11 @@ class BookData(_Data):
         if name not in available_timezones():
             raise ValueError(f"{name!r} is not a time zone of the IANA database")
         return name
+
+    @field_validator("reporting_currency")
+    @classmethod
+    def _registered(cls, code: str | None) -> str | None:
+        return currency_of(code).code if code is not None else None
 
     @property
     def book(self) -> Book:

@@ -19,6 +19,7 @@ _NOT_THERE_YET: Final = (
     asyncpg.UndefinedObjectError,
     asyncpg.UndefinedTableError,
     asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedFunctionError,
 )
 
 Row = Mapping[str, Any]  # Any: a row of a view

@@ -52,6 +52,10 @@ class Period:
     last: date | None = None
 
 
+EVER: Final = AsOf()
+ALL_DAYS: Final = Period()
+
+
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """When a day begins there."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -1,0 +1,198 @@
+"""Reports made in one moment of the views: figures fetched, then laid out by the core."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from services.console.shell.figures_of import EARNED, Figures
+from services.console.shell.readers import Snapshot
+from services.console.statements.balance_sheet import (
+    balance_sheets,
+    translated_balance_sheet,
+    translated_trial_balance,
+    trial_balances,
+)
+from services.console.statements.figures import (
+    Closing,
+    Figure,
+    MissingRate,
+    by_currency,
+    earliest,
+    root_of,
+)
+from services.console.statements.income import (
+    cash_flows,
+    income_statement,
+    income_statements,
+    translated_cash_flow,
+    translated_income_statement,
+)
+from services.console.statements.moments import ALL_DAYS, EVER, AsOf, Period, end_of
+from services.console.statements.report import (
+    Basis,
+    Kind,
+    Position,
+    Report,
+    Statement,
+    used_rates,
+)
+from services.console.statements.solvency import RUNWAY_DAYS, solvency
+from shared.contracts.books import BookData
+from shared.contracts.money import Currency
+
+_ONE_DAY: Final = timedelta(days=1)
+Made = Statement | tuple[MissingRate, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a book. ``reporting`` is the currency to translate into, if any."""
+
+    book: BookData
+    as_of: AsOf = EVER
+    period: Period = ALL_DAYS
+    currency: Currency | None = None
+    reporting: Currency | None = None
+
+    @property
+    def end(self) -> AsOf:
+        """As of the period's end: the earlier of its last day and the moment asked for."""
+        effective = self.as_of.effective
+        if self.period.last is not None:
+            last = end_of(self.period.last, self.book.zone)
+            if effective is None or last.before < effective.before:
+                effective = last
+        return AsOf(effective, self.as_of.recorded)
+
+
+async def basis_of(views: Snapshot, asked: Asked, read_at: datetime) -> Basis:
+    """What an answer holds for."""
+    positions = await views.rows("positions")
+    recorded, unpassed = asked.as_of.recorded, list[str]()
+    if recorded is not None:
+        unpassed = [
+            f"{row['topic']}/{row['partition']}"
+            for row in await views.rows("origin_numbers")
+            if row["last_recorded_at"] is None or row["last_recorded_at"] < recorded.before
+        ]
+    return Basis(
+        asked.book.name,
+        asked.book.time_zone,
+        asked.as_of,
+        asked.period,
+        read_at,
+        tuple(Position(r["topic"], r["partition"], r["next_offset"]) for r in positions),
+        tuple(sorted(unpassed)),
+    )
+
+
+async def report(views: Snapshot, kind: Kind, asked: Asked, read_at: datetime) -> Report:
+    """A statement in each currency, and in one where that is asked for."""
+    figures = Figures(views, asked.book)
+    today = read_at.astimezone(asked.book.zone).date()
+    closing = Closing(asked.reporting, {}) if asked.reporting is not None else None
+    if asked.reporting is not None:
+        closing = await figures.closing(asked.reporting, asked.end)
+    match kind:
+        case Kind.TRIAL_BALANCE | Kind.BALANCE_SHEET:
+            alone, translated = await _standing(figures, kind, asked, closing)
+        case Kind.INCOME_STATEMENT:
+            alone, translated = await _income(figures, asked)
+        case Kind.CASH_FLOW:
+            alone, translated = await _cash_flow(figures, asked, closing)
+        case Kind.SOLVENCY:
+            alone, translated = await _solvency(figures, asked, closing, today)
+    is_missing = isinstance(translated, tuple)
+    return Report(
+        kind,
+        await basis_of(views, asked, read_at),
+        tuple(s for s in alone if asked.currency in (None, s.currency)),
+        asked.reporting,
+        None if isinstance(translated, tuple) else translated,
+        translated if isinstance(translated, tuple) else (),
+        used_rates(closing, alone) if closing is not None and not is_missing else (),
+    )
+
+
+async def _standing_figures(
+    figures: Figures, asked: Asked, reporting: Currency
+) -> tuple[list[Figure], list[Figure]]:
+    """What stands, and the same with what was earned and spent at the rates of its days."""
+    standing = await figures.turnover(asked.end)
+    earned = await figures.at_daily_rates(asked.end, reporting)
+    kept = [figure for figure in standing if root_of(figure.account) not in EARNED]
+    return standing, [*kept, *earned]
+
+
+async def _standing(
+    figures: Figures, kind: Kind, asked: Asked, closing: Closing | None
+) -> tuple[Sequence[Statement], Made]:
+    alone = balance_sheets if kind is Kind.BALANCE_SHEET else trial_balances
+    if closing is None:
+        return alone(await figures.turnover(asked.end)), None
+    standing, all_figures = await _standing_figures(figures, asked, closing.reporting)
+    translate = translated_balance_sheet if kind is Kind.BALANCE_SHEET else translated_trial_balance
+    return alone(standing), translate(all_figures, closing)
+
+
+async def _income(figures: Figures, asked: Asked) -> tuple[Sequence[Statement], Made]:
+    moved = await figures.turnover(asked.end, first=asked.period.first)
+    if asked.reporting is None:
+        return income_statements(moved), None
+    at_rates = await figures.at_daily_rates(
+        asked.end, asked.reporting, first=asked.period.first, roots=(*EARNED, "equity")
+    )
+    return income_statements(moved), translated_income_statement(at_rates, asked.reporting)
+
+
+async def _cash_flow(
+    figures: Figures, asked: Asked, closing: Closing | None
+) -> tuple[Sequence[Statement], Made]:
+    first, zone = asked.period.first, asked.book.zone
+    before: list[Figure] = []
+    day_before = first - _ONE_DAY if first is not None else None
+    if day_before is not None:
+        opening = AsOf(end_of(day_before, zone), asked.as_of.recorded)
+        before = await figures.turnover(opening)
+    moved = await figures.turnover(asked.end, first=first)
+    after = await figures.turnover(asked.end)
+    alone = cash_flows(before, moved, after)
+    if closing is None:
+        return alone, None
+    reporting = closing.reporting
+    return alone, translated_cash_flow(
+        before,
+        await figures.at_daily_rates(asked.end, reporting, first=first, roots=None),
+        after,
+        opening_rates=await figures.closing(reporting, asked.end, on=day_before),
+        closing_rates=closing,
+    )
+
+
+async def _solvency(
+    figures: Figures, asked: Asked, closing: Closing | None, today: date
+) -> tuple[Sequence[Statement], Made]:
+    end = asked.end.effective or end_of(today, asked.book.zone)
+    first = end.day - timedelta(days=RUNWAY_DAYS - 1)
+    lately = AsOf(end, asked.as_of.recorded)
+    earned = {
+        currency: income_statement(nets, currency).net_income
+        for currency, nets in by_currency(await figures.turnover(lately, first=first)).items()
+    }
+    if closing is None:
+        sheets = balance_sheets(await figures.turnover(asked.end))
+        return [solvency(s, net_income=earned.get(s.currency, 0)) for s in sheets], None
+    standing, all_figures = await _standing_figures(figures, asked, closing.reporting)
+    alone = [solvency(s, net_income=earned.get(s.currency, 0)) for s in balance_sheets(standing)]
+    sheet = translated_balance_sheet(all_figures, closing)
+    income = translated_income_statement(
+        await figures.at_daily_rates(lately, closing.reporting, first=first), closing.reporting
+    )
+    if isinstance(sheet, tuple) or isinstance(income, tuple):
+        return alone, _missing(sheet, income)
+    return alone, solvency(sheet, net_income=income.net_income)
+
+
+def _missing(*made: Statement | tuple[MissingRate, ...]) -> Made:
+    return earliest(rate for each in made if isinstance(each, tuple) for rate in each)

@@ -1,0 +1,126 @@
+-- name: standing
+-- All that is booked, by account and currency. No row: nothing booked.
+select account, currency, exponent, debit_minor, credit_minor
+from trial_balance
+where book = $1
+
+-- name: turnover
+-- Turnover of whole days, of one account where one is named. No row: nothing moved.
+select account, currency, exponent, debit_minor, credit_minor
+from turnover($1, $2, $3, $4)
+where $5::text is null or account = $5::text
+
+-- name: turnover_within_days
+-- Turnover of a span of moments, by day. No row: nothing moved.
+select
+    account,
+    currency,
+    max(exponent) as exponent,
+    (effective_at at time zone $2)::date as day,
+    coalesce(sum(minor) filter (where direction = 'debit'), 0) as debit_minor,
+    coalesce(sum(minor) filter (where direction = 'credit'), 0) as credit_minor
+from movements
+where
+    book = $1
+    and effective_at >= coalesce($3::timestamptz, '-infinity')
+    and effective_at < coalesce($4::timestamptz, 'infinity')
+    and recorded_at >= coalesce($5::timestamptz, '-infinity')
+    and recorded_at < coalesce($6::timestamptz, 'infinity')
+group by account, currency, (effective_at at time zone $2)::date
+
+-- name: turnover_at_daily_rates
+-- Turnover of whole days with its net at each day's rate, of certain roots or of all.
+select
+    account, currency, exponent, debit_minor, credit_minor,
+    at_daily_rates::text as at_daily_rates, missing_on
+from turnover_at_daily_rates($1, $2, $3, $4, $5, $6, $7)
+
+-- name: rates_on
+-- The last rates on or before a day. No row: no currency has one.
+select currency, exponent, on_day, rate::text as rate
+from rates_on($1, $2, $3, $4)
+
+-- name: turnover_by_unit
+-- Turnover of whole days by the day, week, month, quarter or year in which they lie.
+select account, currency, exponent, begins, debit_minor, credit_minor
+from turnover_by($1, $2, $3, $4, $5)
+
+-- name: open_keys
+-- What stands under the keys of an account and of those under it, now. No row: nothing.
+select account, key, currency, exponent, minor
+from open_items
+where
+    book = $1
+    and ($2::text = '' or account = $2::text or starts_with(account, $2::text || ':'))
+order by account, key, currency
+limit $3
+
+-- name: accounts_moved
+-- Accounts of a book that ever moved, from a name on in their order, with or without those under it.
+select distinct account
+from trial_balance
+where
+    book = $1
+    and ($2::text = '' or account = $2::text or starts_with(account, $2::text || ':'))
+order by account
+
+-- name: days_moved
+-- Days in which an account moved, in order. No row: no more.
+select distinct effective_day
+from day_turnover
+where
+    book = $1
+    and account = $2
+    and effective_day >= $3
+    and effective_day <= $4
+    and recorded_day <= $5
+order by effective_day
+limit $6
+
+-- name: origin_numbers
+-- The number of each input partition in this database, and its last entry's time.
+select origin_id, topic, partition, last_recorded_at
+from origins
+
+-- name: movements_of_account
+-- An account's postings of certain days after a place in their order. No row: no more.
+select
+    m.effective_at, m.recorded_at, m.origin_id, m.topic, m.partition, m.sequence, m.ordinal,
+    m.reference, m.kind, m.description, m.key, m.direction, m.minor, m.currency, m.exponent
+from unnest($3::timestamptz[], $4::timestamptz[]) as d (begins, ends)
+cross join lateral (
+    select
+        v.effective_at, v.recorded_at, v.origin_id, v.topic, v.partition, v.sequence, v.ordinal,
+        v.reference, v.kind, v.description, v.key, v.direction, v.minor, v.currency, v.exponent
+    from movements as v
+    where
+        v.book = $1
+        and v.account = $2
+        and v.effective_at >= d.begins
+        and v.effective_at < d.ends
+        and v.recorded_at < coalesce($5::timestamptz, 'infinity')
+        and (v.effective_at, v.origin_id, v.sequence, v.ordinal)
+        > ($6::timestamptz, $7::integer, $8::bigint, $9::smallint)
+    order by v.effective_at, v.origin_id, v.sequence, v.ordinal
+    limit $10
+) as m
+order by m.effective_at, m.origin_id, m.sequence, m.ordinal
+limit $10
+
+-- name: turnover_up_to_place
+-- What an account turned over from a moment up to a place in the order, which is included.
+select
+    currency,
+    max(exponent) as exponent,
+    coalesce(sum(minor) filter (where direction = 'debit'), 0) as debit_minor,
+    coalesce(sum(minor) filter (where direction = 'credit'), 0) as credit_minor
+from movements
+where
+    book = $1
+    and account = $2
+    and effective_at >= $3
+    and effective_at <= $5
+    and recorded_at < coalesce($4::timestamptz, 'infinity')
+    and (effective_at, origin_id, sequence, ordinal)
+    <= ($5::timestamptz, $6::integer, $7::bigint, $8::smallint)
+group by currency
