@@ -15,6 +15,7 @@ import pytest
 from sandbox.world.scenario import ACCOUNT
 from services.ingest.gaps import BALANCE_TRANSACTIONS, EVENTS, Tally
 from services.ingest.shell.gap_lists import EventList
+from services.ingest.shell.gap_walk import GapWalk
 from services.ingest.shell.stripe_api import ApiRefused
 from shared.contracts.topics import STRIPE_OBJECTS
 from shared.runtime.kafka import Publication
@@ -112,6 +113,26 @@ async def test_walk_that_stood_at_what_is_gone_begins_anew(rig: AuditRig) -> Non
     looked = await rig.walk(audited).step(*WHOLE, pages_max=1_000)
     assert looked is not None
     assert looked.tally.found == len(await rig.events())
+
+
+async def test_what_lacks_is_given_its_grace_and_then_fetched_by_the_next_walk(
+    rig: AuditRig,
+) -> None:
+    make(rig, 2)
+    audited = rig.lists()[EVENTS]
+    patient = GapWalk(
+        audited, rig.store, is_fetching=True, beat=lambda: None, grace=timedelta(hours=1)
+    )
+    looked = await patient.step(*WHOLE, pages_max=9)
+    assert looked is not None
+    assert looked.tally.still_lacking == looked.tally.found == len(looked.missing)
+    assert await rig.events() == []
+    async with rig.database.connection() as connection:
+        await connection.execute("update missing_items set since = since - interval '1 hour'")
+    looked = await patient.step(*WHOLE, pages_max=9)
+    assert looked is not None
+    assert looked.tally.fetched == looked.tally.found == len(await rig.events())
+    assert await rig.store.missing(EVENTS) == {}
 
 
 async def test_money_that_the_mirror_has_told_and_the_log_lost_is_told_again(
@@ -223,13 +244,13 @@ async def test_event_that_cannot_be_fetched_is_told_until_it_is_on_the_log(
         return {**await asked(self, others), **{i.id: "it has no object" for i in refused}}
 
     monkeypatch.setattr(EventList, "fetch", refusing)
-    await rig.watch().look()
+    await rig.watch(event_grace_seconds="0").look()
     (told,) = await rig.reports()
     assert told.discrepancy == "event_missing"
     assert told.explanation.endswith("it cannot be fetched: it has no object.")
     assert told.subject not in await rig.events()
     monkeypatch.undo()
-    await rig.watch().look()
+    await rig.watch(event_grace_seconds="0").look()
     assert told.subject in await rig.events()
     assert await rig.said() == [f"+event_missing {told.subject}", f"-event_missing {told.subject}"]
 

@@ -67,7 +67,7 @@ class Auditing:
             book=str(whose.book),
             public_url=settings.ingest_public_url,
             window_days=settings.ingest_audit_window_days,
-            margin_seconds=settings.ingest_event_grace_seconds,
+            grace=timedelta(seconds=settings.ingest_event_grace_seconds),
             interval=timedelta(seconds=settings.ingest_audit_interval_seconds),
             beat=self.beat,
         )

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from services.ingest.gaps import NOTHING, Missing, Tally, changes
 from services.ingest.shell.poll_store import QUERIES
 from shared.contracts.books import Mode
@@ -42,12 +44,15 @@ class GapStore:
             rows = await connection.fetch(
                 QUERIES["missing_items"], self._account, self._mode.value, resource
             )
-        return {
-            str(r["item_id"]): Missing(
-                str(r["item_id"]), int(r["created"]), r["since"], str(r["reason"]), str(r["kind"])
+        return _missing(rows)
+
+    async def missing_of(self, resource: str, ids: Iterable[str]) -> dict[str, Missing]:
+        """What of these items was known to lack, by id."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                QUERIES["missing_of"], self._account, self._mode.value, resource, list(ids)
             )
-            for r in rows
-        }
+        return _missing(rows)
 
     async def note(
         self, resource: str, *, before: Mapping[str, Missing], after: Mapping[str, Missing]
@@ -142,3 +147,12 @@ class GapStore:
                 QUERIES["last_event_at"], self._account
             )
         return found
+
+
+def _missing(rows: Iterable[asyncpg.Record]) -> dict[str, Missing]:
+    return {
+        str(r["item_id"]): Missing(
+            str(r["item_id"]), int(r["created"]), r["since"], str(r["reason"]), str(r["kind"])
+        )
+        for r in rows
+    }

@@ -5,16 +5,24 @@ Stripe's list, newest first ──page──▶ on the log? ──no──▶ fe
 └──▶ where the walk stands, in Postgres: it goes on from there
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from prometheus_client import Counter
 
 from services.ingest.catch_up import Fields, Window
-from services.ingest.gaps import MISSING_SHOWN_MAX, Item, Looked, Missing, Tally, item_of
+from services.ingest.gaps import (
+    MISSING_SHOWN_MAX,
+    Looked,
+    Missing,
+    Tally,
+    after_fetching,
+    held_against,
+    item_of,
+)
 from services.ingest.shell.gap_lists import AuditedList
 from services.ingest.shell.gap_store import GapStore, Walk
 from services.ingest.shell.stripe_api import ApiRefused
@@ -31,7 +39,10 @@ _log = log.get(__name__)
 
 
 class GapWalk:
-    """Walks one list; ``is_fetching`` off, it only looks and remembers nothing."""
+    """Walks one list; ``is_fetching`` off, it only looks.
+
+    What lacks is fetched once it is known to lack for ``grace``: it may still come by itself.
+    """
 
     def __init__(
         self,
@@ -40,11 +51,13 @@ class GapWalk:
         *,
         is_fetching: bool,
         beat: Callable[[], None],
+        grace: timedelta = timedelta(0),
     ) -> None:
         self._list = audited
         self._store = store
         self._is_fetching = is_fetching
         self._beat = beat
+        self._grace = grace
         self.pages = 0
 
     @property
@@ -71,7 +84,7 @@ class GapWalk:
         async with aclosing(pages):
             async for page in pages:
                 self._beat()
-                told, lacking = await self._page(page)
+                told, lacking = await self._page(page, is_kept=False)
                 tally = tally.plus(told)
                 missing |= {m.id: m for m in lacking}
         return await self._closed(Walk(since, until, "", tally), missing.values())
@@ -106,8 +119,7 @@ class GapWalk:
         async with aclosing(pages):
             async for page in pages:
                 self._beat()
-                told, lacking = await self._page(page)
-                await self._remember(lacking)
+                told, _ = await self._page(page, is_kept=True)
                 after_id = str(page[-1].get("id") or walk.after_id)
                 walk = replace(walk, after_id=after_id, tally=walk.tally.plus(told))
                 await self._store.keep_walk(self.resource, walk)
@@ -136,38 +148,31 @@ class GapWalk:
             expected=await self._list.count_listable(*window),
         )
 
-    async def _page(self, page: Sequence[Fields]) -> tuple[Tally, list[Missing]]:
+    async def _page(self, page: Sequence[Fields], *, is_kept: bool) -> tuple[Tally, list[Missing]]:
+        """Hold a page against the log; ``is_kept`` where what lacks is remembered."""
         items = {item.id: item for value in page if (item := item_of(value)) is not None}
         if len(items) < len(page):
             _UNREADABLE.inc(len(page) - len(items))
             _log.warning("audit.unreadable", list=self.resource, items=len(page) - len(items))
+        before = await self._store.missing_of(self.resource, items) if is_kept else {}
+        # What was refused before is tried once more.
+        known = {item_id: replace(m, reason="") for item_id, m in before.items()}
         held = await self._list.held(items)
-        lacking = [item for item_id, item in items.items() if item_id not in held]
-        refused: Mapping[str, str] = {}
-        if self._is_fetching and lacking:
-            refused = await self._list.fetch(lacking)
-        kept = [i for i in lacking if not self._is_fetching or i.id in refused]
+        due, after = held_against(
+            items.values(), held, known, now=datetime.now(UTC), grace=self._grace
+        )
+        lacking = len(after)
+        if self._is_fetching and due:
+            after = after_fetching(after, due, await self._list.fetch(due))
+        if is_kept:
+            await self._store.note(self.resource, before=before, after=after)
         name = self.resource.partition("/")[0]
         _LOOKED_FOR.labels(name).inc(len(items))
-        _LACKED.labels(name).inc(len(lacking))
+        _LACKED.labels(name).inc(lacking)
         tally = Tally(
             found=len(items),
-            already_had=len(items) - len(lacking),
-            fetched=len(lacking) - len(kept),
-            still_lacking=len(kept),
+            already_had=len(items) - lacking,
+            fetched=lacking - len(after),
+            still_lacking=len(after),
         )
-        return tally, [_missing(item, refused.get(item.id, "")) for item in kept]
-
-    async def _remember(self, lacking: Sequence[Missing]) -> None:
-        """Keep what cannot be fetched, each since it was first seen."""
-        if not lacking:
-            return
-        before = await self._store.missing(self.resource)
-        after = before | {
-            m.id: replace(before[m.id], reason=m.reason) if m.id in before else m for m in lacking
-        }
-        await self._store.note(self.resource, before=before, after=after)
-
-
-def _missing(item: Item, reason: str) -> Missing:
-    return Missing(item.id, item.created, datetime.now(UTC), reason, item.kind)
+        return tally, list(after.values())

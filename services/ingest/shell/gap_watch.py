@@ -29,7 +29,7 @@ from shared.runtime import log
 # So that a round stays short however long a list is: the walk goes on in the next one.
 PAGES_A_ROUND_MAX: Final = 20
 # What is this fresh may still come by itself, and the look from the cursor sees to it.
-MARGIN_SECONDS_MIN: Final = 60
+MARGIN_SECONDS: Final = 60
 
 _LOOKED_FOR: Final = frozenset({DiscrepancyKind.EVENT_LIST_EMPTY})
 _MISSING = Gauge(
@@ -83,7 +83,7 @@ class GapWatch:
         book: str,
         public_url: str,
         window_days: int,
-        margin_seconds: float,
+        grace: timedelta,
         interval: timedelta,
         beat: Callable[[], None],
     ) -> None:
@@ -96,7 +96,8 @@ class GapWatch:
         self._book = book
         self._public_url = public_url
         self._window_seconds = window_days * DAY_SECONDS
-        self._margin_seconds = int(max(margin_seconds, MARGIN_SECONDS_MIN))
+        self._grace = grace
+        self._is_awaiting = False
         self._interval = interval
         self._beat = beat
         self._next_at = datetime.min.replace(tzinfo=UTC)
@@ -126,12 +127,15 @@ class GapWatch:
             if now < self._next_at:
                 return
             self._left = list(self._lists())
-        until = int(now.timestamp()) - self._margin_seconds
+            self._is_awaiting = False
+        until = int(now.timestamp()) - MARGIN_SECONDS
         since = until - self._window_seconds
         pages_left = PAGES_A_ROUND_MAX
         while self._left and pages_left > 0:
             audited = self._left[0]
-            walk = GapWalk(audited.list, audited.store, is_fetching=True, beat=self._beat)
+            walk = GapWalk(
+                audited.list, audited.store, is_fetching=True, beat=self._beat, grace=self._grace
+            )
             try:
                 looked = await walk.step(since, until, pages_max=pages_left)
             except ApiRefused:
@@ -144,13 +148,16 @@ class GapWatch:
             pages_left -= walk.pages
             self._note(looked)
         if not self._left:
-            self._next_at = datetime.now(UTC) + self._interval
+            # What was seen to lack for the first time is looked for again once its grace is over.
+            pause = min(self._grace, self._interval) if self._is_awaiting else self._interval
+            self._next_at = datetime.now(UTC) + pause
             self._has_looked = True
             _AUDITED.labels(self._account).set_to_current_time()
 
     def _note(self, looked: Looked) -> None:
         self._looked[looked.account, looked.resource] = looked
         tally = looked.tally
+        self._is_awaiting |= any(not missing.reason for missing in looked.missing)
         level = _log.warning if tally.still_lacking or looked.is_suspiciously_empty else _log.info
         level(
             "audit.done",

@@ -4,6 +4,12 @@ select item_id, created, since, reason, kind
 from missing_items
 where account = $1 and mode = $2 and resource = $3
 
+-- name: missing_of
+-- Which of these items were known to lack. No row: none of them.
+select item_id, created, since, reason, kind
+from missing_items
+where account = $1 and mode = $2 and resource = $3 and item_id = any($4::text[])
+
 -- name: put_missing!
 -- Remember what lacks; since when is kept from the first time.
 insert into missing_items (account, mode, resource, item_id, created, since, reason, kind)
