@@ -1,6 +1,7 @@
 """How many decimals each currency has on Stripe's wire.
 
-Source: Stripe docs, "Supported currencies"; ISO 4217 for the codes with two decimals.
+Source: Stripe docs, "Supported currencies", and what Stripe once supported (the last row of the
+codes with two decimals); ISO 4217.
 """
 
 from typing import Final
@@ -20,6 +21,7 @@ _BY_EXPONENT: Final = {
         mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php pkr pln qar
         ron rsd rub sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah
         ugx usd uyu uzs wst xcd xcg yer zar zmw
+        btn eek ghs hrk ltl lvl mro sll svc vef
     """,
 }
 EXPONENTS: Final = {

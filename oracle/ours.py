@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from oracle.movements import SUSPENSE
 from oracle.reading import Json, items, optional_text, text, wire_money
-from oracle.stripe import SUSPENSE
 from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
 
 EXCHANGE: Final = "equity:exchange"

@@ -17,6 +17,7 @@ from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import OutcomeKind, VerdictReason
 from shared.contracts.schemas import MESSAGE_TYPES, MessageType, types_of
 from shared.contracts.topics import TOPICS, Topic
+from tallystick.bookings_docs import balance_transactions_page
 from tallystick.contracts_words import (
     ATTRIBUTES,
     DISCREPANCIES,
@@ -39,6 +40,9 @@ def pages() -> Mapping[Path, str]:
     made: dict[Path, str] = {
         FOLDER / "topics.md": topics_page(),
         FOLDER / "errors.md": errors_page(),
+        FOLDER / "balance-transactions.md": balance_transactions_page(
+            MADE.format(source="the rules in `services/ledger/rules/`")
+        ),
         FOLDER / "asyncapi.json": _json(asyncapi()),
         FOLDER / "openapi.json": _json(document()),
         FOLDER / "settings.md": settings_page(

@@ -37,9 +37,8 @@ from services.ledger.decisions import (
     difference,
     subject_of,
 )
-from services.ledger.readers import contracts, exact_json
+from services.ledger.readers import contracts, exact_json, stripe, told
 from services.ledger.readers import fields as read
-from services.ledger.readers import stripe as told
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
 from services.ledger.rules import balance_transactions, bank, commands, matches, payments
 from shared.contracts import references, topics
@@ -124,7 +123,7 @@ def _said(event: JsonObject, account: str, context: str) -> JsonObject:
 
 def _stripe_object(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
     shown = parse_object(message.envelope.data)
-    object_id = told.name_of(shown)
+    object_id = stripe.name_of(shown)
     account = message.envelope.extension("account")
     livemode = _livemode(shown)
     book = _book_of_stripe(message, book_map, account, livemode=livemode)
@@ -186,7 +185,7 @@ def _is_of_another_mode(
 
 def _book_object(shown: JsonObject, at: datetime, book: Book, found: Findings) -> None:
     """Book what an object shows, itself and all that is expanded in it."""
-    for number, each in enumerate(told.tellings(shown, at)):
+    for number, each in enumerate(stripe.tellings(shown, at)):
         if isinstance(each, told.Refusal):
             # Of the object itself nothing can be read; of one inside it the rest still can.
             if number == 0 and isinstance(each.error, Unreadable):

@@ -4,6 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.support.stripe_library import balance_transaction_types, reporting_categories
+
 Json = dict[str, Any]  # Any: JSON as the outside may send it
 
 amounts = st.one_of(
@@ -15,60 +17,8 @@ odd_amounts: st.SearchStrategy[object] = st.one_of(amounts, st.sampled_from(ODD)
 positive = st.integers(0, 100_000)
 currencies = st.sampled_from(["usd", "eur", "jpy", "kwd", "isk"])
 odd_currencies = st.sampled_from(["usd", "USD", "zzz", "", None, 7])
-TYPES = [
-    "adjustment",
-    "advance",
-    "advance_funding",
-    "anticipation_repayment",
-    "application_fee",
-    "application_fee_refund",
-    "charge",
-    "climate_order_purchase",
-    "climate_order_refund",
-    "connect_collection_transfer",
-    "contribution",
-    "fee_credit_funding",
-    "inbound_transfer",
-    "inbound_transfer_reversal",
-    "issuing_authorization_hold",
-    "issuing_authorization_release",
-    "issuing_dispute",
-    "issuing_transaction",
-    "obligation_outbound",
-    "obligation_reversal_inbound",
-    "payment",
-    "payment_failure_refund",
-    "payment_network_reserve_hold",
-    "payment_network_reserve_release",
-    "payment_refund",
-    "payment_reversal",
-    "payment_unreconciled",
-    "payout",
-    "payout_cancel",
-    "payout_failure",
-    "payout_minimum_balance_hold",
-    "payout_minimum_balance_release",
-    "refund",
-    "refund_failure",
-    "reserve_hold",
-    "reserve_release",
-    "reserve_transaction",
-    "reserved_funds",
-    "stripe_balance_payment_debit",
-    "stripe_balance_payment_debit_reversal",
-    "stripe_fee",
-    "stripe_fx_fee",
-    "tax_fee",
-    "tax_fund",
-    "topup",
-    "topup_reversal",
-    "transfer",
-    "transfer_cancel",
-    "transfer_failure",
-    "transfer_refund",
-    "quantum_rebate",
-]
-ADJUSTED = ["dispute", "dispute_reversal", "refund_failure", "charge_failure", "other_adjustment"]
+TYPES = [*sorted(balance_transaction_types()), "quantum_rebate"]
+CATEGORIES = [*sorted(reporting_categories()), "new_category", "", None]
 SOURCES = [
     "ch_1",
     "re_1",
@@ -81,6 +31,7 @@ SOURCES = [
     "rsv_1",
     "py_1",
     "pyr_1",
+    "po_old",
 ]
 EXPANDED_CHARGE: Json = {
     "id": "ch_8", "object": "charge", "amount": 700, "amount_captured": 700, "captured": True,
@@ -95,6 +46,7 @@ EXPANDED_TRANSFER: Json = {
     "id": "tr_7", "object": "transfer", "amount": 600, "currency": "usd", "destination": "acct_m",
     "created": 1_793_000_000, "livemode": False, "reversals": {"object": "list", "data": []},
 }  # fmt: skip
+OLD_PAYOUT: Json = EXPANDED_TRANSFER | {"id": "tr_6", "type": "bank_account"}
 EXPANDED_MOVEMENT: Json = {
     "id": "txn_6", "object": "balance_transaction", "amount": 700, "fee": 7, "net": 693,
     "currency": "usd", "type": "charge", "reporting_category": "charge", "source": "ch_6",
@@ -114,8 +66,12 @@ def balance_transactions(draw: st.DrawFn, *, odd: bool = False, plain: bool = Fa
     fee = draw(positive | st.integers(-500, 0))
     net = amount - fee if type(amount) is int else 0
     kind = draw(st.sampled_from(TYPES))
-    category = draw(st.sampled_from(ADJUSTED)) if kind == "adjustment" else kind
-    expanded = [] if plain or odd else [EXPANDED_REFUND, EXPANDED_CHARGE, EXPANDED_TRANSFER]
+    category: str | None = kind
+    if kind == "adjustment" or draw(st.integers(0, 4)) == 0:
+        category = draw(st.sampled_from(CATEGORIES))
+    expanded = (
+        [] if plain or odd else [EXPANDED_REFUND, EXPANDED_CHARGE, EXPANDED_TRANSFER, OLD_PAYOUT]
+    )
     source = draw(st.sampled_from([*SOURCES, None, *expanded]))
     if kind in ("refund", "payment_refund") and draw(st.booleans()):
         category = "partial_capture_reversal"
@@ -174,7 +130,7 @@ def refunds(draw: st.DrawFn, *, odd: bool = False, plain: bool = False) -> Json:
 def charges(draw: st.DrawFn, *, odd: bool = False) -> Json:
     amount = draw(odd_amounts if odd else positive)
     currency = draw(odd_currencies if odd else currencies)
-    status = draw(st.sampled_from(["succeeded", "succeeded", "pending", "failed"]))
+    status = draw(st.sampled_from(["succeeded", "succeeded", "pending", "failed", "new", None]))
     items = draw(lists(refunds(odd=odd, plain=True)))
     items["data"] = [item | {"currency": currency} for item in items["data"]]
     return {
@@ -185,6 +141,8 @@ def charges(draw: st.DrawFn, *, odd: bool = False) -> Json:
         "amount_refunded": draw(positive),
         "captured": draw(st.sampled_from([True, True, True, False])),
         "status": status,
+        "paid": draw(st.sampled_from([True, True, False, None])),
+        "destination": draw(st.sampled_from([None, None, None, "acct_d"])),
         "balance_transaction": draw(st.sampled_from([None, "txn_1", EXPANDED_MOVEMENT])),
         "failure_balance_transaction": draw(st.sampled_from([None, None, "txn_2"])),
         "currency": currency,
@@ -223,6 +181,7 @@ def transfers(draw: st.DrawFn, *, odd: bool = False) -> Json:
         "currency": draw(currencies),
         "created": 1_793_000_000,
         "destination": "acct_m",
+        "type": draw(st.sampled_from([None, None, "stripe_account", "bank_account"])),
         "reversals": draw(lists(reversals())),
         "source_transaction": draw(st.sampled_from(["ch_1", EXPANDED_CHARGE])),
     }
@@ -245,6 +204,28 @@ def disputes(draw: st.DrawFn) -> Json:
     }
 
 
+@st.composite
+def intents(draw: st.DrawFn) -> Json:
+    """Payment intents, sessions and invoices that show their charge in one of its places."""
+    told = draw(charges())
+    listed: Json = {"object": "list", "data": [told]}
+    intent: Json = {"id": "pi_1", "object": "payment_intent", "created": 1_793_000_000}
+    shapes: list[Json] = [
+        intent | {"charges": listed},
+        intent | {"latest_charge": told},
+        intent | {"latest_charge": "ch_1"},
+        {"id": "in_1", "object": "invoice", "charge": told},
+        {"id": "in_1", "object": "invoice", "payment_intent": intent | {"charges": listed}},
+        {"object": "invoice", "charge": None},
+        {
+            "id": "cs_1",
+            "object": "checkout.session",
+            "payment_intent": intent | {"charges": listed},
+        },
+    ]
+    return draw(st.sampled_from(shapes))
+
+
 others = st.sampled_from(["payout", "topup", "payment_intent", "application_fee", "customer"]).map(
     lambda kind: {"id": "x_1", "object": kind, "amount": 5, "currency": "usd", "created": 1}
 )
@@ -262,6 +243,7 @@ def stripe_objects(draw: st.DrawFn) -> Json:
             balance_transactions(odd=odd),
             balance_transactions(),
             disputes(),
+            intents(),
             others,
         )
     )

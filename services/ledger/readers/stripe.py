@@ -8,13 +8,24 @@ the same Stripe account.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from services.ledger.readers import fields as read
+from services.ledger.readers.evidence import payment_behind
 from services.ledger.readers.exact_json import JsonObject, as_object
 from services.ledger.readers.releases import PARTIAL_CAPTURE_REVERSAL, is_release
+from services.ledger.readers.told import (
+    BalanceTransaction,
+    Charge,
+    ChargeState,
+    Nothing,
+    Refund,
+    Refusal,
+    Reversal,
+    Told,
+    Transfer,
+)
 from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.money import Money
 
@@ -22,97 +33,8 @@ CHARGE_FAILURE: Final = "charge_failure"
 _RETURNED: Final = "payment_failure_refund"
 _SUBJECT_LENGTH_MAX: Final = 255
 _OF_CHARGES: Final = ("ch_", "py_")
-
-
-class ChargeState(StrEnum):
-    """How far a charge has come, as far as money is concerned."""
-
-    CAPTURED = "captured"
-    RETURNED = "returned"
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A charge that took money. ``sent_on`` of it goes to ``destination``, where that is named."""
-
-    id: str
-    state: ChargeState
-    captured: Money
-    destination: str
-    sent_on: Money | None
-    created_at: datetime
-    failed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """A refund in whatever state; ``is_failed`` also where it was cancelled."""
-
-    id: str
-    amount: Money
-    is_failed: bool
-    created_at: datetime
-    failed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Money sent to a connected account."""
-
-    id: str
-    amount: Money
-    destination: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Reversal:
-    """One reversal of a transfer; ``is_of_refund`` where a refund of the charge caused it."""
-
-    id: str
-    amount: Money
-    destination: str
-    is_of_refund: bool
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceTransaction:
-    """A movement of one of Stripe's balances: ``net`` should be ``gross - fee``.
-
-    ``source`` is the object that it is about, empty where Stripe names none; ``charge`` the
-    charge behind that object, where it is told along.
-    """
-
-    id: str
-    type: str
-    category: str
-    balance_type: str
-    gross: Money
-    fee: Money
-    net: Money
-    source: str
-    charge: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """An object that moves no money by what it shows, and why."""
-
-    subject: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An object that cannot be booked as it stands."""
-
-    subject: str
-    error: Refused
-
-
-Told = Charge | Refund | Transfer | Reversal | BalanceTransaction | Nothing | Refusal
+_CHARGE_STATES: Final = ("succeeded", "pending", "failed")
+_PAYS_OUT: Final = ("bank_account", "card")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +79,13 @@ _INSIDE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "application_fee": ("balance_transaction", "refunds"),
         "fee_refund": ("balance_transaction", "fee"),
         "balance_transaction": ("source",),
+        "payment_intent": ("charges", "latest_charge"),
+        "checkout.session": ("payment_intent",),
+        "invoice": ("charge", "payment_intent"),
         "list": ("data",),
     }
 )
+_MAY_BE_NAMELESS: Final = ("list", "invoice")
 
 
 def tellings(fields: JsonObject, at: datetime) -> Iterator[Told]:
@@ -192,7 +118,7 @@ def name_of(fields: JsonObject) -> str:
             what tells of it, which always have one, come without.
     """
     kind = kind_of(fields)
-    has_always = kind == "event" or (kind in _INSIDE and kind != "list")
+    has_always = kind == "event" or (kind in _INSIDE and kind not in _MAY_BE_NAMELESS)
     return read.ident(fields) if has_always or fields.get("id") is not None else kind
 
 
@@ -242,14 +168,16 @@ def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
             read.money(fields, "amount")
             return Nothing(read.ident(fields), f"a {kind} is booked by its balance transaction")
         case _:
-            return Nothing(name_of(fields), f"a {kind} moves no money by itself")
+            behind = payment_behind(kind, fields)
+            tells = f"; its money is told by {behind}" if behind else ""
+            return Nothing(name_of(fields), f"a {kind} moves no money by itself{tells}")
 
 
 def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
     told_id = read.ident(fields)
     status = read.text(fields, "status")
     failure = as_object(fields.get("failure_balance_transaction"))
-    if status == "succeeded":
+    if _has_succeeded(fields, status):
         if not _is_captured(fields):
             return Nothing(told_id, "the charge is authorized and not captured")
         state, amount = ChargeState.CAPTURED, _captured_amount(fields)
@@ -277,6 +205,13 @@ def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
         created_at=read.instant(fields),
         failed_at=around.at if failure is None else read.instant(failure),
     )
+
+
+def _has_succeeded(fields: JsonObject, status: str) -> bool:
+    # Old charges tell no status, and a new state is none that is known here: paid is or is not.
+    if status in _CHARGE_STATES:
+        return status == "succeeded"
+    return read.flag(fields, "paid") is True
 
 
 def _is_captured(fields: JsonObject) -> bool:
@@ -320,7 +255,7 @@ def _charge_of(refund: JsonObject, around: _Around) -> JsonObject | None:
 
 def _transfer(fields: JsonObject) -> Transfer | Nothing:
     told_id = read.ident(fields)
-    if fields.get("type") in ("bank_account", "card"):
+    if _pays_out(fields):
         return Nothing(told_id, "versions before 2017-04-06 call a payout a transfer")
     destination = read.link(fields, "destination")
     if not destination:
@@ -365,6 +300,7 @@ def _balance_transaction(fields: JsonObject, around: _Around) -> BalanceTransact
         net=read.money(fields, "net"),
         source=source,
         charge=_charge_behind(fields, source, around),
+        is_of_payout=_is_of_payout(fields, source),
         created_at=read.instant(fields),
     )
 
@@ -376,6 +312,16 @@ def _charge_behind(fields: JsonObject, source: str, around: _Around) -> str:
     if expanded is not None:
         return read.link(expanded, "charge")
     return "" if around.charge is None else read.link({"charge": around.charge}, "charge")
+
+
+def _is_of_payout(fields: JsonObject, source: str) -> bool:
+    shown = as_object(fields.get("source")) or {}
+    return source.startswith("po_") or shown.get("object") == "payout" or _pays_out(shown)
+
+
+def _pays_out(transfer: JsonObject) -> bool:
+    """Whether a transfer is what versions from 2017-04-06 on call a payout."""
+    return transfer.get("object") == "transfer" and transfer.get("type") in _PAYS_OUT
 
 
 def _is_a_failure_of_its_charge(fields: JsonObject) -> bool:

@@ -2,7 +2,7 @@
 
 from services.ledger import accounts
 from services.ledger.decisions import RULES_VERSION
-from services.ledger.readers.stripe import Charge, Refund, Reversal, Transfer
+from services.ledger.readers.told import Charge, Refund, Reversal, Transfer
 from shared.contracts import references
 from shared.contracts.journal import Book, Entry, Line, Reference, credit, debit, entry
 

@@ -24,6 +24,11 @@ def test_currency_has_the_exponent_of_stripes_wire(code: str, exponent: int) -> 
     assert currency_of(code.upper()) is currency_of(code)
 
 
+@pytest.mark.parametrize("code", "btn eek ghs hrk ltl lvl mro sll svc vef".split())
+def test_currency_that_old_history_may_hold_is_known_with_two_decimals(code: str) -> None:
+    assert currency_of(code).exponent == 2
+
+
 @pytest.mark.parametrize("code", ["", "us", "zzz", "usd ", None, 840, b"usd", "\uff35\uff33\uff24"])
 def test_currency_that_is_not_registered_is_refused(code: object) -> None:
     with pytest.raises(CurrencyUnknown):

@@ -5,6 +5,7 @@ from textwrap import dedent
 
 import pytest
 
+from shared.contracts.errors import Unreadable
 from tests.unit.ledger.telling import (
     CREATED,
     Json,
@@ -77,7 +78,10 @@ def test_charge_of_an_old_version_that_does_not_say_captured_was_captured() -> N
         {"captured": False, "amount_captured": 0},
         {"status": "pending", "balance_transaction": "txn_1"},
         {"status": "failed", "captured": False, "amount_captured": 0},
-        {"status": None},
+        {"status": None, "paid": False},
+        {"status": None, "paid": None},
+        {"status": "a_new_state", "paid": False},
+        {"status": "pending", "paid": True},
     ],
 )
 def test_charge_that_took_no_money_books_nothing(fields: Json) -> None:
@@ -117,6 +121,19 @@ def test_charge_with_an_amount_that_is_none_is_refused_by_its_id(amount: object)
     decision = of_event(charge(amount_captured=amount))
     assert decision.entries == ()
     assert said(decision) == [("refused", "invalid_amount", "ch_1")]
+
+
+@pytest.mark.parametrize("status", [None, "", "a_new_state"])
+def test_charge_without_a_status_that_is_known_counts_by_whether_it_is_paid(status: object) -> None:
+    assert books(of_event(charge(status=status, paid=True))) == PAYMENT
+    told = charge(paid=True)
+    del told["status"]
+    assert books(of_event(told)) == PAYMENT
+
+
+def test_charge_whose_state_nobody_can_tell_is_refused() -> None:
+    with pytest.raises(Unreadable, match="paid"):
+        of_event(charge(status=None, paid="yes"))
 
 
 @pytest.mark.parametrize("length", [1, 255])

@@ -1,0 +1,101 @@
+"""What Stripe's objects tell, as our values: the only form in which rules see them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.contracts.errors import Refused
+from shared.contracts.money import Money
+
+
+class ChargeState(StrEnum):
+    """How far a charge has come, as far as money is concerned."""
+
+    CAPTURED = "captured"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A charge that took money. ``sent_on`` of it goes to ``destination``, where that is named."""
+
+    id: str
+    state: ChargeState
+    captured: Money
+    destination: str
+    sent_on: Money | None
+    created_at: datetime
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A refund in whatever state; ``is_failed`` also where it was cancelled."""
+
+    id: str
+    amount: Money
+    is_failed: bool
+    created_at: datetime
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money sent to a connected account."""
+
+    id: str
+    amount: Money
+    destination: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """One reversal of a transfer; ``is_of_refund`` where a refund of the charge caused it."""
+
+    id: str
+    amount: Money
+    destination: str
+    is_of_refund: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransaction:
+    """A movement of one of Stripe's balances: ``net`` should be ``gross - fee``.
+
+    ``source`` is the object that it is about, empty where Stripe names none; ``charge`` the
+    charge behind that object, where it is told along. ``is_of_payout`` where that object is one,
+    also by the name of a transfer that the first versions gave it.
+    """
+
+    id: str
+    type: str
+    category: str
+    balance_type: str
+    gross: Money
+    fee: Money
+    net: Money
+    source: str
+    charge: str
+    is_of_payout: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """An object that moves no money by what it shows, and why."""
+
+    subject: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An object that cannot be booked as it stands."""
+
+    subject: str
+    error: Refused
+
+
+Told = Charge | Refund | Transfer | Reversal | BalanceTransaction | Nothing | Refusal
