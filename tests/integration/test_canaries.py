@@ -55,7 +55,7 @@ from tests.support.ingest import (
 from tests.support.ledger import ROOT, until
 from tests.support.world import serving
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def readyz_says(text: str, process: ServiceProcess) -> None:
         async def says() -> bool:
             return text in (await client.get("/readyz")).text
 
-        await until(f"/readyz to say {text!r}", says, seconds=30)
+        await until(f"/readyz to say {text!r}", says, seconds=60)
 
 
 def told_by(seen: Seen, name: str, process: ServiceProcess) -> None:
@@ -185,7 +185,7 @@ async def pollers(seen: Seen, place: Place) -> None:
             async def has_told() -> bool:
                 return bool(process.told())
 
-            await until("the poller to complain", has_told, seconds=30)
+            await until("the poller to complain", has_told, seconds=60)
             seen.take("log of the poller without Postgres", process.told())
 
 
