@@ -38,6 +38,7 @@ from services.console.statements.report import (
     used_rates,
 )
 from services.console.statements.solvency import RUNWAY_DAYS, solvency
+from services.console.views import BadRequest
 from shared.contracts.books import BookData
 from shared.contracts.money import Currency
 
@@ -47,13 +48,22 @@ Made = Statement | tuple[MissingRate, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of a book. ``reporting`` is the currency to translate into, if any."""
+    """What is asked of a book. ``reporting`` is the currency to translate into, if any.
+
+    Raises:
+        BadRequest: The period begins after the moment up to which facts count.
+    """
 
     book: BookData
     as_of: AsOf = EVER
     period: Period = ALL_DAYS
     currency: Currency | None = None
     reporting: Currency | None = None
+
+    def __post_init__(self) -> None:
+        end, first = self.end.effective, self.period.first
+        if end is not None and first is not None and end.day < first:
+            raise BadRequest(f"from: {first} is after {end.text}, up to which facts count")
 
     @property
     def end(self) -> AsOf:
