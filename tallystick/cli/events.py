@@ -131,7 +131,10 @@ def verify(
     secret_file: SecretFile = None,
     as_json: Json = False,
 ) -> None:
-    """Prove many stored deliveries again; exit code 1 if one fails. Without a choice: all."""
+    """Prove many stored deliveries again. Without a choice: all.
+
+    The exit code is 1 if one fails, or if nothing is stored of the event that --id names.
+    """
     selection = _selection(event_id, event_type, "", "", since, until, None, 0)
     prove = _prover(local_door(), secret_file)
     counts = dict.fromkeys(Standing, 0)
@@ -158,6 +161,8 @@ def verify(
     _tell_verified(counts, failures, as_json=as_json)
     if not sum(counts.values()):
         talk.done("no such delivery")
+        # Who names one event asks for its proof, and there is none.
+        raise typer.Exit(ExitCode.FOUND_A_PROBLEM if event_id else ExitCode.OK)
     raise typer.Exit(ExitCode.FOUND_A_PROBLEM if failures else ExitCode.OK)
 
 

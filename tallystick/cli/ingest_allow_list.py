@@ -23,6 +23,7 @@ from services.ingest.firewall import HTTPS_PORT, RuleFormat, rules
 from services.ingest.shell.allow_list_fetch import published_text
 from services.ingest.shell.allow_list_file import read_allow_list, write_allow_list
 from shared.contracts.envelope import rfc3339
+from shared.contracts.errors import Unavailable
 from tallystick.cli.problems import ExitCode, Problem
 
 FILE_VARIABLE: Final = "TALLYSTICK_INGEST_ALLOW_LIST_FILE"
@@ -68,6 +69,13 @@ def refresh(
             why=str(error),
             fix="look at it with your own eyes, and give a file with --from FILE",
             code=ExitCode.REFUSED,
+        ) from None
+    except Unavailable as error:
+        raise Problem(
+            "The published list was not to be had; nothing was changed",
+            why=str(error),
+            fix="try again later, or fetch it from elsewhere and give it with --from FILE",
+            code=ExitCode.UNREACHABLE,
         ) from None
     try:
         write_allow_list(path, found)

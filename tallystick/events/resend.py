@@ -49,7 +49,11 @@ async def resent(
 
 
 async def _sent(client: httpx.AsyncClient, record: Record, endpoint: Endpoint, url: str) -> Sent:
-    secret = endpoint.secrets_in_force(datetime.now(UTC))[0].text
+    # Of many, the last may be due when the secret that the first was signed with has ended.
+    in_force = endpoint.secrets_in_force(datetime.now(UTC))
+    if not in_force:
+        return Sent(record, endpoint.name, 0, "no signing secret is in force any more")
+    secret = in_force[0].text
     detail = ""
     status = 0
     for attempt in range(1, ATTEMPTS_MAX + 1):

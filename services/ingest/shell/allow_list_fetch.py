@@ -32,6 +32,8 @@ def published_text(source: str) -> str:
         return _text(_from_address(source))
     except httpx.HTTPError as error:
         raise Unavailable(f"{source}: {error or type(error).__name__}") from error
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise AllowListInvalid(f"{source!r} is no address: {error}") from None
 
 
 def _check_address(source: str) -> None:

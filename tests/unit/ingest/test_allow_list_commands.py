@@ -20,7 +20,7 @@ from services.ingest.shell.allow_list_fetch import published_text
 from services.ingest.shell.allow_list_file import read_allow_list, write_allow_list
 from shared.contracts.errors import Unavailable
 from tallystick.cli.ingest_allow_list import FILE_VARIABLE, app
-from tallystick.cli.problems import Problem
+from tallystick.cli.problems import ExitCode, Problem
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -116,6 +116,10 @@ def test_refresh_with_a_list_that_is_wrong_changes_nothing(path: Path) -> None:
         "https:///list",
         "http://[::1/list",
         "/nowhere/list",
+        "https://a\x01b/list",
+        "https://a..b/list",
+        "https://xn--a/list",
+        f"https://{'a' * 300}.example/list",
     ],
 )
 def test_list_is_asked_for_only_where_nobody_can_write_it_on_the_way(source: str) -> None:
@@ -154,6 +158,11 @@ def test_problems_say_what_to_do(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         told("show")
     with pytest.raises(Problem, match="no address"):
         told("check", "stripe.com")
+    path.unlink()
+    with answering(404, b"") as address, pytest.raises(Problem, match="not to be had") as away:
+        told("refresh", "--from", address)
+    assert away.value.code is ExitCode.UNREACHABLE
+    assert "--from FILE" in away.value.fix
     monkeypatch.delenv(FILE_VARIABLE)
     with pytest.raises(Problem, match="where the list is kept"):
         told("show")
