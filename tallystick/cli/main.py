@@ -5,6 +5,7 @@ without importing any, so that help and completion are quick.
 """
 
 import inspect
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -79,6 +80,13 @@ VERBS: Final = (
         LEDGER,
     ),
     Verb("audit", "tallystick.cli.audit", "audit", "The books held against the topics", LEDGER),
+    Verb(
+        "export",
+        "tallystick.cli.export",
+        "export",
+        "The books as CSV, JSON Lines, Parquet, Beancount, hledger",
+        LEDGER,
+    ),
     Verb("archive", "tallystick.cli.archive", "app", "The copy of the topics: how it is", LEDGER),
     Verb(
         "restore",
@@ -145,6 +153,9 @@ def _flowing(verb: object) -> str:
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal has no letters for is shown by its number, and ends nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         build(sys.argv[1:])()
     except KeyboardInterrupt:

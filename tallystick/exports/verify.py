@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+"""Proves a JSON Lines export of Tallystick offline. Needs Python 3.10 or newer and nothing else.
+
+    python verify.py books.jsonl
+    python verify.py books.jsonl --earlier last-month.jsonl
+    python verify.py books.jsonl --head 'stripe.events/0@120=4f1c…'
+
+It reads the file once and checks, line by line: each entry balances in every currency; its digest
+is that of its postings; its link in the hash chain follows from its content and the link before;
+sequences have no gap (in a part of the journal: do not go back). Then: that the trailer's counts,
+sums, trial balance and chain heads are those of the entries, that the journal's heads in the
+header are reached, and that the seal is the SHA-256 of all bytes before it. The first line that is
+wrong is named, and the exit code is 1.
+
+A file can be wholly made anew, with chains that hold. Only something from elsewhere tells: an
+earlier export (--earlier), a chain head that was written down or published (--head).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from typing import Any, BinaryIO, cast
+
+Json = dict[str, Any]  # Any: JSON
+FORM = "tallystick.export.v1"
+GENESIS = "00" * 32
+MINOR_MAX = 10**30
+MINOR = re.compile(r"[1-9][0-9]{0,30}")
+HEX = re.compile(r"[0-9a-f]{64}")
+# Minor units' decimals are no part of the digest, so what they must be stands here.
+# Source: Stripe, "Supported currencies"; the tokens' own contracts.
+DECIMALS = {
+    0: "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf",
+    3: "bhd jod kwd omr tnd",
+    6: "usdc usdt",
+    8: "btc",
+    18: "dai eth matic pol",
+}
+DECIMALS_OF = {code: n for n, codes in DECIMALS.items() for code in codes.split()}
+DECIMALS_ELSE = 2
+
+
+class Wrong(Exception):
+    """What does not hold; the line is added by whoever reads lines."""
+
+
+class Checker:
+    """What was read so far."""
+
+    def __init__(self, heads: dict[tuple[str, int], str]) -> None:
+        self.anchors = heads
+        self.met: set[tuple[str, int]] = set()
+        self.header: Json = {}
+        self.trailer: Json = {}
+        self.whole = True
+        self.entries = 0
+        self.postings = 0
+        self.accounts: dict[tuple[str, str, str], list[int]] = {}
+        self.origins: dict[str, Json] = {}
+
+    def read_header(self, line: Json) -> None:
+        """Take the first line."""
+        if line.get("line") != "header" or line.get("form") != FORM:
+            raise Wrong(f"this is no header of the form {FORM}")
+        self.header, self.whole = line, line["whole"] is True
+        for name, head in line["starts"].items():
+            self._anchor(name, head["sequence"], head["chain"])
+
+    def read_entry(self, line: Json) -> None:
+        """Check one entry and count it."""
+        try:
+            self._balance(line)
+            self._hold_together(line)
+            self._follow(line)
+        except Wrong as wrong:
+            name = f"{line.get('origin')} entry {line.get('sequence')} ({line.get('reference')})"
+            raise Wrong(f"{name}: {wrong}") from None
+
+    def _balance(self, line: Json) -> None:
+        chosen = self.header["selection"]["book"]
+        if chosen is not None and line["book"] != chosen:
+            raise Wrong(f"it is of book {line['book']}, and this export of {chosen}")
+        excess: dict[str, int] = {}
+        for posting in line["postings"]:
+            amount = posting["amount"]
+            code, text = amount["currency"], amount["minor"]
+            if not isinstance(text, str) or not MINOR.fullmatch(text) or int(text) > MINOR_MAX:
+                raise Wrong(f"{text!r} is no amount above zero in minor units")
+            if amount["exponent"] != DECIMALS_OF.get(code, DECIMALS_ELSE):
+                raise Wrong(f"{code} does not have {amount['exponent']} decimals")
+            if posting["direction"] not in ("debit", "credit"):
+                raise Wrong(f"{posting['direction']!r} is neither debit nor credit")
+            side = 0 if posting["direction"] == "debit" else 1
+            sums = self.accounts.setdefault((line["book"], posting["account"], code), [0, 0])
+            sums[side] += int(text)
+            excess[code] = excess.get(code, 0) + (-int(text) if side else int(text))
+        for code, minor in sorted(excess.items()):
+            if minor:
+                raise Wrong(f"debits less credits are {minor} minor units of {code}, not zero")
+        if len(line["postings"]) < 2:
+            raise Wrong("it has fewer than two postings")
+        self.entries += 1
+        self.postings += len(line["postings"])
+
+    def _hold_together(self, line: Json) -> None:
+        if digest_of(line) != line["digest"]:
+            raise Wrong("its digest is not that of its postings")
+
+    def _follow(self, line: Json) -> None:
+        cause, name, sequence = line["caused_by"], line["origin"], line["sequence"]
+        if name != f"{cause['topic']}/{cause['partition']}":
+            raise Wrong(f"it was caused in {cause['topic']}/{cause['partition']}")
+        start = self.header["starts"].get(name, {"sequence": 0, "chain": GENESIS})
+        told = self.origins.get(name)
+        last, link = (told["last"], told["chain"]) if told else (start["sequence"], start["chain"])
+        if type(sequence) is not int or sequence <= last:
+            raise Wrong(f"it stands behind entry {last}")
+        if sequence != last + 1:
+            if self.whole:
+                missing = f"{last + 1}" if sequence == last + 2 else f"{last + 1} to {sequence - 1}"
+                raise Wrong(f"before it, what was entry {missing} is missing")
+            link = line["previous"]
+        elif line.get("previous", link) != link:
+            raise Wrong("the link before it is another one")
+        if link_after(link, line) != line["chain"]:
+            raise Wrong("its link does not follow from its content and the link before it")
+        self._anchor(name, sequence, line["chain"])
+        if told:
+            told["last"], told["chain"] = sequence, line["chain"]
+            told["entries"] += 1
+        else:
+            head = {"first": sequence, "last": sequence, "entries": 1, "chain": line["chain"]}
+            self.origins[name] = head
+
+    def _anchor(self, name: str, sequence: int, chain: str) -> None:
+        known = self.anchors.get((name, sequence))
+        if known is None:
+            return
+        if known != chain:
+            raise Wrong(f"the chain at entry {sequence} of {name} was {known}, and is {chain} here")
+        self.met.add((name, sequence))
+
+    def read_trailer(self, line: Json) -> None:
+        """Hold the trailer against what was read."""
+        self.trailer = line
+        for what, expected in self.expected().items():
+            if line.get(what) != expected:
+                raise Wrong(f"the trailer's {what} {difference(expected, line.get(what))}")
+        if not self.whole:
+            return
+        for name, head in sorted(self.header["journal"].items()):
+            start = self.header["starts"].get(name, {"sequence": 0, "chain": GENESIS})
+            at = self.origins.get(name, {"last": start["sequence"], "chain": start["chain"]})
+            if (at["last"], at["chain"]) != (head["sequence"], head["chain"]):
+                raise Wrong(
+                    f"{name} ends with entry {at['last']}, and the header says {head['sequence']}"
+                    " with another chain head"
+                )
+        for name, sequence in sorted(set(self.anchors) - self.met):
+            raise Wrong(f"{name} had an entry {sequence} once, which is not in this export")
+
+    def expected(self) -> Json:
+        """What the trailer must say."""
+        sums: dict[str, list[int]] = {}
+        for (_, _, code), (debit, credit) in self.accounts.items():
+            total = sums.setdefault(code, [0, 0])
+            total[0] += debit
+            total[1] += credit
+        return {
+            "entries": self.entries,
+            "postings": self.postings,
+            "sums": [row({"currency": code}, code, sums[code]) for code in sorted(sums)],
+            "trial_balance": [
+                row({"book": book, "account": account, "currency": code}, code, both)
+                for (book, account, code), both in sorted(self.accounts.items())
+            ],
+            "origins": self.origins,
+        }
+
+
+def row(named: Json, code: str, both: list[int]) -> Json:
+    """A row of sums as the trailer has it."""
+    exponent = DECIMALS_OF.get(code, DECIMALS_ELSE)
+    return {**named, "exponent": exponent, "debit": str(both[0]), "credit": str(both[1])}
+
+
+def difference(expected: object, found: object) -> str:
+    """Where two parts of a trailer part."""
+    if isinstance(expected, list) and isinstance(found, list):
+        rows = cast("list[object]", found)
+        for number, here in enumerate(cast("list[object]", expected)):
+            there = rows[number] if number < len(rows) else "nothing"
+            if here != there:
+                return f"says {there}, and the entries say {here}"
+    return f"says {found}, and the entries say {expected}"
+
+
+def digest_of(line: Json) -> str:
+    """The digest of what an entry says of money."""
+    said = sorted(
+        "\x1f".join(
+            (
+                posting["account"],
+                posting["key"],
+                posting["direction"],
+                posting["amount"]["minor"],
+                posting["amount"]["currency"],
+            )
+        )
+        for posting in line["postings"]
+    )
+    head = "\x1e".join((line["book"], line["reference"], line["reverses"] or ""))
+    return hashlib.sha256("\x1e".join([head, *said]).encode()).hexdigest()
+
+
+def link_after(previous: str, line: Json) -> str:
+    """The link of an entry in the hash chain: each field behind its length in eight octets."""
+    fields = (
+        bytes.fromhex(previous),
+        b"tallystick.chain.v1",
+        line["origin"].encode(),
+        str(line["sequence"]).encode(),
+        bytes.fromhex(line["digest"]),
+        line["book"].encode(),
+        line["reference"].encode(),
+        line["kind"].encode(),
+        line["effective_at"].encode(),
+        line["recorded_at"].encode(),
+        str(line["caused_by"]["offset"]).encode(),
+        line["message_id"].encode(),
+        str(line["rules_version"]).encode(),
+        (line["reverses"] or "").encode(),
+        line["description"].encode(),
+    )
+    framed = b"".join(len(field).to_bytes(8, "big") + field for field in fields)
+    return hashlib.sha256(framed).hexdigest()
+
+
+def parsed(raw: bytes) -> Json:
+    """A line of JSON: an object, no name twice in it, no number with a fraction."""
+
+    def once(pairs: list[tuple[str, Any]]) -> Json:  # Any: JSON
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            raise Wrong("a name stands twice in it")
+        return made
+
+    def refused(text: str) -> None:
+        raise Wrong(f"{text} is no number for money")
+
+    try:
+        value: Any = json.loads(  # Any: JSON
+            raw.decode("utf-8"),
+            object_pairs_hook=once,
+            parse_float=refused,
+            parse_constant=refused,
+        )
+    except (ValueError, RecursionError) as error:
+        raise Wrong(f"this is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Wrong("this is not an object")
+    return cast("Json", value)
+
+
+def check(file: BinaryIO, heads: dict[tuple[str, int], str]) -> Checker:
+    """Read an export to its end; raises at the first line that is wrong."""
+    checker, digest, state = Checker(heads), hashlib.sha256(), "header"
+    number = 0
+    for number, raw in enumerate(file, 1):
+        try:
+            state = step(checker, state, parsed(raw), digest.hexdigest)
+        except Wrong as wrong:
+            raise Wrong(f"line {number}: {wrong}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise Wrong(f"line {number}: a field lacks or is odd: {error!r}") from None
+        digest.update(raw)
+    if state != "end":
+        raise Wrong(f"line {number + 1}: the file is cut off: here should be {EXPECTED[state]}")
+    return checker
+
+
+EXPECTED = {"header": "the header", "entries": "an entry or the trailer", "seal": "the seal"}
+
+
+def step(checker: Checker, state: str, line: Json, digest: Any) -> str:  # Any: a callable
+    """Take one line; gives what is expected behind it."""
+    kind = line.get("line")
+    if state == "header":
+        checker.read_header(line)
+        return "entries"
+    if state == "entries" and kind == "entry":
+        checker.read_entry(line)
+        return "entries"
+    if state == "entries" and kind == "trailer":
+        checker.read_trailer(line)
+        return "seal"
+    if state == "seal" and kind == "seal":
+        if line["sha256"] != digest():
+            raise Wrong("the seal is not the SHA-256 of what stands before it")
+        return "end"
+    if state == "end":
+        raise Wrong("something stands behind the seal")
+    raise Wrong(f"here should be {EXPECTED[state]}")
+
+
+def heads_of(path: str) -> dict[tuple[str, int], str]:
+    """The chain heads that an earlier export ends with, itself checked first."""
+    with open(path, "rb") as file:  # noqa: PTH123  # one line that any Python reads
+        checker = check(file, {})
+    return {(name, told["last"]): told["chain"] for name, told in checker.origins.items()}
+
+
+def head_of(text: str) -> tuple[tuple[str, int], str]:
+    """A head as it is written on a command line: origin@sequence=chain."""
+    place, _, chain = text.partition("=")
+    name, _, sequence = place.rpartition("@")
+    if not name or not sequence.isdigit() or not HEX.fullmatch(chain):
+        raise argparse.ArgumentTypeError("write ORIGIN@SEQUENCE=CHAIN: stripe.events/0@120=4f1c…")
+    return (name, int(sequence)), chain
+
+
+def shown(minor: int, code: str) -> str:
+    """An amount as a person writes it."""
+    decimals = DECIMALS_OF.get(code, DECIMALS_ELSE)
+    digits = str(abs(minor)).rjust(decimals + 1, "0")
+    whole = digits if not decimals else f"{digits[:-decimals]}.{digits[-decimals:]}"
+    return f"{'-' if minor < 0 else ''}{whole} {code.upper()}"
+
+
+def tell(checker: Checker) -> None:
+    """Say what holds: counts, heads, and by book the five roots of the balance sheet."""
+    part = "" if checker.whole else " (a part of the journal: what was left out cannot be seen)"
+    print(f"holds: {checker.entries} entries, {checker.postings} postings{part}")
+    for name, told in sorted(checker.origins.items()):
+        print(f"  {name}@{told['last']}={told['chain']}")
+    roots: dict[tuple[str, str], dict[str, int]] = {}
+    for (book, account, code), (debit, credit) in sorted(checker.accounts.items()):
+        at = roots.setdefault((book, code), {})
+        root = account.split(":", 1)[0]
+        at[root] = at.get(root, 0) + debit - credit
+    for (book, code), at in roots.items():
+        owned = at.get("assets", 0)
+        owed = -sum(at.get(root, 0) for root in ("liabilities", "equity", "revenue", "expenses"))
+        income = -at.get("revenue", 0) - at.get("expenses", 0)
+        sign = "=" if owned == owed else "IS NOT"
+        print(
+            f"  {book}: assets {shown(owned, code)} {sign} liabilities, equity and income"
+            f" {shown(owed, code)} (income {shown(income, code)})"
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check a file; the exit code."""
+    about = argparse.ArgumentParser(description="Prove a JSON Lines export of Tallystick.")
+    about.add_argument("file", help="the export, or - for standard input")
+    about.add_argument("--earlier", action="append", default=[], help="an earlier export")
+    about.add_argument(
+        "--head", action="append", default=[], type=head_of, help="ORIGIN@SEQUENCE=CHAIN, known"
+    )
+    given = about.parse_args(arguments)
+    heads: dict[tuple[str, int], str] = {}
+    try:
+        for path in given.earlier:
+            heads.update(heads_of(path))
+        heads.update(dict(given.head))
+        if given.file == "-":
+            checker = check(sys.stdin.buffer, heads)
+        else:
+            with open(given.file, "rb") as file:  # noqa: PTH123  # as above
+                checker = check(file, heads)
+    except Wrong as wrong:
+        print(f"does not hold: {wrong}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"cannot be read: {error}", file=sys.stderr)
+        return 2
+    tell(checker)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
