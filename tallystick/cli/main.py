@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, cast
 
 import typer
 
@@ -153,9 +153,9 @@ def _flowing(verb: object) -> str:
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if sys.stdout is not None:
         # What a terminal has no letters for is shown by its number, and ends nothing.
-        sys.stdout.reconfigure(errors="backslashreplace")
+        cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
     try:
         build(sys.argv[1:])()
     except KeyboardInterrupt:

@@ -101,6 +101,24 @@ def test_verb_without_a_running_stack_says_how_to_start_one(
     assert what
 
 
+def test_output_that_the_terminal_has_no_letters_for_is_shown_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "books.toml").write_text('[[books]]\nname = "bücher"\n', encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "tallystick", "ingest", "endpoints"],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "PYTHONIOENCODING": "ascii",
+            "TALLYSTICK_BOOKS_FILE": str(tmp_path / "books.toml"),
+            "TALLYSTICK_INGEST_WEBHOOK_SECRET": "whsec_x",
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"b\xfccher" in done.stdout
+
+
 def test_unknown_verb_is_a_usage_error() -> None:
     assert tallystick("frobnicate").returncode == ExitCode.USAGE
 
