@@ -65,6 +65,15 @@ def test_endpoint_takes_its_secret_from_the_secrets_file(tmp_path: Path) -> None
     assert [secret.text for secret in found["main"].secrets] == [SECRET]
 
 
+def test_endpoints_read_again_have_the_secret_that_was_changed_meanwhile(tmp_path: Path) -> None:
+    name = "TALLYSTICK_INGEST_WEBHOOK_SECRET"
+    told = made(tmp_path, f"{name}={SECRET}\n") | {"TALLYSTICK_INGEST_MODE": "test"}
+    for text in (SECRET, "whsec_newer"):
+        made(tmp_path, f"{name}={text}\n")
+        found = IngestSettings.load(told).endpoints(BookMap(), told)
+        assert [secret.text for secret in found["main"].secrets] == [text]
+
+
 def test_environment_with_secrets_taken_in_twice_is_the_same(tmp_path: Path) -> None:
     told = with_secrets(made(tmp_path, "ONE=1\n") | {"TWO": "2"})
     assert told == with_secrets(told) == {"ONE": "1", "TWO": "2"}
