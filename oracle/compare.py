@@ -229,9 +229,16 @@ def _events(model: Model, books: Books) -> Iterator[Difference]:
 
 def _judged(model: Model, books: Books) -> Iterator[Difference]:
     """What tells nothing is parked or refused, never skipped in silence."""
-    judged = books.refused | books.parked
+    judged = books.refused | books.parked | books.conflicts
+    # A message told once more says nothing new: it was judged where it was told first.
+    alike = {
+        position: positions
+        for versions in model.versions.values()
+        for positions in versions.values()
+        for position in positions
+    }
     for position, why in [*model.unreadable, *model.refused]:
-        if position not in judged:
+        if judged.isdisjoint(alike.get(position, [position])):
             yield Difference("skipped_in_silence", why, "parked or refused", "", position)
 
 

@@ -246,6 +246,26 @@ def test_oracle_with_the_later_of_two_contradicting_tellings_booked_reports_it()
     assert "not_the_first_telling" in {d.kind for d in compare(read, forged).differences}
 
 
+def refused_twice(*, judged: bool) -> tuple[Model, Books]:
+    nonsense = event("evt_9", "charge.succeeded", CHARGE | {"id": "ch_9", "currency": "zzz"})
+    again = nonsense | {"pending_webhooks": 2}
+    other = records("stripe.events", [*([b"-"] * 7), nonsense, again])[7:]
+    told = [*WORLD, *other]
+    read = model(told)
+    books = books_of(read, told)
+    first = frozenset({other[0].position}) if judged else frozenset[Position]()
+    return read, replace(books, refused=first)
+
+
+def test_oracle_with_a_refused_event_told_twice_wants_one_judgement() -> None:
+    assert compare(*refused_twice(judged=True)).differences == ()
+
+
+def test_oracle_with_a_refused_event_that_nobody_judged_reports_each_telling() -> None:
+    report = compare(*refused_twice(judged=False))
+    assert [d.kind for d in report.differences] == ["skipped_in_silence"] * 2
+
+
 def same_id_other_content(*, noted: bool) -> tuple[Model, Books]:
     other = records("stripe.events", [*([b"-"] * 7), event("evt_1", "charge.succeeded", CHARGE | {"id": "ch_2"})])  # fmt: skip
     told = [*WORLD, other[-1]]
