@@ -209,9 +209,10 @@ def _feeds(environment: Mapping[str, str]) -> None:
 
 def _poller(environment: Mapping[str, str]) -> None:
     from services.ingest.config import IngestSettings  # noqa: PLC0415
+    from services.ingest.shell.polled_accounts import polled_accounts  # noqa: PLC0415
 
     settings = IngestSettings.load(environment)
-    settings.polled(settings.books())
+    polled_accounts(settings, settings.books(), environment)
 
 
 def _door(environment: Mapping[str, str]) -> None:

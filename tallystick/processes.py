@@ -127,7 +127,7 @@ SERVICES: Final = (
         needs=(
             (KAFKA_VARIABLE,),
             (POSTGRES_VARIABLE,),
-            ("TALLYSTICK_INGEST_STRIPE_API_KEY",),
+            ("TALLYSTICK_INGEST_STRIPE_API_KEY", "TALLYSTICK_INGEST_ACCOUNTS_FILE"),
         ),
     ),
     ServiceProcess(

@@ -304,7 +304,10 @@ class IngestSettings(Settings):
         key = self.ingest_stripe_api_key.get_secret_value()
         if not key:
             raise ValueError("set TALLYSTICK_INGEST_STRIPE_API_KEY or …_API_KEY_FILE")
-        return mode_of_key(key, self.ingest_mode, who="the poller")
+        try:
+            return mode_of_key(key, self.ingest_mode, who="the poller")
+        except ValueError as error:
+            raise ValueError(f"{error} ({PREFIX}INGEST_MODE)") from None
 
     def _only_endpoint(self, books: BookMap) -> Endpoint:
         if self.ingest_webhook_secret is None:

@@ -46,6 +46,8 @@ def polled_accounts(
             polled_account(data, _key_of(data, file.parent, given), books)
             for data in _account_data(file)
         )
+    except SettingsInvalid:
+        raise
     except (OSError, ValueError) as error:
         raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from None
 
