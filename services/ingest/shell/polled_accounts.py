@@ -30,26 +30,29 @@ def polled_accounts(
         SettingsInvalid: There is no key, or one does not fit its mode or the books.
     """
     file = settings.ingest_accounts_file
+    if file is None:
+        return (_only(settings, books),)
+    _check_alone(settings)
     try:
-        if file is None:
-            return (_only(settings, books),)
-        for name, is_set in (
-            ("STRIPE_API_KEY", settings.ingest_stripe_api_key.get_secret_value()),
-            ("CONNECTED_ACCOUNTS", settings.ingest_connected_accounts),
-        ):
-            if is_set:
-                raise SettingsInvalid(
-                    f"{PREFIX}INGEST_ACCOUNTS_FILE: {PREFIX}INGEST_{name} is set as well"
-                )
         given = variables(environment)
         return each_once(
             polled_account(data, _key_of(data, file.parent, given), books)
             for data in _account_data(file)
         )
-    except SettingsInvalid:
-        raise
     except (OSError, ValueError) as error:
         raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from None
+
+
+def _check_alone(settings: IngestSettings) -> None:
+    """See that what the file says is not said a second time beside it."""
+    for name, is_set in (
+        ("STRIPE_API_KEY", settings.ingest_stripe_api_key.get_secret_value()),
+        ("CONNECTED_ACCOUNTS", settings.ingest_connected_accounts),
+    ):
+        if is_set:
+            raise SettingsInvalid(
+                f"{PREFIX}INGEST_ACCOUNTS_FILE: {PREFIX}INGEST_{name} is set as well"
+            )
 
 
 def _only(settings: IngestSettings, books: BookMap) -> PolledAccount:
