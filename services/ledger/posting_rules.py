@@ -230,12 +230,13 @@ def _book_balance_transaction(each: told.BalanceTransaction, book: Book, found: 
     booked, is_explained = balance_transactions.balance_transaction(each, book)
     found.book(booked, subject=each.id)
     if booked is not None and not is_explained:
+        lacks = "rule" if balance_transactions.has_no_rule(each) else "key told along"
         found.remarks.append(
             Remark(
                 OutcomeKind.NOTED,
                 DiscrepancyKind.UNKNOWN_BALANCE_TRANSACTION,
                 each.id,
-                f"no rule for type {each.type[:80]}, category {each.category[:80] or 'none'},"
+                f"no {lacks} for type {each.type[:80]}, category {each.category[:80] or 'none'},"
                 f" source {each.source or 'none'}",
                 booked.reference,
                 abs(each.net),

@@ -166,11 +166,11 @@ def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
         case "payout" | "topup":
             # Nothing is booked by it, but the bank is expected to show this amount.
             read.money(fields, "amount")
-            return Nothing(read.ident(fields), f"a {kind} is booked by its balance transaction")
+            return Nothing(read.ident(fields), f"the {kind} is booked by its balance transaction")
         case _:
             behind = payment_behind(kind, fields)
             tells = f"; its money is told by {behind}" if behind else ""
-            return Nothing(name_of(fields), f"a {kind} moves no money by itself{tells}")
+            return Nothing(name_of(fields), f"the {kind} moves no money by itself{tells}")
 
 
 def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:

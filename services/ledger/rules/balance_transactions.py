@@ -211,6 +211,11 @@ def rule_of(told: BalanceTransaction) -> Rule:
     return rule or BALANCE_TRANSACTION_RULES.get(told.type, unexplained)
 
 
+def has_no_rule(told: BalanceTransaction) -> bool:
+    """Whether nothing explains a balance transaction, however much is told along with it."""
+    return rule_of(told) is unexplained
+
+
 def _entry(
     told: BalanceTransaction, book: Book, kind: str, lines: tuple[Line, ...]
 ) -> Entry | None:

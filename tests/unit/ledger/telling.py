@@ -166,3 +166,19 @@ def books(decision: Decision) -> str:
 def said(decision: Decision) -> list[tuple[str, str, str]]:
     """Outcome, reason and subject of each remark."""
     return [(r.outcome.value, r.reason, r.subject) for r in decision.remarks]
+
+
+def legs(shown: Json) -> str:
+    """The postings of a polled balance transaction, without its reference."""
+    return books(of_object(shown)).partition("\n")[2]
+
+
+def balances(*shown: Json) -> dict[tuple[str, str, str], int]:
+    """What is left on each account, key and currency after these objects, each fact once."""
+    entries = {e.reference: e for each in shown for e in of_object(each).entries}
+    left: dict[tuple[str, str, str], int] = {}
+    for entry in entries.values():
+        for p in entry.postings:
+            at = (str(p.account), p.key, p.amount.currency.code)
+            left[at] = left.get(at, 0) + p.signed_minor
+    return {at: minor for at, minor in left.items() if minor}

@@ -8,6 +8,7 @@ from tests.unit.ledger.telling import (
     Json,
     books,
     charge,
+    legs,
     listed,
     moved,
     of_event,
@@ -16,11 +17,6 @@ from tests.unit.ledger.telling import (
     said,
     txn,
 )
-
-
-def legs(shown: Json) -> str:
-    """The postings of a polled balance transaction, without its reference."""
-    return books(of_object(shown)).partition("\n")[2]
 
 
 def test_charge_settled_clears_the_payment_and_books_the_fee() -> None:

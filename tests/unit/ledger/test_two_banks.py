@@ -1,0 +1,41 @@
+"""Two banks that use one id: the lines share a key in suspense, and nothing else."""
+
+from datetime import UTC
+from textwrap import dedent
+from zoneinfo import ZoneInfo
+
+from services.ledger.rules.bank import bank_line
+from shared.contracts.journal import DEFAULT_BOOK, render
+from shared.contracts.observations import BANK_OBSERVATION, BankLine
+
+ZONE = ZoneInfo(str(UTC))
+
+
+def line(account: str, minor: int) -> BankLine:
+    told = BANK_OBSERVATION.validate_python(
+        {
+            "kind": "line",
+            "account": account,
+            "id": "l_1",
+            "state": "posted",
+            "amount": {"minor": str(minor), "currency": "usd", "exponent": 2},
+            "booked_on": "2026-11-20",
+        }
+    )
+    assert isinstance(told, BankLine)
+    return told
+
+
+def test_lines_of_two_banks_with_one_id_are_two_facts_under_one_key() -> None:
+    first = bank_line(line("main", 700), DEFAULT_BOOK, ZONE)
+    other = bank_line(line("other", -200), DEFAULT_BOOK, ZONE)
+    assert render(first) == dedent("""\
+        Dr assets:bank:main           7.00 USD
+        Cr liabilities:suspense[l_1]  7.00 USD""")
+    assert render(other) == dedent("""\
+        Cr assets:bank:other          2.00 USD
+        Dr liabilities:suspense[l_1]  2.00 USD""")
+    assert first is not None
+    assert other is not None
+    assert first.reference == "bank:main:line:l_1:r1"
+    assert other.reference == "bank:other:line:l_1:r1"
