@@ -200,6 +200,9 @@ class Door:
             return b"", Turned(VerdictReason.BODY_TOO_LARGE, 413, detail)
         except TimeoutError:
             return b"", Turned(VerdictReason.UNAVAILABLE, 408, "the body did not come in time")
+        except asyncio.CancelledError:
+            # Only a door that stops ends a request, which ends here in any case.
+            return b"", _unavailable("the door stops; send it again")
         return body, self._admission(delivery.endpoint, headers, body)
 
     def _admission(
