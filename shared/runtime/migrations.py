@@ -15,7 +15,7 @@ import asyncpg
 from shared.contracts.errors import TallystickError, Unavailable
 from shared.runtime import log
 from shared.runtime.kafka_client import patiently
-from shared.runtime.postgres import CONNECT_SECONDS_MAX, Connection
+from shared.runtime.postgres import CONNECT_SECONDS_MAX, Connection, refusal_is_a_setting
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _SCHEMA: Final = re.compile(r"[a-z][a-z0-9_]{0,50}")
@@ -86,6 +86,7 @@ async def migrate(
     Raises:
         MigrationInvalid: A file that was applied has been edited.
         Unavailable: The server does not answer in ``wait_seconds``.
+        SettingsInvalid: It knows no such user, password or database.
     """
     if not _SCHEMA.fullmatch(schema):
         raise MigrationInvalid(f"{schema!r} is not a name for a schema")
@@ -93,7 +94,8 @@ async def migrate(
 
     async def connected() -> Connection:
         try:
-            return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS_MAX)
+            with refusal_is_a_setting():
+                return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS_MAX)
         except (OSError, TimeoutError, asyncpg.OperatorInterventionError) as error:
             raise Unavailable(f"Postgres: {type(error).__name__}: {error}") from error
 

@@ -5,8 +5,8 @@ Money columns are ``numeric(38, 0)`` and come and go as ``int``; ``jsonb`` as pl
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypeVar
@@ -18,6 +18,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from shared.contracts.errors import Unavailable
 from shared.runtime.kafka_client import patiently
+from shared.runtime.settings import PREFIX, SettingsInvalid
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Tx: TypeAlias = "Connection | PoolConnectionProxy[asyncpg.Record]"
@@ -42,6 +43,18 @@ _AWAY = (
 _NUMERIC_HEAD: Final = struct.Struct(">HhHH")
 _NUMERIC_NEGATIVE: Final = 0x4000
 _BASE: Final = 10_000
+
+
+@contextmanager
+def refusal_is_a_setting() -> Generator[None]:
+    """Turn a server that knows no such user, password or database into a setting to correct."""
+    try:
+        yield
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+    ) as error:
+        raise SettingsInvalid(f"{PREFIX}POSTGRES_DSN: the server refuses it: {error}") from None
 
 
 class Database:
@@ -73,13 +86,14 @@ class Database:
 
         Raises:
             Unavailable: The server does not answer in that time.
+            SettingsInvalid: It knows no such user, password or database; waiting mends nothing.
         """
         settings = {"search_path": search_path, "application_name": application, "jit": "off"}
         if role:
             settings["role"] = role
 
         async def opened() -> "asyncpg.Pool[asyncpg.Record]":
-            with _away_is_unavailable():
+            with _away_is_unavailable(), refusal_is_a_setting():
                 return await asyncpg.create_pool(
                     dsn,
                     min_size=1,

@@ -19,6 +19,7 @@ from shared.runtime.positions import (
     read_positions,
 )
 from shared.runtime.postgres import Database, Tx
+from shared.runtime.settings import SettingsInvalid
 
 pytestmark = pytest.mark.stack
 
@@ -201,3 +202,15 @@ async def test_migrations_of_two_generations_stand_side_by_side(
         assert await connection.fetchval("select to_regclass('room_rebuild_1.lamp')") is not None
     with pytest.raises(MigrationInvalid, match="not a name"):
         await migrate(database_dsn, schema="x; drop schema room", folder=tmp_path)
+
+
+async def test_database_that_the_server_does_not_have_is_a_setting_to_correct(
+    database_dsn: str, tmp_path: Path
+) -> None:
+    elsewhere = database_dsn.rpartition("/")[0] + "/nowhere"
+    for opening in (
+        Database.open(elsewhere, search_path="public", wait_seconds=30),
+        migrate(elsewhere, schema="nothing", folder=tmp_path, wait_seconds=30),
+    ):
+        with pytest.raises(SettingsInvalid, match=r"POSTGRES_DSN.*nowhere"):
+            await opening
