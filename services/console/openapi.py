@@ -2,6 +2,9 @@
 
 from typing import Any, Final
 
+from services.console.statements.query import DEPTH_MAX
+from services.console.statements.report import Kind
+from services.console.statements.roll_up import Unit
 from services.console.views import LIMIT_DEFAULT, LIMIT_MAX, Json
 from shared.contracts.commands import LEDGER_COMMAND
 
@@ -63,6 +66,7 @@ def document() -> Json:
             "/v1/books/{book}/entries": _reading(
                 "Entries with their postings, by input partition and sequence", [_AFTER, _LIMIT]
             ),
+            **_statements(),
             "/v1/books/{book}/discrepancies": _reading(
                 "Discrepancies in their full state",
                 [_query("state", "open, acknowledged, explained or resolved"), _AFTER, _LIMIT],
@@ -79,6 +83,62 @@ def document() -> Json:
         },
         "security": [{"bearer": []}, {}],
     }
+
+
+def _statements() -> Json:
+    """The paths of the statements; each answer has an ``ETag`` of what it holds for."""
+    standing = [
+        _query("as_of", "a day, or a time with its zone: what took effect later does not count"),
+        _query("recorded_as_of", "the same for when facts were recorded"),
+        _query("currency", "only this currency by itself"),
+        _query("reporting", "the currency to translate all into; empty: none, not the book's own"),
+    ]
+    span = [_query("from", "the first day"), _query("to", "the last day")]
+    listed = [*standing[:2], *span]
+    path = "/v1/books/{book}/statements"
+    under = _query("account", "an account, and those under it")
+    by = {
+        "name": "by",
+        "in": "query",
+        "schema": {"type": "string", "enum": ["account", "key", *Unit], "default": "account"},
+        "description": "what to sum up by; keys as they stand now, under an account",
+    }
+    depth = {
+        "name": "depth",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": DEPTH_MAX, "default": DEPTH_MAX},
+        "description": "how many segments of an account's name are kept",
+    }
+    account = {
+        "name": "account",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "the account's name; 404 where nothing was ever booked on it",
+    }
+    made: Json = {
+        f"{path}/{kind}": _reading(
+            f"{kind.value.replace('-', ' ').capitalize()}, each currency by itself and all in one",
+            [*standing, *(span if kind.is_of_a_period else [])],
+        )
+        for kind in Kind
+    } | {
+        f"{path}/accounts/{{account}}": _reading(
+            "An account's postings by time with its running balance",
+            [account, *listed, _AFTER, _LIMIT],
+        ),
+        f"{path}/general-ledger": _reading(
+            "Every account's statement, one after the other", [under, *listed, _AFTER, _LIMIT]
+        ),
+        f"{path}/roll-up": _reading(
+            "Turnover by account prefix, by key or by span of time", [by, under, depth, *listed]
+        ),
+    }
+    for told in made.values():
+        answers = told["get"]["responses"]
+        answers["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
+        answers["304"] = {"description": "nothing has changed since the `If-None-Match` answer"}
+    return made
 
 
 def _problem() -> Json:

@@ -79,6 +79,7 @@ VERBS: Final = (
         "The books once more from the topics",
         LEDGER,
     ),
+    Verb("report", "tallystick.cli.report", "app", "Statements that a person signs", LEDGER),
     Verb("audit", "tallystick.cli.audit", "audit", "The books held against the topics", LEDGER),
     Verb(
         "export",

@@ -13,12 +13,13 @@ import pytest
 from services.console.shell.account_pages import AccountPages
 from services.console.shell.figures_of import Figures
 from services.console.shell.readers import Views
-from services.console.shell.reports import Asked, report
+from services.console.shell.reports import report
 from services.console.statements.account import Place
 from services.console.statements.balance_sheet import BalanceSheet
 from services.console.statements.figures import by_currency, rounded
 from services.console.statements.groups import GROUPS
 from services.console.statements.moments import AsOf, Moment, Period, moment
+from services.console.statements.query import Asked
 from services.console.statements.report import Kind
 from services.ledger.shell.verify import verify_journal
 from shared.contracts.books import BookData

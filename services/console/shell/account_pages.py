@@ -9,7 +9,6 @@ from typing import Final
 
 from services.console.shell.figures_of import Figures
 from services.console.shell.readers import Row, Snapshot
-from services.console.shell.reports import Asked
 from services.console.statements.account import (
     AccountStatement,
     Movement,
@@ -18,6 +17,7 @@ from services.console.statements.account import (
 )
 from services.console.statements.figures import Figure, merged
 from services.console.statements.moments import FIRST_DAY, LAST_DAY, AsOf, end_of, midnight
+from services.console.statements.query import Asked, UnknownAccount
 from shared.contracts.money import Currency
 
 DAYS_AT_ONCE: Final = 31
@@ -44,7 +44,17 @@ class AccountPages:
         self._origins: dict[tuple[str, int], int] | None = None
 
     async def page(self, account: str, *, after: Place | None, count: int) -> AccountStatement:
-        """At most ``count`` movements of an account behind a place, with its balance before."""
+        """At most ``count`` movements of an account behind a place, with its balance before.
+
+        Raises:
+            UnknownAccount: Nothing was ever booked on it.
+        """
+        known = await self._figures.accounts(account)
+        if account not in known:
+            raise UnknownAccount(account, known)
+        return await self._page(account, after=after, count=count)
+
+    async def _page(self, account: str, *, after: Place | None, count: int) -> AccountStatement:
         opening = await self._opening(account, after)
         rows = await self._rows(account, after, count + 1)
         movements = [_movement(row, account) for row in rows[:count]]
@@ -62,7 +72,7 @@ class AccountPages:
             if left == 0:
                 return LedgerPage(tuple(found), (account, None))
             place = after[1] if after is not None and account == start else None
-            page = await self.page(account, after=place, count=left)
+            page = await self._page(account, after=place, count=left)
             if page.lines or any(page.opening.values()):
                 found.append(page)
             left -= len(page.lines)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -21,6 +22,9 @@ from services.console.permissions import Scope, Token, token_of
 from services.console.shell import index
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.readers import Snapshot, Views
+from services.console.shell.statements_api import StatementsApi
+from services.console.statements.query import UnknownAccount
+from services.console.statements.report import Kind
 from services.console.views import BadRequest, EntryPlace, Json
 from shared.contracts.books import BookMap
 from shared.contracts.discrepancies import DiscrepancyState
@@ -30,6 +34,10 @@ from shared.runtime.metrics import Health, health_routes
 Handler = Callable[[Request], Awaitable[Response]]
 RETRY_AFTER: Final = {"Retry-After": "1"}
 _PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,13 @@ class Desk:
     commands: CommandDesk
     body_bytes_max: int
     hosts_allowed: tuple[str, ...]
+    clock: Callable[[], datetime] = _now
 
 
 def application(desk: Desk, health: Health) -> Starlette:
     """The console's application."""
     api = Api(desk)
+    statements = StatementsApi(desk.books, api.reading, desk.clock)
 
     def get(path: str, handler: Handler) -> Route:
         return Route(f"/v1/books/{{book}}/{path}", handler, methods=["GET"])
@@ -63,11 +73,16 @@ def application(desk: Desk, health: Health) -> Starlette:
             get("entries", api.entries),
             get("discrepancies", api.discrepancies),
             get("commands/{key:path}", api.command),
+            get("statements/accounts/{account}", statements.account),
+            get("statements/general-ledger", statements.general_ledger),
+            get("statements/roll-up", statements.roll_up),
+            *(get(f"statements/{kind}", statements.of(kind)) for kind in Kind),
             Route("/v1/books/{book}/commands", api.take_command, methods=["POST"]),
         ],
         # A page from elsewhere that is led to this address by a name of its own is turned away.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(desk.hosts_allowed))],
         exception_handlers={
+            UnknownAccount: _not_there,
             BadRequest: _bad_request,
             Unavailable: _unavailable,
             HTTPException: _refused,
@@ -96,20 +111,20 @@ class Api:
 
     async def trial_balance(self, request: Request) -> Response:
         """Totals by account and currency."""
-        async with self._reading(request) as (book, moment):
+        async with self.reading(request) as (book, moment):
             rows = await moment.rows("trial_balance", book)
             return await _answer(book, moment, views.trial_balance(rows))
 
     async def balances(self, request: Request) -> Response:
         """Balances by account and currency."""
-        async with self._reading(request) as (book, moment):
+        async with self.reading(request) as (book, moment):
             account = request.query_params.get("account", "")
             rows = await moment.rows("balances", book, account)
             return await _answer(book, moment, {"balances": views.balances(rows)})
 
     async def open_items(self, request: Request) -> Response:
         """What waits for its other half."""
-        async with self._reading(request) as (book, moment):
+        async with self.reading(request) as (book, moment):
             count = views.limit(request.query_params.get("limit", ""))
             after = request.query_params.get("after", "")
             start = views.place(after, str, str, str) if after else ("", "", "")
@@ -126,7 +141,7 @@ class Api:
 
     async def entries(self, request: Request) -> Response:
         """Entries with their postings."""
-        async with self._reading(request) as (book, moment):
+        async with self.reading(request) as (book, moment):
             count = views.limit(request.query_params.get("limit", ""))
             after = request.query_params.get("after", "")
             start = EntryPlace(*views.place(after, str, int, int)) if after else EntryPlace()
@@ -139,7 +154,7 @@ class Api:
         state = request.query_params.get("state", "")
         if state and state not in set(DiscrepancyState):
             raise BadRequest(f"state: one of {', '.join(DiscrepancyState)}")
-        async with self._reading(request, self._desk.reconciler) as (book, moment):
+        async with self.reading(request, self._desk.reconciler) as (book, moment):
             count = views.limit(request.query_params.get("limit", ""))
             after = request.query_params.get("after", "")
             start = views.place(after, str)[0] if after else ""
@@ -155,7 +170,7 @@ class Api:
 
     async def command(self, request: Request) -> Response:
         """What became of the commands under a key."""
-        async with self._reading(request) as (book, moment):
+        async with self.reading(request) as (book, moment):
             key = request.path_params["key"]
             rows = await moment.rows("command_outcomes", book, key)
             told = [
@@ -225,7 +240,7 @@ class Api:
         return name
 
     @asynccontextmanager
-    async def _reading(
+    async def reading(
         self, request: Request, of: Views | None = None
     ) -> AsyncGenerator[tuple[str, Snapshot]]:
         """The book that may be read, and a moment of the views."""
@@ -278,6 +293,10 @@ def _problem(
 
 async def _bad_request(_: Request, error: Exception) -> Response:
     return _problem(400, "bad_request", str(error))
+
+
+async def _not_there(_: Request, error: Exception) -> Response:
+    return _problem(404, "not_found", str(error))
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

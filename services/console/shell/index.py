@@ -13,6 +13,11 @@ CONTENT_SECURITY_POLICY: Final = (
 )
 _VIEWS: Final = (
     ("trial_balance", "trial-balance", "totals by account and currency"),
+    ("balance_sheet", "statements/balance-sheet", "assets, liabilities, equity"),
+    ("income_statement", "statements/income-statement", "what was earned and spent"),
+    ("cash_flow", "statements/cash-flow", "where cash came from and went"),
+    ("solvency", "statements/solvency", "whether what is owed can be paid"),
+    ("general_ledger", "statements/general-ledger", "every account's postings"),
     ("balances", "balances", "what each account holds"),
     ("open_items", "open-items", "what waits for its other half"),
     ("entries", "entries", "the journal"),

@@ -1,7 +1,6 @@
 """Reports made in one moment of the views: figures fetched, then laid out by the core."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -28,7 +27,8 @@ from services.console.statements.income import (
     translated_cash_flow,
     translated_income_statement,
 )
-from services.console.statements.moments import ALL_DAYS, EVER, AsOf, Period, end_of
+from services.console.statements.moments import EVER, AsOf, end_of
+from services.console.statements.query import Asked
 from services.console.statements.report import (
     Basis,
     Kind,
@@ -37,43 +37,15 @@ from services.console.statements.report import (
     Statement,
     used_rates,
 )
+from services.console.statements.roll_up import Part, RollUpLine, Unit, roll_up
 from services.console.statements.solvency import RUNWAY_DAYS, solvency
 from services.console.views import BadRequest
-from shared.contracts.books import BookData
 from shared.contracts.money import Currency
 
+KEYS_MAX: Final = 10_000
+ACCOUNT, KEY = "account", "key"
 _ONE_DAY: Final = timedelta(days=1)
 Made = Statement | tuple[MissingRate, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of a book. ``reporting`` is the currency to translate into, if any.
-
-    Raises:
-        BadRequest: The period begins after the moment up to which facts count.
-    """
-
-    book: BookData
-    as_of: AsOf = EVER
-    period: Period = ALL_DAYS
-    currency: Currency | None = None
-    reporting: Currency | None = None
-
-    def __post_init__(self) -> None:
-        end, first = self.end.effective, self.period.first
-        if end is not None and first is not None and end.day < first:
-            raise BadRequest(f"from: {first} is after {end.text}, up to which facts count")
-
-    @property
-    def end(self) -> AsOf:
-        """As of the period's end: the earlier of its last day and the moment asked for."""
-        effective = self.as_of.effective
-        if self.period.last is not None:
-            last = end_of(self.period.last, self.book.zone)
-            if effective is None or last.before < effective.before:
-                effective = last
-        return AsOf(effective, self.as_of.recorded)
 
 
 async def basis_of(views: Snapshot, asked: Asked, read_at: datetime) -> Basis:
@@ -89,7 +61,7 @@ async def basis_of(views: Snapshot, asked: Asked, read_at: datetime) -> Basis:
     return Basis(
         asked.book.name,
         asked.book.time_zone,
-        asked.as_of,
+        asked.end,
         asked.period,
         read_at,
         tuple(Position(r["topic"], r["partition"], r["next_offset"]) for r in positions),
@@ -206,3 +178,34 @@ async def _solvency(
 
 def _missing(*made: Statement | tuple[MissingRate, ...]) -> Made:
     return earliest(rate for each in made if isinstance(each, tuple) for rate in each)
+
+
+async def rolled_up(
+    moment: Snapshot, asked: Asked, *, by: str, under: str, depth: int
+) -> list[RollUpLine]:
+    """A roll-up by ``account``, by ``key``, or by a unit of time.
+
+    Raises:
+        BadRequest: No way to roll up; keys of another time than now, or of no account; a moment
+            within a day where days are rolled up.
+    """
+    figures = Figures(moment, asked.book)
+    if by == KEY:
+        if asked.as_of != EVER or asked.period.first or asked.period.last or not under:
+            raise BadRequest(
+                "by: keys are kept as they stand now, under an account; for what was, read the"
+                " statement of the account"
+            )
+        parts = await figures.by_key(under, KEYS_MAX)
+        return roll_up(parts, prefix=under, depth=depth)
+    if by == ACCOUNT:
+        turned_over = await figures.turnover(asked.end, first=asked.period.first)
+        return roll_up([Part(f) for f in turned_over], prefix=under, depth=depth)
+    if by not in set(Unit):
+        raise BadRequest(f"by: one of {ACCOUNT}, {KEY}, {', '.join(Unit)}")
+    if any(
+        m is not None and m.rest_from is not None for m in (asked.end.effective, asked.end.recorded)
+    ):
+        raise BadRequest("by: spans of time are made of whole days: give days, not times")
+    parts = await figures.by_unit(asked.end, Unit(by), first=asked.period.first)
+    return roll_up(parts, prefix=under, depth=depth)

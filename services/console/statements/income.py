@@ -142,7 +142,7 @@ class CashFlow:
         if self.difference:
             checked = "OPENING CASH AND CHANGE ARE NOT CLOSING CASH: off by"
         rows = [
-            total("Opening cash", self.opening),
+            SheetRow(RowKind.LINE, "Opening cash", (self.opening,)),
             SheetRow(RowKind.HEADING, "Operating activities"),
             SheetRow(RowKind.LINE, "Net income", (self.net_income,)),
             *self.operating.rows()[1:-1],

@@ -1,0 +1,174 @@
+"""Statements over HTTP: the same words as on the command line, answers tagged by their position."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from services.console import views
+from services.console.shell.account_pages import AccountPages
+from services.console.shell.readers import Snapshot
+from services.console.shell.reports import ACCOUNT, basis_of, report, rolled_up
+from services.console.statements.account import Place
+from services.console.statements.as_json import (
+    account_json,
+    basis_json,
+    place_parts,
+    report_json,
+    roll_up_json,
+)
+from services.console.statements.query import (
+    OF_A_PERIOD,
+    STANDING,
+    Asked,
+    asked_of,
+    depth_of,
+)
+from services.console.statements.report import Kind
+from services.console.views import BadRequest, Json
+from shared.contracts.books import BookMap
+from shared.contracts.envelope import instant_of
+from shared.contracts.errors import Unreadable
+
+Reading = Callable[[Request], AbstractAsyncContextManager[tuple[str, Snapshot]]]
+_PAGED: Final = frozenset({"after", "limit"})
+_LIST: Final = OF_A_PERIOD - {"currency", "reporting"}
+_HEADERS: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+class StatementsApi:
+    """The handlers of statements.
+
+    Args:
+        books: For time zones and reporting currencies.
+        reading: Gives the book that may be read and a moment of the views.
+        clock: For days that end today.
+    """
+
+    def __init__(self, books: BookMap, reading: Reading, clock: Callable[[], datetime]) -> None:
+        self._books = books
+        self._reading = reading
+        self._clock = clock
+
+    def of(self, kind: Kind) -> Callable[[Request], Awaitable[Response]]:
+        """The handler of a statement: in each currency, and in one."""
+        known = OF_A_PERIOD if kind.is_of_a_period else STANDING
+
+        async def statement(request: Request) -> Response:
+            async with self._reading(request) as (book, moment):
+                asked, now = self._asked(book, request, known), self._clock()
+                tag = await self._tag(moment, request, asked, now)
+                if (same := _unchanged(request, tag)) is not None:
+                    return same
+                return _answer(report_json(await report(moment, kind, asked, now)), tag)
+
+        return statement
+
+    async def account(self, request: Request) -> Response:
+        """A page of an account's statement."""
+        name = str(request.path_params["account"])
+        async with self._reading(request) as (book, moment):
+            asked, now = self._asked(book, request, _LIST | _PAGED), self._clock()
+            tag = await self._tag(moment, request, asked, now)
+            if (same := _unchanged(request, tag)) is not None:
+                return same
+            after = request.query_params.get("after", "")
+            page = await AccountPages(moment, asked).page(
+                name, after=_place(after)[1] if after else None, count=_limit(request)
+            )
+            following = _cursor(name, page.after) if page.after is not None else None
+            told = account_json(page) | {"next": following}
+            return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
+
+    async def general_ledger(self, request: Request) -> Response:
+        """A page of the general ledger: accounts in order, each with its postings by time."""
+        async with self._reading(request) as (book, moment):
+            asked = self._asked(book, request, _LIST | _PAGED | {ACCOUNT})
+            now = self._clock()
+            tag = await self._tag(moment, request, asked, now)
+            if (same := _unchanged(request, tag)) is not None:
+                return same
+            after = request.query_params.get("after", "")
+            page = await AccountPages(moment, asked).ledger(
+                under=request.query_params.get(ACCOUNT, ""),
+                after=_place(after) if after else None,
+                count=_limit(request),
+            )
+            told = {
+                "accounts": [account_json(each) for each in page.accounts],
+                "next": _cursor(*page.next) if page.next is not None else None,
+            }
+            return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
+
+    async def roll_up(self, request: Request) -> Response:
+        """Turnover by account prefix, by key, or by span of time."""
+        async with self._reading(request) as (book, moment):
+            asked = self._asked(book, request, _LIST | {ACCOUNT, "by", "depth"})
+            now = self._clock()
+            tag = await self._tag(moment, request, asked, now)
+            if (same := _unchanged(request, tag)) is not None:
+                return same
+            words = request.query_params
+            lines = await rolled_up(
+                moment,
+                asked,
+                by=words.get("by", ACCOUNT),
+                under=words.get(ACCOUNT, ""),
+                depth=depth_of(words.get("depth", "")),
+            )
+            told = {"by": words.get("by", ACCOUNT), "lines": roll_up_json(lines)}
+            return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
+
+    def _asked(self, book: str, request: Request, known: frozenset[str]) -> Asked:
+        named = self._books.named(book)
+        if named is None:
+            raise BadRequest("book: no such book")
+        return asked_of(named, dict(request.query_params), known)
+
+    async def _tag(self, moment: Snapshot, request: Request, asked: Asked, now: datetime) -> str:
+        """What an answer is a function of: what is asked, the book, the day, and the positions."""
+        positions = await moment.rows("positions")
+        told = [
+            request.url.path,
+            sorted(request.query_params.items()),
+            asked.book.model_dump_json(),
+            now.astimezone(asked.book.zone).date().isoformat(),
+            [[p["topic"], p["partition"], p["next_offset"]] for p in positions],
+        ]
+        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        return f'W/"{digest[:32]}"'
+
+
+def _limit(request: Request) -> int:
+    return views.limit(request.query_params.get("limit", ""))
+
+
+def _cursor(account: str, place: Place | None) -> str:
+    return views.cursor(account, *place_parts(place))
+
+
+def _place(text: str) -> tuple[str, Place | None]:
+    account, at, topic, partition, sequence, ordinal = views.place(
+        text, str, str, str, int, int, int
+    )
+    if not at:
+        return account, None
+    try:
+        return account, Place(instant_of(at), topic, partition, sequence, ordinal)
+    except Unreadable:
+        raise BadRequest("after: not a cursor of this list") from None
+
+
+def _unchanged(request: Request, tag: str) -> Response | None:
+    """Nothing but the tag, where the asker has that answer already."""
+    known = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
+    return Response(None, 304, {"ETag": tag, **_HEADERS}) if tag in known else None
+
+
+def _answer(told: Json, tag: str) -> Response:
+    return JSONResponse(told, headers={"ETag": tag, **_HEADERS})
