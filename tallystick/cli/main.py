@@ -88,6 +88,13 @@ VERBS: Final = (
         "The books as CSV, JSON Lines, Parquet, Beancount, hledger",
         LEDGER,
     ),
+    Verb(
+        "trace",
+        "tallystick.cli.trace",
+        "trace",
+        "From a figure to the bytes behind it, proved",
+        LEDGER,
+    ),
     Verb("archive", "tallystick.cli.archive", "app", "The copy of the topics: how it is", LEDGER),
     Verb(
         "restore",

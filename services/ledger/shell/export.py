@@ -127,6 +127,18 @@ class Journal:
                 last = Head(told[-1].sequence, told[-1].chain)
                 yield told
 
+    async def entry_at(self, topic: str, partition: int, sequence: int) -> list[Told]:
+        """One entry with the link before it; none: there is no such entry."""
+        for origin in self._origins:
+            if (origin.topic, origin.partition) == (topic, partition):
+                rows = await self._rows(origin, Selection(), sequence - 1, sequence)
+                if not rows:
+                    break
+                legs = await self._legs(origin, rows)
+                links = await self._links(origin, rows, None, 0)
+                return [_told(origin, row, legs[sequence], links) for row in rows]
+        return []
+
     async def _rows(
         self, origin: Origin, selection: Selection, after: int, up_to: int
     ) -> Sequence[Columns]:
@@ -202,20 +214,25 @@ async def journal_snapshot(database: Database) -> AsyncGenerator[Journal]:
         Unavailable: Postgres is away.
     """
     async with database.transaction("repeatable_read") as tx:
-        await tx.execute(SQL["export_reads_only"])
-        rows = await tx.fetch(SQL["read_origins"])
-        origins = [
-            Origin(
-                row["origin_id"],
-                row["topic"],
-                row["partition"],
-                Head(row["sequence"], row["chain"].hex()),
-            )
-            for row in rows
-        ]
-        origins.sort(key=lambda each: (each.topic, each.partition))
-        books = tuple(row["book"] for row in await tx.fetch(SQL["export_books"]))
-        yield Journal(tx, origins, books)
+        yield await journal_in(tx)
+
+
+async def journal_in(tx: Tx) -> Journal:
+    """The journal as a transaction sees it, from which on nothing can be written in it."""
+    await tx.execute(SQL["export_reads_only"])
+    rows = await tx.fetch(SQL["read_origins"])
+    origins = [
+        Origin(
+            row["origin_id"],
+            row["topic"],
+            row["partition"],
+            Head(row["sequence"], row["chain"].hex()),
+        )
+        for row in rows
+    ]
+    origins.sort(key=lambda each: (each.topic, each.partition))
+    books = tuple(row["book"] for row in await tx.fetch(SQL["export_books"]))
+    return Journal(tx, origins, books)
 
 
 def _told(origin: Origin, row: Columns, legs: Sequence[Leg], links: Mapping[int, str]) -> Told:

@@ -1,0 +1,218 @@
+"""An entry proved: its content and its link, the rule applied again, the message's signature."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import cleandoc
+from pkgutil import iter_modules
+from typing import Final
+
+import services.ledger.rules as rules_package
+from services.ingest.signature import Secret
+from services.ledger.exports.journal import Leg, Told
+from services.ledger.hash_chain import GENESIS, chain_next
+from services.ledger.shell.deciding import Decided, Decider
+from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.journal import Account, Book, Direction, Entry, Posting
+from shared.contracts.journal import Reference as EntryReference
+from shared.contracts.money import Currency, Money
+from shared.contracts.topics import STRIPE_EVENTS
+from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
+from tallystick.events.proof import Proof, Standing, proof_of
+
+# What each unsigned topic rests on instead.
+WARRANTS: Final[Mapping[str, str]] = {
+    "stripe.objects": "read from Stripe's API with our own key; Stripe signs no answers",
+    "bank.observations": "read from the bank by our own feed; the bank signs no answers",
+    "chain.observations": "read from a node by our own feed",
+    "reconciliation.matches": "decided by our own reconciler",
+    "ledger.commands": "sent by a person or an agent through the console or the command line",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What made an entry: a kind, the version of the rules, the function and what it books."""
+
+    kind: str
+    version: int
+    function: str
+    booking: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retold:
+    """What the rules make of the same bytes today."""
+
+    holds: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that stands behind one entry.
+
+    ``record`` is ``None`` where the message cannot be read, ``lacking`` says why.
+    """
+
+    told: Told
+    content_holds: bool
+    link_holds: bool
+    rule: Rule
+    record: Record | None
+    lacking: str
+    retold: Retold | None
+    proof: Proof | None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing that could be proved has failed."""
+        return (
+            self.content_holds
+            and self.link_holds
+            and (self.retold is None or self.retold.holds)
+            and (self.proof is None or self.proof.standing is not Standing.FAILED)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Proves entries with what this installation knows."""
+
+    decider: Decider
+    secrets: Mapping[str, Sequence[Secret]]
+    tolerance_seconds: int
+
+    def evidence(self, told: Told, record: Record | None, lacking: str) -> Evidence:
+        """What stands behind an entry and holds."""
+        entry = entry_of(told)
+        content_holds = entry is not None and entry.digest().hex() == told.digest
+        retold = proof = None
+        if record is not None:
+            retold = self._retold(told, self.decider.decided(record))
+            if record.topic == STRIPE_EVENTS:
+                proof = proof_of(
+                    record.envelope(), self.secrets, tolerance_seconds=self.tolerance_seconds
+                )
+        return Evidence(
+            told, content_holds, _link_holds(told), rule_of(told), record, lacking, retold, proof
+        )
+
+    def _retold(self, told: Told, decided: Decided) -> Retold:
+        if decided.decision is None:
+            why = decided.refusal.detail if decided.refusal is not None else "nothing"
+            return Retold(False, f"the rules of today refuse the bytes: {why}")
+        for entry in decided.decision.entries:
+            if (entry.reference, entry.book) == (told.reference, told.book):
+                if entry.digest().hex() == told.digest:
+                    return Retold(True, f"version {entry.rules_version} makes the same entry")
+                return Retold(False, f"version {entry.rules_version} makes another entry")
+        return Retold(False, "the rules of today make no such entry of the bytes")
+
+
+async def records_of(kafka: KafkaAddress, entries: Sequence[Told]) -> dict[tuple[str, int], Record]:
+    """The messages of entries, by origin and offset; those that are not there are left out.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    found: dict[tuple[str, int], Record] = {}
+    topics = sorted({told.topic for told in entries})
+    first, end = await offset_bounds(kafka, topics) if topics else ({}, {})
+    for told in entries:
+        where = Partition(told.topic, told.partition)
+        place = (told.origin, told.offset)
+        if place in found or not first.get(where, 0) <= told.offset < end.get(where, 0):
+            continue
+        async with aclosing(scan(kafka, {where: (told.offset, told.offset + 1)})) as batches:
+            async for batch in batches:
+                for record in batch:
+                    found[place] = record
+    return found
+
+
+async def evidence_of(
+    kafka: KafkaAddress, prover: Prover, entries: Sequence[Told]
+) -> list[Evidence]:
+    """What stands behind entries; where Kafka is away, what can be told without it."""
+    lacking = "it is not on the topic any more; look into the archive"
+    try:
+        records = await records_of(kafka, entries)
+    except Unavailable as error:
+        records, lacking = {}, f"the topic cannot be read: {error}"
+    found: list[Evidence] = []
+    for told in entries:
+        record = records.get((told.origin, told.offset))
+        found.append(prover.evidence(told, record, "" if record is not None else lacking))
+    return found
+
+
+def sha256_of(record: Record) -> str:
+    """The digest of a message's bytes."""
+    return hashlib.sha256(record.value).hexdigest()
+
+
+def entry_of(told: Told) -> Entry | None:
+    """The entry that was told; ``None``: what stands there is none."""
+    try:
+        return Entry(
+            book=Book(told.book),
+            reference=EntryReference(told.reference),
+            kind=told.kind,
+            effective_at=told.effective_at,
+            postings=tuple(map(posting_of, told.legs)),
+            rules_version=told.rules_version,
+            description=told.description,
+            reverses=None if told.reverses is None else EntryReference(told.reverses),
+        )
+    except (ValueError, Refused):
+        return None
+
+
+def posting_of(leg: Leg) -> Posting:
+    """A posting as the contracts have it."""
+    amount = Money(leg.minor, Currency(leg.currency, leg.exponent))
+    return Posting(Account(leg.account), leg.key, Direction(leg.direction), amount)
+
+
+def rule_of(told: Told) -> Rule:
+    """The rule of an entry's kind: the function of that name, whose docstring is the booking."""
+    for module_info in iter_modules(rules_package.__path__, f"{rules_package.__name__}."):
+        module = import_module(module_info.name)
+        for name in (told.kind, f"{told.kind}_made"):
+            function = getattr(module, name, None)
+            if callable(function):
+                where = f"{module_info.name}.{name}"
+                booking = _booking(function.__doc__ or "")
+                return Rule(told.kind, told.rules_version, where, booking)
+    return Rule(told.kind, told.rules_version, "", "")
+
+
+def _booking(docstring: str) -> str:
+    """The first sentence and the lines that begin with Dr or Cr."""
+    lines = cleandoc(docstring).splitlines()
+    booked = [line.strip() for line in lines if line.strip().startswith(("Dr ", "Cr "))]
+    return "\n".join([*lines[:1], *booked])
+
+
+def _link_holds(told: Told) -> bool:
+    previous = bytes.fromhex(told.previous) if told.previous else GENESIS
+    link = chain_next(
+        previous,
+        origin=told.origin,
+        sequence=told.sequence,
+        digest=bytes.fromhex(told.digest),
+        book=told.book,
+        reference=told.reference,
+        kind=told.kind,
+        effective_at=told.effective_at,
+        recorded_at=told.recorded_at,
+        offset=told.offset,
+        message_id=told.message_id,
+        rules_version=told.rules_version,
+        reverses=told.reverses,
+        description=told.description,
+    )
+    return link.hex() == told.chain
