@@ -52,7 +52,7 @@ async def played(steps: list[Step]) -> tuple[bytes, list[bytes]]:
         if step == WRITE:
             transport.write(data)
         elif step == TURN:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop
         elif step == CLOSE:
             transport.close()
         else:

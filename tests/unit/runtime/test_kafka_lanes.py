@@ -58,7 +58,7 @@ class Client:
     async def partitions_for(self, topic: str) -> set[int]:
         del topic
         await self.metadata.wait()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn of the loop
         return set(range(PARTITIONS))
 
     def create_batch(self) -> Batch:
@@ -70,7 +70,7 @@ class Client:
         del topic
         number, self._sent = self._sent, self._sent + 1
         fate = self._fate(number)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn of the loop
         if fate == "refused":
             raise KafkaConnectionError("away")
         if fate == "odd":
@@ -131,7 +131,7 @@ async def test_crowd_that_came_before_the_partitions_were_known_waits_for_room()
     client.metadata.clear()
     lanes = lanes_over(client, records_max=10)
     adding = [asyncio.create_task(add(lanes, b"%d" % number, 0)) for number in range(50)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn of the loop
     client.metadata.set()
     async with asyncio.timeout(5):
         for sent in await asyncio.gather(*adding):
@@ -144,7 +144,7 @@ async def test_bytes_on_their_way_are_bounded_and_given_back() -> None:
     lanes = lanes_over(client, records_max=10_000)
     large = b"x" * MEGABYTE
     adding = [asyncio.create_task(add(lanes, large, n % PARTITIONS)) for n in range(200)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn of the loop
     async with asyncio.timeout(20):
         for sent in await asyncio.gather(*adding):
             await sent
