@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, cast
 
-import orjson
-
+from services.ingest.event_body import json_value
 from services.ingest.mirrored import Asked, asked_of
 
 # The API key is sent to what the event names, so this decides where it may go: nowhere else
@@ -37,8 +36,8 @@ def notification(body: bytes) -> Notification:
         NotResolvable: It names what is not a path of Stripe's API.
     """
     try:
-        event: object = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        event = json_value(body)
+    except ValueError:
         raise NotResolvable("the event is not JSON") from None
     if not isinstance(event, dict):
         raise NotResolvable("the event is not an object")

@@ -65,6 +65,11 @@ def test_event_about_no_object_asks_for_nothing() -> None:
     assert notification(b'{"related_object": null}').asked is None
 
 
+def test_event_that_the_door_lets_in_with_half_a_surrogate_is_resolved() -> None:
+    told = b'{"reason": "\\ud83d", "related_object": {"url": "/v1/charges/ch_1"}}'
+    assert notification(told).asked is not None
+
+
 @pytest.mark.parametrize("junk", [b"", b"[]", b"{", b"null", b"\xff"])
 def test_body_that_is_no_event_cannot_be_resolved(junk: bytes) -> None:
     with pytest.raises(NotResolvable):
