@@ -36,6 +36,18 @@ class Figures:
         ]
         return merged([*(_figure(row) for row in rows), *rest])
 
+    async def earned(self, as_of: AsOf, *, first: date) -> list[Figure]:
+        """What was earned and spent from a day on, up to a moment on either axis."""
+        rows = await self._views.rows(
+            "turnover_of_roots", self.book.name, first, *_through(as_of), list(EARNED)
+        )
+        rest = [
+            _figure(row)
+            for row in await self._rest(as_of, first)
+            if row["account"].partition(":")[0] in EARNED
+        ]
+        return merged([*(_figure(row) for row in rows), *rest])
+
     async def at_daily_rates(
         self,
         as_of: AsOf,

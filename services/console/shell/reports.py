@@ -7,6 +7,7 @@ from typing import Final
 from services.console.shell.figures_of import EARNED, Figures
 from services.console.shell.readers import Snapshot
 from services.console.statements.balance_sheet import (
+    balance_sheet,
     balance_sheets,
     translated_balance_sheet,
     translated_trial_balance,
@@ -16,8 +17,9 @@ from services.console.statements.figures import (
     Closing,
     Figure,
     MissingRate,
+    at_closing,
+    both,
     by_currency,
-    earliest,
     root_of,
 )
 from services.console.statements.income import (
@@ -157,27 +159,29 @@ async def _solvency(
 ) -> tuple[Sequence[Statement], Made]:
     end = asked.end.effective or end_of(today, asked.book.zone)
     first = end.day - timedelta(days=RUNWAY_DAYS - 1)
-    lately = AsOf(end, asked.as_of.recorded)
-    earned = {
+    standing = await figures.turnover(asked.end)
+    earned = await figures.earned(AsOf(end, asked.as_of.recorded), first=first)
+    lately = {
         currency: income_statement(nets, currency).net_income
-        for currency, nets in by_currency(await figures.turnover(lately, first=first)).items()
+        for currency, nets in by_currency(earned).items()
     }
+    alone = [
+        solvency(sheet, net_income=lately.get(sheet.currency, 0))
+        for sheet in balance_sheets(standing)
+    ]
     if closing is None:
-        sheets = balance_sheets(await figures.turnover(asked.end))
-        return [solvency(s, net_income=earned.get(s.currency, 0)) for s in sheets], None
-    standing, all_figures = await _standing_figures(figures, asked, closing.reporting)
-    alone = [solvency(s, net_income=earned.get(s.currency, 0)) for s in balance_sheets(standing)]
-    sheet = translated_balance_sheet(all_figures, closing)
-    income = translated_income_statement(
-        await figures.at_daily_rates(lately, closing.reporting, first=first), closing.reporting
+        return alone, None
+    # What is owned, owed and burnt at the rate of the day: the question is about now. Net equity
+    # is what is owned less what is owed, so that no rate of an earlier day is needed.
+    held = at_closing(
+        (f for f in standing if root_of(f.account) in ("assets", "liabilities")), closing
     )
-    if isinstance(sheet, tuple) or isinstance(income, tuple):
-        return alone, _missing(sheet, income)
-    return alone, solvency(sheet, net_income=income.net_income)
-
-
-def _missing(*made: Statement | tuple[MissingRate, ...]) -> Made:
-    return earliest(rate for each in made if isinstance(each, tuple) for rate in each)
+    burnt = at_closing(earned, closing)
+    if missing := both(held, burnt):
+        return alone, missing
+    net_income = income_statement(burnt.nets, closing.reporting).net_income
+    sheet = balance_sheet(held.nets, closing.reporting, is_translated=True)
+    return alone, solvency(sheet, net_income=net_income)
 
 
 async def rolled_up(

@@ -10,6 +10,12 @@ select account, currency, exponent, debit_minor, credit_minor
 from turnover($1, $2, $3, $4)
 where $5::text is null or account = $5::text
 
+-- name: turnover_of_roots
+-- Turnover of whole days of the accounts of certain roots. No row: nothing moved.
+select account, currency, exponent, debit_minor, credit_minor
+from turnover($1, $2, $3, $4)
+where split_part(account, ':', 1) = any($5::text[])
+
 -- name: turnover_within_days
 -- Turnover of a span of moments, by day. No row: nothing moved.
 select
@@ -85,42 +91,11 @@ from origins
 -- name: movements_of_account
 -- An account's postings of certain days after a place in their order. No row: no more.
 select
-    m.effective_at, m.recorded_at, m.origin_id, m.topic, m.partition, m.sequence, m.ordinal,
-    m.reference, m.kind, m.description, m.key, m.direction, m.minor, m.currency, m.exponent
-from unnest($3::timestamptz[], $4::timestamptz[]) as d (begins, ends)
-cross join lateral (
-    select
-        v.effective_at, v.recorded_at, v.origin_id, v.topic, v.partition, v.sequence, v.ordinal,
-        v.reference, v.kind, v.description, v.key, v.direction, v.minor, v.currency, v.exponent
-    from movements as v
-    where
-        v.book = $1
-        and v.account = $2
-        and v.effective_at >= d.begins
-        and v.effective_at < d.ends
-        and v.recorded_at < coalesce($5::timestamptz, 'infinity')
-        and (v.effective_at, v.origin_id, v.sequence, v.ordinal)
-        > ($6::timestamptz, $7::integer, $8::bigint, $9::smallint)
-    order by v.effective_at, v.origin_id, v.sequence, v.ordinal
-    limit $10
-) as m
-order by m.effective_at, m.origin_id, m.sequence, m.ordinal
-limit $10
+    effective_at, recorded_at, origin_id, topic, partition, sequence, ordinal,
+    reference, kind, description, key, direction, minor, currency, exponent
+from movements_of_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: turnover_up_to_place
 -- What an account turned over from a moment up to a place in the order, which is included.
-select
-    currency,
-    max(exponent) as exponent,
-    coalesce(sum(minor) filter (where direction = 'debit'), 0) as debit_minor,
-    coalesce(sum(minor) filter (where direction = 'credit'), 0) as credit_minor
-from movements
-where
-    book = $1
-    and account = $2
-    and effective_at >= $3
-    and effective_at <= $5
-    and recorded_at < coalesce($4::timestamptz, 'infinity')
-    and (effective_at, origin_id, sequence, ordinal)
-    <= ($5::timestamptz, $6::integer, $7::bigint, $8::smallint)
-group by currency
+select currency, exponent, debit_minor, credit_minor
+from turnover_up_to_place($1, $2, $3, $4, $5, $6, $7, $8)
