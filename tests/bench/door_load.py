@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import uvloop
 
@@ -16,6 +17,7 @@ from services.ingest.signature import header_of
 from tests.support.ingest import SECRET
 
 OBJECTS = 500
+ANSWER_BYTES = len(b'{"received":true}')
 
 
 def request(number: int, path: str, run: str) -> bytes:
@@ -45,25 +47,62 @@ def request(number: int, path: str, run: str) -> bytes:
     return head.encode() + body
 
 
-async def connection(
-    port: int, waiting: Iterator[tuple[bytes, float]], seconds: list[float], begun: float
-) -> None:
-    """Deliveries over one connection, each at its moment or when the one before was answered."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for wanted, moment in waiting:
-        # Paced load: the pause is the measurement's rate, no wait for a fact.
-        await asyncio.sleep(max(0.0, begun + moment - time.perf_counter()))  # the rate asked for
-        # Paced, an answer's time counts from when the delivery was due: waiting is part of it.
-        at = begun + moment if moment else time.perf_counter()
-        writer.write(wanted)
-        head = await reader.readuntil(b"\r\n\r\n")
+class Connection(asyncio.Protocol):
+    """Deliveries over one connection, each at its moment or when the one before was answered.
+
+    A bare protocol, for what makes the load shares two processors with what carries it.
+    """
+
+    def __init__(self, waiting: Iterator[tuple[bytes, float]], seconds: list[float]) -> None:
+        self.done = asyncio.get_running_loop().create_future()
+        self._waiting = waiting
+        self._seconds = seconds
+        self._answer = b""
+        self._at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def begin(self, begun: float) -> None:
+        """Send the first delivery; ``begun`` is the moment that the moments count from."""
+        self._begun = begun
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        """Take an answer; once it is whole, go on."""
+        self._answer += data
+        head, mark, body = self._answer.partition(b"\r\n\r\n")
+        if not mark or len(body) < ANSWER_BYTES:
+            return
         if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(head.decode())
-        length = next(row for row in head.lower().split(b"\r\n") if row[:15] == b"content-length:")
-        await reader.readexactly(int(length[15:]))
-        seconds.append(time.perf_counter() - at)
-    writer.close()
-    await writer.wait_closed()
+            self.done.set_exception(RuntimeError(self._answer.decode()))
+            self._transport.close()
+            return
+        self._answer = b""
+        self._seconds.append(time.perf_counter() - self._at)
+        self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more will come."""
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the door closed the connection"))
+
+    def _next(self) -> None:
+        found = next(self._waiting, None)
+        if found is None:
+            self.done.set_result(None)
+            self._transport.close()
+            return
+        wanted, moment = found
+        now = time.perf_counter()
+        # Paced, an answer's time counts from when the delivery was due: waiting is part of it.
+        self._at = self._begun + moment if moment else now
+        if self._at > now:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._at - now, self._transport.write, wanted)
+        else:
+            self._transport.write(wanted)
 
 
 async def load(asked: argparse.Namespace) -> dict[str, float]:
@@ -72,10 +111,19 @@ async def load(asked: argparse.Namespace) -> dict[str, float]:
     gap = 1 / asked.rate if asked.rate else 0.0
     shared = iter([(wanted, number * gap) for number, wanted in enumerate(ready, 1)])
     seconds: list[float] = []
+    loop = asyncio.get_running_loop()
+    connections = [
+        (
+            await loop.create_connection(
+                lambda: Connection(shared, seconds), "127.0.0.1", asked.port
+            )
+        )[1]
+        for _ in range(asked.connections)
+    ]
     begun = time.perf_counter()
-    await asyncio.gather(
-        *(connection(asked.port, shared, seconds, begun) for _ in range(asked.connections))
-    )
+    for connection in connections:
+        connection.begin(begun)
+    await asyncio.gather(*(connection.done for connection in connections))
     took = time.perf_counter() - begun
     seconds.sort()
     return {
