@@ -35,6 +35,9 @@ _MOVEMENTS: Final[Mapping[str, tuple[Expected, Stage, int]]] = MappingProxyType(
         "payout_cancel": (Expected.PAYOUT, Stage.CANCELED, 1),
         "topup": (Expected.TOPUP, Stage.PENDING, 1),
         "topup_reversal": (Expected.TOPUP, Stage.CANCELED, -1),
+        # A top-up under another name: money drawn from the bank into the balance.
+        "inbound_transfer": (Expected.TOPUP, Stage.PENDING, 1),
+        "inbound_transfer_reversal": (Expected.TOPUP, Stage.CANCELED, -1),
     }
 )
 # Where other objects of the same account stand, when they are expanded.

@@ -118,6 +118,8 @@ def test_topup_is_expected_out_of_the_bank(status: str, stage: Stage) -> None:
         ("payout_failure", 9_680, 9_680, Stage.FAILED),
         ("payout_cancel", 9_680, 9_680, Stage.CANCELED),
         ("topup", 9_680, 9_680, Stage.PENDING),
+        ("inbound_transfer", 9_680, 9_680, Stage.PENDING),
+        ("inbound_transfer_reversal", -9_680, 9_680, Stage.CANCELED),
     ],
 )
 def test_balance_transaction_tells_of_what_nobody_has_shown(
