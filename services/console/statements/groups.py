@@ -60,6 +60,7 @@ GROUPS: Final = MappingProxyType(
         "liabilities": _CURRENT,
         "liabilities:loans": _LONG_TERM_DEBT,
         "liabilities:long-term": _LONG_TERM_DEBT,
+        "liabilities:stripe-loans": Group(Activity.FINANCING, is_current=True),
         "revenue": Group(Activity.INCOME),
     }
 )
