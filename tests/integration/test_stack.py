@@ -350,7 +350,6 @@ def test_two_starts_at_once_make_one_stack(folder: Path) -> None:
         "s = Stack(settings_in(Path(sys.argv[1])), parts=('postgres',))\ns.start()\n"
         "print([p.pid for p in s.status()])"
     )
-    started = time.monotonic()
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -359,4 +358,3 @@ def test_two_starts_at_once_make_one_stack(folder: Path) -> None:
     ]
     said = [racer.communicate(timeout=60)[0] for racer in racers]
     assert said[0] == said[1] != ""
-    assert time.monotonic() - started < 60
