@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from services.ingest.signature import Secret
 from services.ledger.exports.journal import Told
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.export import journal_in
@@ -48,6 +51,10 @@ def trace(
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=1000, help="Entries of an account at most.")
     ] = LIMIT,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option("--secret-file", help="A file with an older signing secret, to try as well."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")] = False,
 ) -> None:
     """Follow a figure to its entries, their rule, the message and its bytes; prove each step.
@@ -65,7 +72,7 @@ def trace(
     book_map = settings.books()
     prover = Prover(
         Decider(book_map, charts_of(book_map)),
-        door.secrets,
+        _with_older(door.secrets, secret_file),
         door.settings.ingest_tolerance_seconds,
     )
     found, proved = asyncio.run(_traced(settings, prover, wanted, book, limit))
@@ -74,6 +81,19 @@ def trace(
         raise typer.Exit(ExitCode.FOUND_A_PROBLEM)
     if any(each.record is None for each in proved):
         raise typer.Exit(ExitCode.UNREACHABLE)
+
+
+def _with_older(
+    secrets: Mapping[str, Sequence[Secret]], secret_file: Path | None
+) -> Mapping[str, Sequence[Secret]]:
+    """The secrets of every endpoint, and the one of a file behind them."""
+    if secret_file is None:
+        return secrets
+    try:
+        older = Secret("given", secret_file.read_text("utf-8").strip())
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"--secret-file: {error}") from None
+    return {name: [*known, older] for name, known in secrets.items()}
 
 
 async def _traced(

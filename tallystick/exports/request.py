@@ -59,14 +59,18 @@ def _ends_of(path: Path) -> list[Since]:
             file.seek(max(0, size - _TRAILER_BYTES_MAX))
             lines = file.read().splitlines()
         header, trailer = _header_of(path), _trailer_of(lines)
-        ends = {name: at["sequence"] for name, at in header["starts"].items()}
-        ends |= {name: told["last"] for name, told in trailer["origins"].items()}
+        ends = {name: (at["sequence"], at["chain"]) for name, at in header["starts"].items()}
+        ends |= {name: (at["last"], at["chain"]) for name, at in trailer["origins"].items()}
+        found = [
+            Since(name, sequence=int(sequence), chain=str(chain))
+            for name, (sequence, chain) in sorted(ends.items())
+        ]
     except (OSError, IndexError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{str(path)[:200]!r} is neither a place, such as stripe.events/0@17 or"
             f" stripe.events/0#120, nor an export in JSON Lines with its end: {error}"
         ) from None
-    return [Since(name, sequence=int(sequence)) for name, sequence in sorted(ends.items())]
+    return found
 
 
 def _header_of(path: Path) -> dict[str, Any]:  # Any: JSON

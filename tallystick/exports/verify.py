@@ -73,6 +73,7 @@ class Checker:
     def read_entry(self, line: Json) -> None:
         """Check one entry and count it."""
         try:
+            require_shape(line)
             self._balance(line)
             self._hold_together(line)
             self._follow(line)
@@ -90,7 +91,7 @@ class Checker:
             code, text = amount["currency"], amount["minor"]
             if not isinstance(text, str) or not MINOR.fullmatch(text) or int(text) > MINOR_MAX:
                 raise Wrong(f"{text!r} is no amount above zero in minor units")
-            if amount["exponent"] != DECIMALS_OF.get(code, DECIMALS_ELSE):
+            if repr(amount["exponent"]) != repr(DECIMALS_OF.get(code, DECIMALS_ELSE)):
                 raise Wrong(f"{code} does not have {amount['exponent']} decimals")
             if posting["direction"] not in ("debit", "credit"):
                 raise Wrong(f"{posting['direction']!r} is neither debit nor credit")
@@ -117,7 +118,7 @@ class Checker:
         start = self.header["starts"].get(name, {"sequence": 0, "chain": GENESIS})
         told = self.origins.get(name)
         last, link = (told["last"], told["chain"]) if told else (start["sequence"], start["chain"])
-        if type(sequence) is not int or sequence <= last:
+        if sequence <= last:
             raise Wrong(f"it stands behind entry {last}")
         if sequence != last + 1:
             if self.whole:
@@ -148,7 +149,8 @@ class Checker:
         """Hold the trailer against what was read."""
         self.trailer = line
         for what, expected in self.expected().items():
-            if line.get(what) != expected:
+            # By their text: to Python 1 is True.
+            if json.dumps(line.get(what), sort_keys=True) != json.dumps(expected, sort_keys=True):
                 raise Wrong(f"the trailer's {what} {difference(expected, line.get(what))}")
         if not self.whole:
             return
@@ -180,6 +182,18 @@ class Checker:
             ],
             "origins": self.origins,
         }
+
+
+def require_shape(line: Json) -> None:
+    """Refuse what would have the same digest in another type: 3 and "3", nothing and ""."""
+    cause = line["caused_by"]
+    for number in (line["sequence"], line["rules_version"], cause["partition"], cause["offset"]):
+        if type(number) is not int or number < 0:
+            raise Wrong(f"{number!r} is no whole number")
+    if line["reverses"] is not None and not (
+        line["reverses"] and isinstance(line["reverses"], str)
+    ):
+        raise Wrong(f"{line['reverses']!r} is no reference to reverse")
 
 
 def row(named: Json, code: str, both: list[int]) -> Json:

@@ -7,8 +7,10 @@ from shared.contracts.envelope import rfc3339
 from shared.contracts.errors import Unreadable
 from shared.contracts.journal import render_postings
 from shared.contracts.money import Money, MoneyOnWire
+from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import Record
 from tallystick.events.show import instant
+from tallystick.events.topic import event_of
 from tallystick.trace.evidence import WARRANTS, Evidence, posting_of, sha256_of
 
 Json = dict[str, object]
@@ -22,8 +24,8 @@ def name_of(figure: Figure) -> str:
 def figure(asked: Figure, amounts: list[Money], shown: int, limit: int) -> str:
     """What stands there, and how many entries follow."""
     sums = ", ".join(map(str, amounts)) or "nothing"
-    more = f"the newest {limit}" if shown == limit else "all"
-    return f"{name_of(asked)}  {sums}  ({more}, {shown} entries)"
+    behind = f"the newest {limit} entries" if shown == limit else f"all entries: {shown}"
+    return f"{name_of(asked)}  {sums}  ({behind})"
 
 
 def evidence(each: Evidence) -> str:
@@ -51,8 +53,13 @@ def _message(each: Evidence) -> list[tuple[str, str]]:
     if record is None:
         return [*facts, ("bytes", f"NOT READ: {each.lacking}")]
     envelope = _attributes(record)
+    event = event_of(record) if record.topic == STRIPE_EVENTS else None
+    kind = f"{event.event_type}, " if event is not None and event.event_type else ""
     facts += [
-        ("type", f"{envelope['type']} from {envelope['source']}, about {envelope['subject']}"),
+        (
+            "type",
+            f"{kind}{envelope['type']} from {envelope['source']}, about {envelope['subject']}",
+        ),
         ("appended", instant(record.appended_at)),
         ("bytes", f"{len(record.value)}, SHA-256 {sha256_of(record)}"),
     ]

@@ -121,6 +121,23 @@ async def test_export_since_an_earlier_one_goes_on_where_that_ended(
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+async def test_export_since_one_of_another_journal_is_refused(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    await book(rig, 0, 4)
+    earlier = tmp_path / "earlier.jsonl"
+    export = ("export", "--format", "jsonl")
+    await tallystick(rig, tmp_path, *export, "-o", str(earlier))
+    owner = await asyncpg.connect(rig.dsn)
+    await owner.execute("alter table ledger.entries disable trigger all")
+    await owner.execute("update ledger.entries set chain = decode(repeat('ab', 32), 'hex')")
+    await owner.close()
+    done = await tallystick(rig, tmp_path, *export, "--since", str(earlier))
+    assert done.returncode == 4
+    assert "is not what it was" in done.stderr
+    assert done.stdout == ""
+
+
 async def test_export_of_a_period_has_its_entries_alone_and_can_be_proved(
     rig: LedgerRig, tmp_path: Path
 ) -> None:

@@ -81,6 +81,10 @@ async def test_trace_follows_a_figure_to_bytes_whose_signature_is_verified_again
     same = await trace(rig, tmp_path, entry["message"]["position"])
     assert same.stdout.startswith("stripe:payment:ch_1  (book main)\n")
     assert "holds: version 1 makes the same entry" in same.stdout
+    assert (
+        "  type      charge.succeeded, com.stripe.event from stripe/test, about ch_1\n"
+        in same.stdout
+    )
     by_place = await trace(rig, tmp_path, f"{entry['origin']}#{entry['sequence']}")
     assert by_place.stdout == same.stdout
     polled_one = await trace(rig, tmp_path, "stripe:payment:ch_3")
@@ -89,8 +93,13 @@ async def test_trace_follows_a_figure_to_bytes_whose_signature_is_verified_again
     bad = await trace(rig, tmp_path, "stripe:payment:ch_2")
     assert bad.returncode == 1
     assert "failed: bad_signature" in bad.stdout
+    older = tmp_path / "older.secret"
+    older.write_text("whsec_of_somebody_else\n")
+    rotated = await trace(rig, tmp_path, "stripe:payment:ch_2", "--secret-file", str(older))
+    assert rotated.returncode == 0
+    assert "proof     accepted: the signature fits the secret 'given'" in rotated.stdout
     whole = await trace(rig, tmp_path, "revenue:stripe", "--limit", "2")
-    assert whole.stdout.startswith("revenue:stripe  -58.00 USD  (the newest 2, 2 entries)\n")
+    assert whole.stdout.startswith("revenue:stripe  -58.00 USD  (the newest 2 entries)\n")
 
 
 async def test_trace_of_an_entry_that_was_touched_says_what_does_not_hold(

@@ -27,6 +27,12 @@ class SinceUnknown(Refused):
     reason = "since_unknown"
 
 
+class AnotherJournal(Refused):
+    """What a reader has is not the beginning of this journal: one of the two was made anew."""
+
+    reason = "another_journal"
+
+
 class BookUnknown(Refused):
     """An export was asked for of a book that has no entries."""
 
@@ -50,11 +56,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """A place in an origin: a sequence, or the offset of a message; the entries behind it."""
+    """A place in an origin: a sequence, or the offset of a message; the entries behind it.
+
+    ``chain`` is the link that stood there when the reader had it; empty: not known.
+    """
 
     origin: str
     sequence: int | None = None
     offset: int | None = None
+    chain: str = ""
 
 
 class Journal:
@@ -70,6 +80,7 @@ class Journal:
 
         Raises:
             SinceUnknown: The journal has no such place.
+            AnotherJournal: The chain is another one there.
             BookUnknown: The journal has no such book.
         """
         by_name = {each.name: each for each in self._origins}
@@ -85,6 +96,11 @@ class Journal:
             if sequence > origin.head.sequence:
                 raise SinceUnknown(
                     f"{each.origin} ends with entry {origin.head.sequence}, before {sequence}"
+                )
+            if each.chain and (await self._link_at(origin, sequence)) != each.chain:
+                raise AnotherJournal(
+                    f"the chain of {each.origin} at entry {sequence} is not {each.chain}:"
+                    " the journal, or what was exported before, is not what it was"
                 )
             found[each.origin] = sequence
         book = selection.book
@@ -185,9 +201,14 @@ class Journal:
         for origin in self._origins:
             sequence = since.get(origin.name, 0)
             if sequence:
-                found = await self._tx.fetch(SQL["export_links"], origin.origin_id, [sequence])
-                starts[origin.name] = Head(sequence, found[0]["chain"].hex())
+                starts[origin.name] = Head(sequence, await self._link_at(origin, sequence))
         return starts
+
+    async def _link_at(self, origin: Origin, sequence: int) -> str:
+        rows = await self._tx.fetch(SQL["export_links"], origin.origin_id, [sequence])
+        if not rows:
+            raise SinceUnknown(f"the journal has no entry {sequence} of {origin.name}")
+        return str(rows[0]["chain"].hex())
 
     async def _opening(
         self, selection: Selection, book: str

@@ -16,7 +16,8 @@ from shared.contracts.errors import Refused
 if TYPE_CHECKING:
     from arro3.core import RecordBatch, Schema
 
-ROWS_AT_ONCE: Final = 50_000
+ROWS_AT_ONCE: Final = 10_000
+ROWS_IN_A_GROUP: Final = 50_000
 _WHOLE: Final = {"sequence": 64, "offset": 64, "posting": 32, "exponent": 32, "partition": 32}
 _TIMES: Final = ("effective_at", "recorded_at")
 
@@ -48,7 +49,7 @@ def write_parquet(told: Iterable[Sequence[Told]], tally: Tally, path: Path) -> N
         RecordBatchReader.from_batches(schema, batches),
         path,
         compression="zstd(3)",
-        max_row_group_size=ROWS_AT_ONCE,
+        max_row_group_size=ROWS_IN_A_GROUP,
         key_value_metadata={"tallystick": "tallystick.export.v1"},
     )
 

@@ -127,6 +127,8 @@ def said_of_it(**fields: object) -> Callable[[Lines], None]:
         (cause, "line 5: stripe.events/0 entry 4"),
         (said_of_it(chain="ab" * 32), "line 5: stripe.events/0 entry 4"),
         (said_of_it(sequence=True), "line 5: stripe.events/0 entry True"),
+        (said_of_it(rules_version="3"), "line 5: stripe.events/0 entry 4"),
+        (said_of_it(reverses=""), "line 5: stripe.events/0 entry 4"),
         (no_postings, "line 5: a field lacks or is odd"),
         (cut_the_tail, "line 9: the trailer's entries says 10, and the entries say 7"),
         (sums, "line 12: the trailer's sums says"),
