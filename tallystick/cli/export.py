@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from tallystick.cli.reach import require_database, settings_here
 from tallystick.cli.talk import Talk
 from tallystick.exports import verify
 from tallystick.exports.request import moment_in, since_of
-from tallystick.exports.write import Form, Request, write_export, write_text
+from tallystick.exports.write import Form, NotWritten, Request, write_export, write_text
 from tallystick.journal_here import journal_at
 
 STDOUT = "-"
@@ -68,10 +69,17 @@ def export(
     log.set_up(level="error")
     try:
         tally = asyncio.run(_written(dsn, request, output))
-    except BrokenPipeError:
-        # Whoever reads has gone; what was told so far has no seal, and so says itself.
-        sys.stdout = None
-        raise typer.Exit(ExitCode.FOUND_A_PROBLEM) from None
+    except NotWritten as error:
+        if error.is_gone:
+            # Whoever read has gone; what was told has no seal, and so says itself. Python would
+            # try to write the rest once more when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.FOUND_A_PROBLEM) from None
+        raise Problem(
+            f"{output} was not written",
+            why=str(error),
+            fix="make room, or write to another --output",
+        ) from error
     _tell(tally, output, as_json=as_json)
     if with_verifier:
         beside = Path(output).with_name("verify.py")

@@ -38,6 +38,17 @@ class Form(StrEnum):
         return self in (Form.BEANCOUNT, Form.HLEDGER)
 
 
+class NotWritten(Exception):
+    """The output takes no more; ``is_gone`` where its reader went away.
+
+    Not an ``OSError``: inside a transaction that would be taken for a lost database.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        self.is_gone = isinstance(error, BrokenPipeError)
+        super().__init__(error.strerror or str(error))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is asked for; ``selection.since`` is found from ``since``."""
@@ -58,6 +69,7 @@ async def write_export(
     Raises:
         Unavailable: Postgres is away.
         Refused: What is asked for is not there.
+        NotWritten: The disk is full, or the like.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -69,6 +81,8 @@ async def write_export(
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
+    except OSError as error:
+        raise NotWritten(error) from error
     finally:
         part.unlink(missing_ok=True)
     return tally
@@ -82,13 +96,17 @@ async def write_text(
     Raises:
         Unavailable: Postgres is away.
         Refused: What is asked for is not there.
+        NotWritten: The output takes no more.
     """
     writer, tally, digest = _writer(request), Tally(), hashlib.sha256()
 
     def put(text: str) -> None:
         data = text.encode()
         digest.update(data)
-        out.write(data)
+        try:
+            out.write(data)
+        except OSError as error:
+            raise NotWritten(error) from error
 
     async with journal_snapshot(database) as journal:
         selection = await journal.selected(request.selection, request.since)
@@ -100,8 +118,11 @@ async def write_text(
             put("".join(map(writer.entry, stretch)))
             progress(tally.entries)
     put(writer.end(tally))
-    out.write(writer.seal(digest.hexdigest()).encode())
-    out.flush()
+    put(writer.seal(digest.hexdigest()))
+    try:
+        out.flush()
+    except OSError as error:
+        raise NotWritten(error) from error
     return tally
 
 
@@ -121,7 +142,10 @@ async def _write_parquet(
     async with journal_snapshot(database) as journal:
         selection = await journal.selected(request.selection, request.since)
         stretches = counted(journal.entries(selection))
-        await asyncio.to_thread(write_parquet, stretches, tally, path)
+        try:
+            await asyncio.to_thread(write_parquet, stretches, tally, path)
+        except OSError as error:
+            raise NotWritten(error) from error
     return tally
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ from tests.support.plain_text_tools import bean_check, hledger_program
 
 pytestmark = pytest.mark.stack
 CHARGES = 30
+EXPORT = f"{sys.executable} -m tallystick export"
 
 
 async def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -81,9 +83,11 @@ async def test_export_in_every_form_tells_the_same_books(rig: LedgerRig, tmp_pat
         if row["key"]
     ]
     assert len(postings) == CHARGES
-    columns = read_parquet(names["parquet"]).read_all()
-    named = {name: columns.column(name).to_pylist() for name in ("reference", "key", "minor")}
-    told = [(ref, int(minor)) for ref, key, minor in zip(*named.values(), strict=True) if key]
+    columns: Any = read_parquet(names["parquet"]).read_all()  # Any: its types are half told
+    references, keys, minors = (
+        columns.column(name).to_pylist() for name in ("reference", "key", "minor")
+    )
+    told = [(r, int(m)) for r, key, m in zip(references, keys, minors, strict=True) if key]
     assert told == [(row["reference"], int(row["minor"])) for row in postings]
     for command in (
         (bean_check(), "--no-cache", str(names["beancount"])),
@@ -180,6 +184,33 @@ async def test_verify_of_an_export_from_a_journal_that_was_touched_names_the_ent
     proved = await run(sys.executable, "tallystick/exports/verify.py", str(path))
     assert proved.returncode == 1
     assert "(stripe:payment:ch_4): its link does not follow" in proved.stderr
+
+
+async def test_export_whose_reader_goes_away_ends_without_a_word(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    await book(rig, 0, 300)
+    done = await run(
+        *("bash", "-c", f"{EXPORT} --format jsonl | true; exit ${{PIPESTATUS[0]}}"),
+        TALLYSTICK_KAFKA_BOOTSTRAP=rig.bootstrap,
+        TALLYSTICK_POSTGRES_DSN=rig.dsn,
+        TALLYSTICK_STACK_DIR=str(tmp_path),
+    )
+    assert done.returncode == 1
+    assert "rror" not in done.stderr
+    assert "do:" not in done.stderr
+
+
+async def test_export_to_a_full_disk_says_so(rig: LedgerRig, tmp_path: Path) -> None:
+    await book(rig, 0, 3)
+    done = await run(
+        *("bash", "-c", f"{EXPORT} --format jsonl > /dev/full"),
+        TALLYSTICK_KAFKA_BOOTSTRAP=rig.bootstrap,
+        TALLYSTICK_POSTGRES_DSN=rig.dsn,
+        TALLYSTICK_STACK_DIR=str(tmp_path),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("- was not written\n  why: No space left on device")
 
 
 async def test_export_that_cannot_be_made_says_why_and_leaves_nothing(

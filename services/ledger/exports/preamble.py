@@ -1,7 +1,7 @@
 """What stands at the head of a plain-text journal, for people."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from services.ledger.exports.journal import FORM, About
@@ -25,5 +25,5 @@ def preamble(about: About, book: str, zone: str) -> Iterator[str]:
 
 
 def opening_day(about: About, zone: ZoneInfo) -> date:
-    """The day of what stood before: that of the first entry told."""
-    return (about.opened_at or datetime(1970, 1, 1, tzinfo=UTC)).astimezone(zone).date()
+    """The day of what stood before: that of the first entry told, or today if there is none."""
+    return (about.opened_at or about.made_at).astimezone(zone).date()
