@@ -42,7 +42,7 @@ types: setup
 	$(BIN)/basedpyright --level error
 
 check: lint types ## Format, lint, types, layers and the quick tests
-	$(BIN)/pytest -q $(FAST_TESTS)
+	$(BIN)/pytest -q -n 2 --dist loadfile $(FAST_TESTS)
 
 test: check ## Everything: check, then integration, end to end and faults
 	$(BIN)/pytest -q $(SHARED_OUT) $(SLOW_TESTS)
