@@ -109,7 +109,12 @@ class Prover:
                 if entry.digest().hex() == told.digest:
                     return Retold(True, f"version {entry.rules_version} makes the same entry")
                 return Retold(False, f"version {entry.rules_version} makes another entry")
-        return Retold(False, "the rules of today make no such entry of the bytes")
+        said = "".join(f": {each.reason}, {each.detail}" for each in decided.decision.remarks[:1])
+        return Retold(
+            False,
+            f"the rules of today make no such entry of the bytes{said}; are the books file and the"
+            " chart here those of the ledger?",
+        )
 
 
 async def records_of(kafka: KafkaAddress, entries: Sequence[Told]) -> dict[tuple[str, int], Record]:

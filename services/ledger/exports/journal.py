@@ -186,7 +186,7 @@ class Tally:
             total = found.setdefault(currency, Sums(sums.exponent))
             total.debit += sums.debit
             total.credit += sums.credit
-        return found
+        return dict(sorted(found.items()))
 
     def trailer(self) -> Json:
         """What stands at the end of an export, as data; amounts are minor units as text."""

@@ -209,6 +209,15 @@ def test_verify_of_a_part_proves_each_link_by_the_one_before_it() -> None:
     assert verdict(sealed(lines)).startswith("line 3: stripe.events/0 entry 8")
 
 
+def test_verify_takes_currencies_in_whatever_order_they_came() -> None:
+    legs = (("assets:bank:a", "usd"), ("assets:bank:b", "eur"))
+    sales = [
+        entry(n, ((name, "", 5, code), ("revenue:stripe", "", -5, code)))
+        for n, (name, code) in enumerate(legs)
+    ]
+    assert verdict(json_lines(told(sales))) == ""
+
+
 def test_verify_knows_the_decimals_of_every_registered_currency() -> None:
     theirs = {code: verify.DECIMALS_OF.get(code, verify.DECIMALS_ELSE) for code in CURRENCIES}
     assert theirs == {code: currency.exponent for code, currency in CURRENCIES.items()}
