@@ -201,7 +201,9 @@ async def _redriven(
         f"{_MARKS}nat": rfc3339(at),
     }
     # Before the others: of a record with many headers a letter shows the first.
-    headers: list[tuple[str, bytes | None]] = [(name, value.encode()) for name, value in marks.items()]
+    headers: list[tuple[str, bytes | None]] = [
+        (name, value.encode()) for name, value in marks.items()
+    ]
     headers += [(name, value) for name, value in record.headers if name not in marks]
     sent = record._replace(timestamp_ms=round(time.time() * 1000), headers=tuple(headers))
     offset = await writer.append(Partition(source.topic, source.partition), sent)

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tallystick.cli.main import VERBS
+from tallystick.cli.verbs import VERBS
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted(

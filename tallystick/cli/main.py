@@ -9,102 +9,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Final, NoReturn, cast
+from typing import Annotated, NoReturn, cast
 
 import typer
 
 from tallystick.cli.problems import ExitCode, problem_from, show
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A command: ``attribute`` of ``module`` is its function, or a Typer app of its own."""
-
-    name: str
-    module: str
-    attribute: str
-    about: str
-    panel: str
-
-
-START: Final = "Start"
-STRIPE: Final = "Stripe"
-LEDGER: Final = "Ledger"
-
-VERBS: Final = (
-    Verb("demo", "tallystick.cli.demo", "demo", "One simulated month, proved right", START),
-    Verb("run", "tallystick.cli.run", "run", "Kafka, Postgres and all services, watched", START),
-    Verb(
-        "up", "tallystick.cli.stack", "up", "Start Kafka and Postgres and leave them running", START
-    ),
-    Verb("down", "tallystick.cli.stack", "down", "Stop what runs; data stays", START),
-    Verb("status", "tallystick.cli.stack", "status", "What runs, where, and how it is", START),
-    Verb(
-        "doctor",
-        "tallystick.cli.doctor",
-        "doctor",
-        "Look for what is wrong, with the way out",
-        START,
-    ),
-    Verb("logs", "tallystick.cli.stack", "logs", "Show a log, or follow it", START),
-    Verb(
-        "listen", "tallystick.cli.listen", "listen", "Where webhooks go, and the verdicts", STRIPE
-    ),
-    Verb("trigger", "tallystick.cli.trigger", "trigger", "Make a simulated event happen", STRIPE),
-    Verb("events", "tallystick.cli.events", "app", "What came: find, prove, send again", STRIPE),
-    Verb("signature", "tallystick.cli.signature", "app", "Was a webhook Stripe's? Offline", LEDGER),
-    Verb("ingest", "tallystick.cli.ingest", "app", "What comes from Stripe, looked at", LEDGER),
-    Verb(
-        "dead-letters",
-        "tallystick.cli.dead_letters",
-        "app",
-        "Records that could not be read, dealt with",
-        LEDGER,
-    ),
-    Verb("secrets", "tallystick.cli.secrets", "app", "The encrypted secrets file", LEDGER),
-    Verb("topics", "tallystick.cli.topics", "app", "Create and check the topics", LEDGER),
-    Verb(
-        "preview",
-        "tallystick.cli.preview",
-        "preview",
-        "A dry run over files: no Kafka, no Postgres",
-        LEDGER,
-    ),
-    Verb(
-        "rebuild",
-        "tallystick.cli.rebuild",
-        "rebuild",
-        "The books once more from the topics",
-        LEDGER,
-    ),
-    Verb("report", "tallystick.cli.report", "app", "Statements that a person signs", LEDGER),
-    Verb("audit", "tallystick.cli.audit", "audit", "The books held against the topics", LEDGER),
-    Verb(
-        "export",
-        "tallystick.cli.export",
-        "export",
-        "The books as CSV, JSON Lines, Parquet, Beancount, hledger",
-        LEDGER,
-    ),
-    Verb(
-        "trace",
-        "tallystick.cli.trace",
-        "trace",
-        "From a figure to the bytes behind it, proved",
-        LEDGER,
-    ),
-    Verb("archive", "tallystick.cli.archive", "app", "The copy of the topics: how it is", LEDGER),
-    Verb(
-        "restore",
-        "tallystick.cli.restore",
-        "restore",
-        "Fill an empty broker from the copy",
-        LEDGER,
-    ),
-    Verb("docs", "tallystick.cli.docs", "app", "The generated reference pages", LEDGER),
-)
+from tallystick.cli.verbs import VERBS
 
 
 def _not_loaded() -> None:

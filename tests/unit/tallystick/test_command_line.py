@@ -8,8 +8,9 @@ import pytest
 from sandbox.stack import StackProblem
 from shared.contracts.errors import CurrencyUnknown, InvariantBroken, Unavailable
 from shared.runtime.settings import SettingsInvalid
-from tallystick.cli.main import VERBS, build
+from tallystick.cli.main import build
 from tallystick.cli.problems import ExitCode, Problem, problem_from, show
+from tallystick.cli.verbs import VERBS
 
 # What makes a command slow to start; each verb loads what it needs.
 SLOW_TO_LOAD = {"aiokafka", "asyncpg", "faust", "httpx", "pydantic", "stripe", "uvicorn"}

@@ -1,0 +1,58 @@
+"""Every verb of the command line, in the groups that its help shows; said only here."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command: ``attribute`` of ``module`` is its function, or a Typer app of its own."""
+
+    name: str
+    about: str
+    panel: str
+    place: str = ""
+    attribute: str = "app"
+
+    @property
+    def module(self) -> str:
+        """The module that is loaded when the verb stands on the command line."""
+        return f"tallystick.cli.{self.place or self.name.replace('-', '_')}"
+
+
+START: Final = "Start"
+STRIPE: Final = "Stripe"
+BOOKS: Final = "Books"
+UPKEEP: Final = "Upkeep"
+
+VERBS: Final = (
+    Verb("demo", "One simulated month, proved right", START, attribute="demo"),
+    Verb("run", "Kafka, Postgres and all services, watched", START, attribute="run"),
+    Verb("up", "Start Kafka and Postgres and leave them running", START, "stack", "up"),
+    Verb("down", "Stop what runs; data stays", START, "stack", "down"),
+    Verb("status", "What runs, where, and how it is", START, "stack", "status"),
+    Verb("doctor", "Look for what is wrong, with the way out", START, attribute="doctor"),
+    Verb("logs", "Show a log, or follow it", START, "stack", "logs"),
+    Verb("listen", "Where webhooks go, and the verdicts", STRIPE, attribute="listen"),
+    Verb("trigger", "Make a simulated event happen", STRIPE, attribute="trigger"),
+    Verb("events", "What came: find, prove, send again", STRIPE),
+    Verb("ingest", "What comes from Stripe, looked at", STRIPE),
+    Verb("signature", "Was a webhook Stripe's? Offline", STRIPE),
+    Verb("preview", "A dry run over files: no Kafka, no Postgres", BOOKS, attribute="preview"),
+    Verb("report", "Statements that a person signs", BOOKS),
+    Verb(
+        "export",
+        "The books as CSV, JSON Lines, Parquet, Beancount, hledger",
+        BOOKS,
+        attribute="export",
+    ),
+    Verb("trace", "From a figure to the bytes behind it, proved", BOOKS, attribute="trace"),
+    Verb("rebuild", "The books once more from the topics", BOOKS, attribute="rebuild"),
+    Verb("audit", "The books held against the topics", BOOKS, attribute="audit"),
+    Verb("dead-letters", "Records that could not be read, dealt with", UPKEEP),
+    Verb("archive", "The copy of the topics: how it is", UPKEEP),
+    Verb("restore", "Fill an empty broker from the copy", UPKEEP, attribute="restore"),
+    Verb("secrets", "The encrypted secrets file", UPKEEP),
+    Verb("topics", "Create and check the topics", UPKEEP),
+    Verb("docs", "The generated reference pages", UPKEEP),
+)
