@@ -24,7 +24,9 @@ def test_currency_has_the_exponent_of_stripes_wire(code: str, exponent: int) -> 
     assert currency_of(code.upper()) is currency_of(code)
 
 
-@pytest.mark.parametrize("code", "btn eek ghs hrk ltl lvl mro sll svc vef".split())
+@pytest.mark.parametrize(
+    "code", ["btn", "eek", "ghs", "hrk", "ltl", "lvl", "mro", "sll", "svc", "vef"]
+)
 def test_currency_that_old_history_may_hold_is_known_with_two_decimals(code: str) -> None:
     assert currency_of(code).exponent == 2
 
