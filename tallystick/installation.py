@@ -290,7 +290,7 @@ class Installation:
                         fix=f"check {POSTGRES_VARIABLE}, the network, and that it runs",
                     ) from error
                 self._progress(f"Postgres: waiting for {place}")
-                time.sleep(1.0)
+                time.sleep(1.0)  # bounded poll: the wait above
             else:
                 return
 

@@ -118,7 +118,7 @@ def _book(kafka: KafkaAddress, dsn: str, environment: dict[str, str], talk: Talk
                 if left == 0:
                     return ""
                 talk("the ledger begins" if left is None else f"the ledger has {left:,} to book")
-                time.sleep(POLL_SECONDS)
+                time.sleep(POLL_SECONDS)  # bounded poll: the deadline above
             return f"the ledger was not done after {BOOKING_SECONDS_MAX / 3_600:.0f} hours"
         finally:
             _end(process)

@@ -143,7 +143,7 @@ def following_disk(folder: Path, wanted: Wanted) -> Iterator[Verdict]:
                 if verdict is not None and wanted.takes(verdict):
                     yield verdict
         if not came:
-            time.sleep(FOLLOW_SECONDS)
+            time.sleep(FOLLOW_SECONDS)  # follows until Ctrl-C
 
 
 async def on_topic(kafka: KafkaAddress, wanted: Wanted, *, now: datetime) -> list[Verdict]:

@@ -146,7 +146,7 @@ async def published_entries(
         is_all = all(last.get(origin, 0) >= sequence for origin, sequence in heads.items())
         if is_all or clock.time() > deadline:
             return tuple(found)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # bounded poll: the deadline above
 
 
 async def _have_all(consumer: Any, ends: Mapping[Any, int]) -> None:  # Any: no types

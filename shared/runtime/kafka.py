@@ -235,7 +235,7 @@ class Publisher:
             for number, publication in enumerate(publications, 1):
                 if number % SENDS_AT_ONCE == 0:
                     # Taking a record rarely waits: a long row would keep all else waiting.
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # lets others go first
                 envelope = publication.envelope
                 sent.append(
                     await lanes.add(

@@ -92,7 +92,7 @@ async def patiently(
             if clock.time() + pause > deadline:
                 raise Unavailable(f"{what}: {type(error).__name__}: {error}") from error
             _log.info("%s: waiting, %s: %s", what, type(error).__name__, error)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause)  # the pause between two tries, growing to its bound
         pause = min(pause * 2, RETRY_SECONDS_MAX)
 
 

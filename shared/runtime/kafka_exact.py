@@ -122,7 +122,7 @@ async def exact_reader(
         for partition, offset in positions.items():
             client.seek(LIBRARY.TopicPartition(*partition), offset)
         # The library cannot stop a client whose own tasks have not begun yet.
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets the client's own tasks begin
         yield ExactReader(client)
     finally:
         await client.stop()
@@ -239,7 +239,7 @@ async def outside_timestamps(
                 raise Unavailable(f"the topics do not have {wanted} yet")
 
         await patiently(shown, what="topics", give_up_after_seconds=_CHANGE_SECONDS_MAX)
-    await asyncio.sleep(_SETTLE_SECONDS)
+    await asyncio.sleep(_SETTLE_SECONDS)  # no broker tells when its logs follow
 
 
 def _topic_resource(name: str, settings: Mapping[str, str] | None = None) -> Any:  # Any: no types

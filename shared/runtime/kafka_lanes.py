@@ -165,7 +165,7 @@ class Lanes:
         """Send batch after batch until the lane is empty."""
         try:
             # Only an idle lane lingers: a busy one has gathered while the last batch travelled.
-            await asyncio.sleep(self._linger_seconds)
+            await asyncio.sleep(self._linger_seconds)  # lets a batch gather
             while lane.batches:
                 await self._send(lane.partition, lane.batches.popleft())
         except asyncio.CancelledError:

@@ -163,7 +163,7 @@ class Database:
                     raise
                 if attempt == attempts_max:
                     raise Unavailable(f"{attempt} attempts collided: {error}") from error
-                await asyncio.sleep(RETRY_SECONDS * attempt)
+                await asyncio.sleep(RETRY_SECONDS * attempt)  # the attempts are bounded
         raise Unavailable("no attempt was allowed")
 
 

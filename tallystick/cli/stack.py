@@ -188,6 +188,6 @@ def _show_log(path: Path, lines: int, *, follow: bool) -> None:
         while follow:
             more = file.read()
             if not more:
-                time.sleep(FOLLOW_INTERVAL_SECONDS)
+                time.sleep(FOLLOW_INTERVAL_SECONDS)  # follows until Ctrl-C
             sys.stdout.write(more)
             sys.stdout.flush()

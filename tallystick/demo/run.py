@@ -141,7 +141,7 @@ async def _until_over(record: DemoRecord, database: Database, bootstrap: str, ta
             last, last_moved = now, time.monotonic()
         elif time.monotonic() - last_moved > SILENCE_SECONDS_MAX:
             raise DemoStuck(f"nothing has moved for {SILENCE_SECONDS_MAX:.0f} s: {told}")
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)  # bounded poll: silence ends it, above
 
 
 async def _until_at_rest(
@@ -168,7 +168,7 @@ async def _until_at_rest(
         is_still = time.monotonic() - begun_at >= REST_SECONDS and sight.has_read(begun.ends)
         if (is_still and proof.holds) or time.monotonic() >= deadline:
             return proof
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)  # bounded poll: the deadline above
         sight = await pipeline.sight(database, bootstrap)
 
 

@@ -64,7 +64,7 @@ def test_limit_of_open_files_is_enough_for_the_door_s_connections() -> None:
 
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze not installed")
+        pytest.skip("systemd-analyze not installed")  # another's program, on some systems only
     shutil.copytree(UNITS, tmp_path, dirs_exist_ok=True)
     for path in tmp_path.glob("*.service"):
         # What it starts need not be installed here.

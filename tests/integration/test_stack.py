@@ -236,7 +236,8 @@ def test_stack_runs_for_an_ordinary_user() -> None:
     site = next(path for path in sys.path if path.endswith("site-packages"))
     python = interpreter_for(user, f"{ROOT}:{site}")
     if python is None:
-        pytest.skip("the user can reach no interpreter of our version, or not this checkout")
+        why = "the user can reach no interpreter of our version, or not this checkout"
+        pytest.skip(why)  # the machine\'s, not ours to change
     with scratch_folder() as made:
         for each in (made / "stack", made / "cache"):
             each.mkdir()

@@ -26,7 +26,8 @@ def bean_check() -> str:
         return str(program)
     uv = ROOT / ".venv" / "bin" / "uv"
     if not uv.exists():
-        pytest.skip("bean-check cannot be had: there is no uv in .venv to install it with")
+        why = "bean-check cannot be had: there is no uv in .venv to install it with"
+        pytest.skip(why)  # another\'s program, not in our locks
     with (ROOT / ".venv" / "plain-text.lock").open("w") as lock:
         # Several workers may ask at once.
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -48,7 +49,7 @@ def bean_check() -> str:
             done = run([str(uv), *arguments], seconds=INSTALL_SECONDS_MAX)
             if done.returncode != 0:
                 shutil.rmtree(_PLACE, ignore_errors=True)
-                pytest.skip(f"bean-check cannot be had here: {done.stderr[-300:]}")
+                pytest.skip(f"bean-check cannot be had here: {done.stderr[-300:]}")  # as above
     return str(program)
 
 
@@ -56,7 +57,7 @@ def hledger_program() -> str:
     """Where ``hledger`` is."""
     found = shutil.which("hledger")
     if found is None:
-        pytest.skip("hledger is not installed here (Debian: apt-get install hledger)")
+        pytest.skip("hledger is not installed here (Debian: apt-get install hledger)")  # as above
     return found
 
 

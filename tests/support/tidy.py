@@ -180,7 +180,7 @@ def sleeps(tree: ast.AST) -> Iterator[ast.Call]:
 
 # What a reader must know of each: what it waits for and how long, or why it is not run.
 EXCUSED: Final = re.compile(r"\b(?:time|asyncio)\.sleep\(|\bpytest\.(?:mark\.)?(?:skip|xfail)")
-REASON: Final = re.compile(r"  # (?!noqa|type:|pyright:|fmt:)\w|reason=f?\"|skip\(f?\"")
+REASON: Final = re.compile(r"  # (?!noqa|type:|pyright:|fmt:)\w|reason=f?\"")
 
 
 def unexcused(text: str) -> Iterator[int]:

@@ -49,7 +49,7 @@ class CommandDesk:
             found = await self._outcome(asked, is_before=False)
             if found[0] is not Answer.PENDING or loop.time() >= deadline:
                 return found
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)  # bounded poll: the deadline above
 
     async def _outcome(self, asked: Asked, *, is_before: bool) -> tuple[Answer, Json]:
         command = asked.command

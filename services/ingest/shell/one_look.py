@@ -116,7 +116,7 @@ async def _looked(
         try:
             return await walk.whole(*window)
         except Fenced:
-            await asyncio.sleep(FENCED_PAUSE_SECONDS)
+            await asyncio.sleep(FENCED_PAUSE_SECONDS)  # the tries are bounded
         except ApiRefused as error:
             return NotLooked(account, resource, str(error))
     raise Unavailable("another process reads the topics into the index all the time")

@@ -55,7 +55,7 @@ class _Pace:
         clock = asyncio.get_running_loop().time
         at = max(clock(), self._free_at)
         self._free_at = at + self._gap
-        await asyncio.sleep(at - clock())
+        await asyncio.sleep(at - clock())  # the cap on calls a second
 
     def hold(self, seconds: float) -> None:
         """Nobody's turn comes before so many seconds have passed."""

@@ -95,7 +95,7 @@ class VerdictLog:
         while True:
             await self._there.wait()
             # Those of a moment are taken together: a wake-up for each costs more than its line.
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(GATHER_SECONDS)  # lets a batch gather
             await self._build()
 
     async def _build(self) -> None:
@@ -106,7 +106,7 @@ class VerdictLog:
             if self._files is not None:
                 self._files.take(lines)
             self._to_publish.set()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # lets the answers go first
 
     def _line(self) -> bytes:
         said, book = self._said.popleft()
@@ -157,7 +157,7 @@ class VerdictLog:
                 if not has_said:
                     _log.warning("verdicts.waited", verdicts=len(batch), reason=str(error))
                     has_said = True
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)  # Kafka is away; cancelled at the end
             else:
                 return
 

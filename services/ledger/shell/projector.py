@@ -88,7 +88,7 @@ class Projector:
             decided.append(self.decider.decided(record))
             if number % DECIDED_AT_ONCE == 0:
                 # The transaction under way, the publisher and health live on the same loop.
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # lets them go first
         return batch, decided
 
     async def _take_in(self, batch: Batch, decided: Sequence[Decided]) -> None:

@@ -181,7 +181,7 @@ class JournalPublisher:
                 found.append(entry_publication(booked, postings, each.where))
                 if len(found) % BUILT_AT_ONCE == 0:
                     # The projector, health and the group's heartbeat live on the same loop.
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # lets them go first
         return found
 
     async def _rest(self, tx: Tx, due: Sequence[_Due]) -> list[Publication]:

@@ -172,7 +172,7 @@ class Conveyor:
                 self._say_alive()
                 self._health.not_ready("intake", str(error))
                 _logger.warning("intake.waits", seconds=wait, reason=str(error))
-                await asyncio.sleep(wait)
+                await asyncio.sleep(wait)  # the pause between two tries, growing to its bound
                 wait = min(wait * 2, RETRY_SECONDS_MAX)
             except InvariantBroken as error:
                 _die("invariant.broken", reason=str(error))

@@ -229,9 +229,9 @@ def test_ufw_rules_take_the_older_ones_away_and_deny_last(tmp_path: Path) -> Non
 
 def test_nftables_rules_are_taken_by_nft(tmp_path: Path) -> None:
     if shutil.which("nft") is None:
-        pytest.skip("nft not installed")
+        pytest.skip("nft not installed")  # another's program, on some systems only
     if subprocess.run(["nft", "list", "ruleset"], capture_output=True, check=False).returncode:
-        pytest.skip("nft may not ask the kernel here")
+        pytest.skip("nft may not ask the kernel here")  # needs rights that a container may lack
     file = tmp_path / "rules.nft"
     file.write_text(rules(EXAMPLE, RuleFormat.NFTABLES, port=443, at=NOW))
     checked = subprocess.run(
