@@ -4,21 +4,18 @@ Made from the topic alone. What the mirror remembers having told is its own busi
 believes nobody but the log.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
-import orjson
-
+from services.ingest.event_body import json_value
 from services.ingest.shell.poll_store import QUERIES
+from services.ingest.shell.topic_reading import Keep, TopicReading
 from shared.contracts.books import Mode
 from shared.contracts.errors import Unreadable
 from shared.contracts.topics import STRIPE_OBJECTS
-from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
-from shared.runtime.positions import Log, begin_positions, move_positions, read_positions
-from shared.runtime.postgres import Database, Tx
+from shared.runtime.kafka import KafkaAddress, Record
+from shared.runtime.postgres import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +35,7 @@ class TransactionIndex:
         self, database: Database, kafka: KafkaAddress, *, beat: Callable[[], None]
     ) -> None:
         self._database = database
-        self._kafka = kafka
-        self._beat = beat
-        self._turn = asyncio.Lock()
+        self._reading = TopicReading(database, kafka, STRIPE_OBJECTS, beat=beat)
 
     async def catch_up(self) -> int:
         """Read the topic to the end that it has now; how many records were read.
@@ -50,21 +45,7 @@ class TransactionIndex:
             InvariantBroken: The rows were made from another cluster or topic.
             Unavailable: Kafka or Postgres is away.
         """
-        # Side by side, two parts of one process would fence one another.
-        async with self._turn:
-            log = await Log.ask(self._kafka, [STRIPE_OBJECTS])
-            first, end = await offset_bounds(self._kafka, [STRIPE_OBJECTS])
-            reached = await self._positions(log, end)
-            spans = {p: (max(reached[p], first[p]), end[p]) for p in end}
-            count = 0
-            async with aclosing(scan(self._kafka, spans)) as batches:
-                async for batch in batches:
-                    self._beat()
-                    moves = _moves(reached, batch)
-                    await self._store(log, _stored(batch), moves)
-                    reached |= {partition: after for partition, (_, after) in moves.items()}
-                    count += len(batch)
-            return count
+        return await self._reading.to_its_end(_take)
 
     async def held(self, ids: Iterable[str], *, account: str, mode: Mode) -> frozenset[str]:
         """Which of these are on the topic, as far as it has been read."""
@@ -82,36 +63,20 @@ class TransactionIndex:
             )
         return int(found)
 
-    async def _positions(self, log: Log, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        async def work(tx: Tx) -> dict[Partition, int]:
-            await begin_positions(tx, log, partitions)
-            return await read_positions(tx, log)
 
-        return await self._database.run(work)
-
-    async def _store(
-        self, log: Log, found: list[_Stored], moves: Mapping[Partition, tuple[int, int]]
-    ) -> None:
-        async def work(tx: Tx) -> None:
-            await tx.execute(
-                QUERIES["store_transactions"],
-                [t.account for t in found],
-                [t.is_live for t in found],
-                [t.id for t in found],
-                [t.created for t in found],
-                [t.partition for t in found],
-                [t.offset for t in found],
-            )
-            await move_positions(tx, log, moves)
-
-        await self._database.run(work)
-
-
-def _moves(
-    reached: Mapping[Partition, int], batch: list[Record]
-) -> dict[Partition, tuple[int, int]]:
-    after = {Partition(r.topic, r.partition): r.offset + 1 for r in batch}
-    return {partition: (reached[partition], offset) for partition, offset in after.items()}
+async def _take(batch: list[Record], keep: Keep) -> None:
+    found = _stored(batch)
+    await keep(
+        lambda tx: tx.execute(
+            QUERIES["store_transactions"],
+            [t.account for t in found],
+            [t.is_live for t in found],
+            [t.id for t in found],
+            [t.created for t in found],
+            [t.partition for t in found],
+            [t.offset for t in found],
+        )
+    )
 
 
 def _stored(records: Iterable[Record]) -> list[_Stored]:
@@ -125,8 +90,8 @@ def _stored(records: Iterable[Record]) -> list[_Stored]:
 def _transaction(record: Record) -> _Stored | None:
     try:
         envelope = record.envelope()
-        value: object = orjson.loads(record.value)
-    except (Unreadable, orjson.JSONDecodeError):
+        value = json_value(record.value)
+    except (Unreadable, ValueError):
         return None
     if not isinstance(value, dict):
         return None
