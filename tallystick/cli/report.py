@@ -98,88 +98,64 @@ class Shelf:
         return asked_of(self.book, given, known)
 
 
-@app.command("trial-balance")
-def trial_balance(
-    book: Book = DEFAULT_BOOK,
-    as_of: AsOf = "",
-    recorded_as_of: Recorded = "",
-    currency: OneCurrency = "",
-    reporting: Reporting = None,
-    written: Written = Format.TABLE,
-) -> None:
-    """Every account with its net debit or credit; both sides sum to the same."""
-    _statement(
-        Kind.TRIAL_BALANCE, book, written, as_of=as_of, recorded_as_of=recorded_as_of,
-        currency=currency, reporting=reporting,
-    )  # fmt: skip
+def _standing(kind: Kind) -> Callable[..., None]:
+    """The command of a statement of what stands at a moment."""
+
+    def command(
+        book: Book = DEFAULT_BOOK,
+        as_of: AsOf = "",
+        recorded_as_of: Recorded = "",
+        currency: OneCurrency = "",
+        reporting: Reporting = None,
+        written: Written = Format.TABLE,
+    ) -> None:
+        _statement(
+            kind, book, written, as_of=as_of, recorded_as_of=recorded_as_of,
+            currency=currency, reporting=reporting,
+        )  # fmt: skip
+
+    return command
 
 
-@app.command("balance-sheet")
-def balance_sheet(
-    book: Book = DEFAULT_BOOK,
-    as_of: AsOf = "",
-    recorded_as_of: Recorded = "",
-    currency: OneCurrency = "",
-    reporting: Reporting = None,
-    written: Written = Format.TABLE,
-) -> None:
-    """Assets against liabilities and equity, net income in Retained Earnings."""
-    _statement(
-        Kind.BALANCE_SHEET, book, written, as_of=as_of, recorded_as_of=recorded_as_of,
-        currency=currency, reporting=reporting,
-    )  # fmt: skip
+def _of_a_period(kind: Kind) -> Callable[..., None]:
+    """The command of a statement of what happened from one day to another."""
+
+    def command(
+        book: Book = DEFAULT_BOOK,
+        first: First = "",
+        last: Last = "",
+        as_of: AsOf = "",
+        recorded_as_of: Recorded = "",
+        currency: OneCurrency = "",
+        reporting: Reporting = None,
+        written: Written = Format.TABLE,
+    ) -> None:
+        _statement(
+            kind, book, written, from_=first, to=last, as_of=as_of,
+            recorded_as_of=recorded_as_of, currency=currency, reporting=reporting,
+        )  # fmt: skip
+
+    return command
 
 
-@app.command("solvency")
-def solvency(
-    book: Book = DEFAULT_BOOK,
-    as_of: AsOf = "",
-    recorded_as_of: Recorded = "",
-    currency: OneCurrency = "",
-    reporting: Reporting = None,
-    written: Written = Format.TABLE,
-) -> None:
-    """Current ratio, quick ratio, debt to equity, net equity, runway."""
-    _statement(
-        Kind.SOLVENCY, book, written, as_of=as_of, recorded_as_of=recorded_as_of,
-        currency=currency, reporting=reporting,
-    )  # fmt: skip
-
-
-@app.command("income-statement")
-def income_statement(
-    book: Book = DEFAULT_BOOK,
-    first: First = "",
-    last: Last = "",
-    as_of: AsOf = "",
-    recorded_as_of: Recorded = "",
-    currency: OneCurrency = "",
-    reporting: Reporting = None,
-    written: Written = Format.TABLE,
-) -> None:
-    """Revenue less expenses of a period."""
-    _statement(
-        Kind.INCOME_STATEMENT, book, written, from_=first, to=last, as_of=as_of,
-        recorded_as_of=recorded_as_of, currency=currency, reporting=reporting,
-    )  # fmt: skip
-
-
-@app.command("cash-flow")
-def cash_flow(
-    book: Book = DEFAULT_BOOK,
-    first: First = "",
-    last: Last = "",
-    as_of: AsOf = "",
-    recorded_as_of: Recorded = "",
-    currency: OneCurrency = "",
-    reporting: Reporting = None,
-    written: Written = Format.TABLE,
-) -> None:
-    """Where the cash of a period came from and went, by the indirect method."""
-    _statement(
-        Kind.CASH_FLOW, book, written, from_=first, to=last, as_of=as_of,
-        recorded_as_of=recorded_as_of, currency=currency, reporting=reporting,
-    )  # fmt: skip
+for _kind, _help in (
+    (
+        Kind.TRIAL_BALANCE,
+        "Every account with its net debit or credit; both sides sum to the same.",
+    ),
+    (
+        Kind.BALANCE_SHEET,
+        "Assets against liabilities and equity, net income in Retained Earnings.",
+    ),
+    (Kind.SOLVENCY, "Current ratio, quick ratio, debt to equity, net equity, runway."),
+    (Kind.INCOME_STATEMENT, "Revenue less expenses of a period."),
+    (
+        Kind.CASH_FLOW,
+        "Where the cash of a period came from and went, by the indirect method.",
+    ),
+):
+    _made = _of_a_period(_kind) if _kind.is_of_a_period else _standing(_kind)
+    app.command(_kind.value, help=_help)(_made)
 
 
 @app.command("account")
