@@ -8,11 +8,11 @@ from services.archiver.config import ArchiverSettings
 from services.archiver.sealing import SealingRules
 from services.archiver.shell.copying import Copier
 from services.archiver.shell.places import store_at
-from services.archiver.shell.store import require_names_taken_once
+from services.archiver.shell.store import ArchiveStore, require_names_taken_once
 from shared.contracts.topics import TOPICS
 from shared.runtime import log
 from shared.runtime.kafka import check_topics, patiently
-from shared.runtime.lifecycle import run_service, together
+from shared.runtime.lifecycle import run_service, together, unless_stopped
 from shared.runtime.metrics import Health, health_app, serve
 
 # Kafka may start after us; a supervisor starts us anew when it does not.
@@ -27,16 +27,7 @@ async def archiver(stop: asyncio.Event) -> None:
     log.configure(settings, service="archiver")
     store = store_at(settings.place())
     health = Health()
-    await patiently(
-        lambda: check_topics(settings.kafka),
-        what="Kafka",
-        give_up_after_seconds=START_SECONDS_MAX,
-    )
-    await patiently(
-        lambda: require_names_taken_once(store),
-        what="the store",
-        give_up_after_seconds=START_SECONDS_MAX,
-    )
+    await unless_stopped(stop, _found_all(settings, store))
     copier = Copier(
         kafka=settings.kafka,
         topics=tuple(sorted(TOPICS)),
@@ -56,6 +47,20 @@ async def archiver(stop: asyncio.Event) -> None:
         )
 
     await together(stop, copier.run, telling, grace_seconds=STOP_SECONDS_MAX)
+
+
+async def _found_all(settings: ArchiverSettings, store: ArchiveStore) -> None:
+    """Wait for the topics, then for the place where copies go."""
+    await patiently(
+        lambda: check_topics(settings.kafka),
+        what="Kafka",
+        give_up_after_seconds=START_SECONDS_MAX,
+    )
+    await patiently(
+        lambda: require_names_taken_once(store),
+        what="the store",
+        give_up_after_seconds=START_SECONDS_MAX,
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from services.feeds.shell.store import MIGRATIONS, SCHEMA, FeedStore
 from shared.contracts.topics import BANK_OBSERVATIONS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, patiently
-from shared.runtime.lifecycle import run_service, together
+from shared.runtime.lifecycle import run_service, together, unless_stopped
 from shared.runtime.metrics import Health, health_app, serve
 from shared.runtime.migrations import migrate
 from shared.runtime.postgres import Database
@@ -32,12 +32,7 @@ async def feeds(stop: asyncio.Event) -> None:
     banks = settings.banks()
     health = Health()
     dsn = settings.postgres_dsn.get_secret_value()
-    await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
-    await patiently(
-        lambda: check_topics(settings.kafka, [BANK_OBSERVATIONS]),
-        what="Kafka",
-        give_up_after_seconds=START_SECONDS_MAX,
-    )
+    await unless_stopped(stop, _found_all(settings))
     rules = ReadingRules(
         lookback=timedelta(days=settings.feeds_lookback_days),
         reread=timedelta(days=settings.feeds_reread_days),
@@ -76,6 +71,17 @@ async def feeds(stop: asyncio.Event) -> None:
             )
 
         await together(stop, rounds.run, telling)
+
+
+async def _found_all(settings: FeedsSettings) -> None:
+    """Wait for the database and bring it up to date; then for the topic."""
+    dsn = settings.postgres_dsn.get_secret_value()
+    await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
+    await patiently(
+        lambda: check_topics(settings.kafka, [BANK_OBSERVATIONS]),
+        what="Kafka",
+        give_up_after_seconds=START_SECONDS_MAX,
+    )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar, cast
 
 import uvloop
 
@@ -16,12 +16,17 @@ from shared.runtime.kafka_admin import TopicsInvalid
 from shared.runtime.settings import SettingsInvalid
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
+_Started = TypeVar("_Started")
 
 EXIT_OK: Final = 0
 EXIT_BUG: Final = 70
 EXIT_UNAVAILABLE: Final = 75
 EXIT_CONFIGURATION: Final = 78
 STOP_SECONDS_MAX: Final = 5.0
+
+
+class StoppedAtStart(Exception):
+    """The process was asked to stop while it was still waiting for what it needs."""
 
 
 def run_service(main: Main, *, name: str = "") -> int:
@@ -67,6 +72,30 @@ async def together(
         raise failures[0]
 
 
+async def unless_stopped(
+    stop: asyncio.Event,
+    starting: Coroutine[Any, Any, _Started],  # Any: what a coroutine yields
+) -> _Started:
+    """What a start gives; the start is given up as soon as ``stop`` is set.
+
+    Whoever waits a minute for a database that does not come must not be deaf for that minute.
+
+    Raises:
+        StoppedAtStart: ``stop`` was set first; ``run_service`` makes a clean exit of it.
+    """
+    work, asked = asyncio.create_task(starting), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+    if work.cancelled():
+        raise StoppedAtStart
+    return work.result()
+
+
 async def pause(stop: asyncio.Event, seconds: float) -> bool:
     """Wait, but no longer than until ``stop`` is set; true when it is."""
     with contextlib.suppress(TimeoutError):
@@ -100,6 +129,9 @@ def _exit_code(error: BaseException, name: str) -> int:
         sys.stderr.write(f"{name}: cannot start:\n{error}\n")
         return EXIT_CONFIGURATION
     logger = log.get(__name__)
+    if isinstance(error, StoppedAtStart):
+        logger.info("service.stopped_at_start", part=name)
+        return EXIT_OK
     if isinstance(error, Unavailable):
         logger.error("service.gave_up", part=name, reason=str(error))
         return EXIT_UNAVAILABLE

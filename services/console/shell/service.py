@@ -12,7 +12,7 @@ from shared.contracts.errors import Unavailable
 from shared.contracts.topics import LEDGER_COMMANDS, TOPICS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, patiently
-from shared.runtime.lifecycle import pause, together
+from shared.runtime.lifecycle import pause, together, unless_stopped
 from shared.runtime.metrics import Health, serve
 
 LOOK_SECONDS: Final = 2.0
@@ -30,10 +30,13 @@ async def run_console(stop: asyncio.Event) -> None:
     settings = ConsoleSettings.load()
     log.configure(settings, service="console")
     tokens = settings.tokens()
-    await patiently(
-        lambda: check_topics(settings.kafka, [TOPICS[LEDGER_COMMANDS]]),
-        what="Kafka",
-        give_up_after_seconds=WAIT_SECONDS_MAX,
+    await unless_stopped(
+        stop,
+        patiently(
+            lambda: check_topics(settings.kafka, [TOPICS[LEDGER_COMMANDS]]),
+            what="Kafka",
+            give_up_after_seconds=WAIT_SECONDS_MAX,
+        ),
     )
     dsn = settings.postgres_dsn.get_secret_value()
     ledger, reconciler = Views(dsn, "ledger"), Views(dsn, "reconciler")

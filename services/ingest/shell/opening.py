@@ -8,7 +8,7 @@ from shared.contracts.errors import Unavailable
 from shared.contracts.topics import INGEST_VERDICTS, STRIPE_EVENTS
 from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Publisher, check_topics
-from shared.runtime.lifecycle import pause
+from shared.runtime.lifecycle import pause, unless_stopped
 from shared.runtime.metrics import Health
 
 RETRY_SECONDS: Final = 1.0
@@ -21,14 +21,14 @@ async def open_when_safe(
     """Wait for Kafka, check the topics, connect, open the door, and stay until ``stop``.
 
     Raises:
+        StoppedAtStart: ``stop`` was set while Kafka was silent.
         TopicsInvalid: A topic is missing or configured otherwise; the process must not go on.
     """
     health.not_ready("kafka", "not asked yet")
     has_said = False
     while not stop.is_set():
         try:
-            await check_topics(kafka, [STRIPE_EVENTS, INGEST_VERDICTS])
-            await publisher.start()
+            await unless_stopped(stop, _connected(kafka, publisher))
         except Unavailable as error:
             health.not_ready("kafka", str(error))
             if not has_said:
@@ -42,6 +42,11 @@ async def open_when_safe(
             _log.info("door.opened")
             break
     await _look_again(kafka, health, stop)
+
+
+async def _connected(kafka: KafkaAddress, publisher: Publisher) -> None:
+    await check_topics(kafka, [STRIPE_EVENTS, INGEST_VERDICTS])
+    await publisher.start()
 
 
 async def _look_again(kafka: KafkaAddress, health: Health, stop: asyncio.Event) -> None:

@@ -30,7 +30,7 @@ from shared.contracts.errors import Unavailable
 from shared.contracts.topics import INGEST_AUDITS, STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, patiently
-from shared.runtime.lifecycle import pause, together
+from shared.runtime.lifecycle import pause, together, unless_stopped
 from shared.runtime.metrics import Health, health_app, serve
 from shared.runtime.migrations import migrate
 from shared.runtime.positions import Fenced
@@ -54,14 +54,7 @@ async def run_poller(stop: asyncio.Event) -> None:
     accounts = polled_accounts(settings, books)
     health = Health()
     dsn = settings.postgres_dsn.get_secret_value()
-    await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
-    await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
-    await patiently(
-        lambda: check_topics(settings.kafka, [STRIPE_EVENTS, STRIPE_OBJECTS, INGEST_AUDITS]),
-        what="Kafka",
-        give_up_after_seconds=START_SECONDS_MAX,
-    )
-
+    await unless_stopped(stop, _found_all(settings))
     async with AsyncExitStack() as held:
         database = await Database.open(dsn, search_path=SCHEMA, application="tallystick-poller")
         held.push_async_callback(database.close)
@@ -89,6 +82,18 @@ async def run_poller(stop: asyncio.Event) -> None:
             )
 
         await together(stop, *tasks, telling)
+
+
+async def _found_all(settings: IngestSettings) -> None:
+    """Wait for the database and bring it up to date; then for the topics."""
+    dsn = settings.postgres_dsn.get_secret_value()
+    await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
+    await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
+    await patiently(
+        lambda: check_topics(settings.kafka, [STRIPE_EVENTS, STRIPE_OBJECTS, INGEST_AUDITS]),
+        what="Kafka",
+        give_up_after_seconds=START_SECONDS_MAX,
+    )
 
 
 @dataclass(frozen=True, slots=True)

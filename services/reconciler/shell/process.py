@@ -39,7 +39,7 @@ from shared.contracts.topics import (
 from shared.runtime import log
 from shared.runtime.dead_letter_watch import DeadLetterWatch
 from shared.runtime.kafka import Partition, Publisher, check_topics, patiently, producer
-from shared.runtime.lifecycle import EXIT_OK, together
+from shared.runtime.lifecycle import EXIT_OK, together, unless_stopped
 from shared.runtime.metrics import Health, health_routes, serve
 from shared.runtime.migrations import migrate
 from shared.runtime.positions import Log, begin_positions
@@ -80,12 +80,7 @@ async def main(stop: asyncio.Event) -> None:
     health = Health()
     health.not_ready("starting", "not all parts have started")
     patience = settings.reconciler_start_timeout_seconds
-    await migrate_all(settings.dsn, wait_seconds=patience)
-    await patiently(
-        lambda: check_topics(settings.kafka, (*INPUTS, *OUTPUTS)),
-        what="Kafka",
-        give_up_after_seconds=patience,
-    )
+    await unless_stopped(stop, _found_all(settings))
     database = await Database.open(
         settings.dsn,
         search_path=SCHEMA,
@@ -107,6 +102,17 @@ async def main(stop: asyncio.Event) -> None:
             await _run(process, publisher, stop)
     finally:
         await database.close()
+
+
+async def _found_all(settings: ReconcilerSettings) -> None:
+    """Wait for the database and bring it up to date; then for the topics."""
+    patience = settings.reconciler_start_timeout_seconds
+    await migrate_all(settings.dsn, wait_seconds=patience)
+    await patiently(
+        lambda: check_topics(settings.kafka, (*INPUTS, *OUTPUTS)),
+        what="Kafka",
+        give_up_after_seconds=patience,
+    )
 
 
 async def migrate_all(dsn: str, *, wait_seconds: float = 0.0) -> None:
@@ -146,7 +152,7 @@ async def _run(process: _Process, publisher: Publisher, stop: asyncio.Event) -> 
     )
 
     async def work(stopping: asyncio.Event) -> None:
-        await _begin(process, watch)
+        await unless_stopped(stopping, _begin(process, watch))
         await together(
             stopping,
             lambda s: _carried(carrier, s, within=settings.reconciler_stop_seconds_max),

@@ -14,6 +14,7 @@ from shared.runtime.lifecycle import (
     pause,
     run_service,
     together,
+    unless_stopped,
 )
 from shared.runtime.settings import SettingsInvalid
 
@@ -75,6 +76,38 @@ async def test_pause_ends_early_when_asked_to_stop() -> None:
     assert not await pause(stop, 0.001)
     stop.set()
     assert await pause(stop, 60)
+
+
+async def test_start_that_comes_first_gives_its_result() -> None:
+    async def ready() -> str:
+        return "ready"
+
+    assert await unless_stopped(asyncio.Event(), ready()) == "ready"
+
+
+async def test_start_that_fails_fails_as_it_would_alone() -> None:
+    async def refused() -> None:
+        raise Unavailable("no such place")
+
+    with pytest.raises(Unavailable, match="no such place"):
+        await unless_stopped(asyncio.Event(), refused())
+
+
+def test_process_stopped_while_it_starts_puts_away_what_it_had_and_leaves_in_peace() -> None:
+    put_away: list[str] = []
+
+    async def for_ever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            put_away.append("connection")
+
+    async def main(stop: asyncio.Event) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await unless_stopped(stop, for_ever())
+
+    assert run_service(main, name="test") == EXIT_OK
+    assert put_away == ["connection"]
 
 
 async def test_patience_gives_what_comes_at_last() -> None:
