@@ -11,11 +11,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from services.console.views import BadRequest, Json
-from shared.contracts.commands import LEDGER_COMMAND, BookManualEntry, SetExchangeRate
+from shared.contracts.commands import LEDGER_COMMAND, Command
 from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import type_of
 
-Command = BookManualEntry | SetExchangeRate
 SOURCE: Final = "tallystick/console"
 KEY_LENGTH_MAX: Final = 500
 

@@ -1,9 +1,11 @@
 """What the core is asked and what it answers: a message in, a decision out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from pydantic import JsonValue
 
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused, Unreadable
@@ -34,7 +36,8 @@ class Input:
 class Remark:
     """What was not booked and why, or what was booked and asks for a look.
 
-    ``subject`` is the id of the object that it is about; ``amount`` is never negative.
+    ``subject`` is the id of the object that it is about; ``amount`` is never negative. ``decided``
+    is what a decision says beside that: JSON.
     """
 
     outcome: OutcomeKind
@@ -43,6 +46,7 @@ class Remark:
     detail: str = ""
     reference: str | None = None
     amount: Money | None = None
+    decided: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)

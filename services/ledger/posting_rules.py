@@ -43,7 +43,12 @@ from services.ledger.readers.exact_json import JsonObject, as_object, parse_obje
 from services.ledger.rules import balance_transactions, bank, commands, matches, payments
 from shared.contracts import references, topics
 from shared.contracts.books import BookData, BookMap, Mode
-from shared.contracts.commands import LEDGER_COMMAND, BookManualEntry, SetExchangeRate
+from shared.contracts.commands import (
+    LEDGER_COMMAND,
+    BookManualEntry,
+    Command,
+    SetExchangeRate,
+)
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.journal import DEFAULT_BOOK, Book
@@ -320,9 +325,7 @@ def _command(message: Input, book_map: BookMap, charts: Mapping[Book, Chart]) ->
     )
 
 
-def _obey(
-    command: BookManualEntry | SetExchangeRate, book: Book, chart: Chart, found: Findings
-) -> None:
+def _obey(command: Command, book: Book, chart: Chart, found: Findings) -> None:
     reference: str | None = None
     match command:
         case BookManualEntry():
@@ -332,7 +335,7 @@ def _obey(
         case SetExchangeRate():
             detail = commands.exchange_rate(command)
         case _:
-            assert_never(command)
+            raise commands.CommandRefused(f"{command.kind} is not available")
     found.remarks.append(
         Remark(OutcomeKind.ACCEPTED, COMMAND, command.idempotency_key, detail, reference)
     )

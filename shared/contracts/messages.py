@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from shared.contracts.discrepancies import DiscrepancyKind, DiscrepancyState
 from shared.contracts.journal import Direction, Entry
@@ -76,7 +76,8 @@ class Outcome(_Message):
     ``reason`` is a word of a closed list: a discrepancy kind where the outcome opens one, else
     ``no_booking``, ``zero_amount``, ``foreign_account``, ``unreadable``, ``command``, ``unfit``
     (the database cannot hold it), ``rule_failed`` (a rule broke on it).
-    ``subject`` is the id of the object that it is about.
+    ``subject`` is the id of the object that it is about. ``decided`` is what a command's decision
+    says beside that: a hold's id, a period, what is still open; a JSON object, or nothing.
     """
 
     kind: Literal["outcome"] = "outcome"
@@ -90,6 +91,7 @@ class Outcome(_Message):
     message_id: str = ""
     caused_by: Position
     recorded_at: AwareDatetime
+    decided: dict[str, JsonValue] | None = None
 
 
 class Progress(_Message):

@@ -13,7 +13,26 @@ from pydantic import BaseModel
 
 from shared.contracts import topics
 from shared.contracts.audits import AuditReport
-from shared.contracts.commands import BookManualEntry, SetExchangeRate
+from shared.contracts.commands import (
+    Activate,
+    BookExpense,
+    BookManualEntry,
+    CloseAccount,
+    ClosePeriod,
+    GrantCredits,
+    LockPeriod,
+    OpenAccount,
+    OwnerCapital,
+    PlaceHold,
+    ReleaseHold,
+    RenameAccount,
+    ReopenPeriod,
+    ReverseEntry,
+    SetExchangeRate,
+    SettleHold,
+    SpendCredits,
+    TickClock,
+)
 from shared.contracts.dead_letters import DEAD_LETTER_TOPICS, NOTE_TYPE
 from shared.contracts.messages import (
     DeadLetterNote,
@@ -49,17 +68,35 @@ class MessageType:
         return {"$schema": DIALECT, "$id": self.schema_id} | body
 
 
+_COMMAND_TYPES: Final = tuple(
+    MessageType(f"com.tallystick.ledger.{name}.v1", model, (topics.LEDGER_COMMANDS,))
+    for name, model in (
+        ("manual-entry", BookManualEntry),
+        ("reverse-entry", ReverseEntry),
+        ("expense", BookExpense),
+        ("owner-capital", OwnerCapital),
+        ("exchange-rate", SetExchangeRate),
+        ("close-period", ClosePeriod),
+        ("lock-period", LockPeriod),
+        ("reopen-period", ReopenPeriod),
+        ("open-account", OpenAccount),
+        ("close-account", CloseAccount),
+        ("rename-account", RenameAccount),
+        ("place-hold", PlaceHold),
+        ("settle-hold", SettleHold),
+        ("release-hold", ReleaseHold),
+        ("grant-credits", GrantCredits),
+        ("spend-credits", SpendCredits),
+        ("tick-clock", TickClock),
+        ("activate", Activate),
+    )
+)
 _TYPES: Final = (
     MessageType("com.tallystick.ingest.verdict.v1", Verdict, (topics.INGEST_VERDICTS,)),
     MessageType("com.tallystick.ingest.audit.v1", AuditReport, (topics.INGEST_AUDITS,)),
     MessageType("com.tallystick.bank.line.v1", BankLine, (topics.BANK_OBSERVATIONS,)),
     MessageType("com.tallystick.bank.balance.v1", BankBalance, (topics.BANK_OBSERVATIONS,)),
-    MessageType(
-        "com.tallystick.ledger.manual-entry.v1", BookManualEntry, (topics.LEDGER_COMMANDS,)
-    ),
-    MessageType(
-        "com.tallystick.ledger.exchange-rate.v1", SetExchangeRate, (topics.LEDGER_COMMANDS,)
-    ),
+    *_COMMAND_TYPES,
     MessageType("com.tallystick.ledger.entry.v1", EntryBooked, (topics.LEDGER_ENTRIES,)),
     MessageType("com.tallystick.ledger.outcome.v1", Outcome, (topics.LEDGER_OUTCOMES,)),
     MessageType("com.tallystick.ledger.progress.v1", Progress, (topics.LEDGER_OUTCOMES,)),

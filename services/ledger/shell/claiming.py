@@ -92,6 +92,7 @@ def _answer_again(batch: Batch, each: Decided) -> None:
                 "replayed" if is_accepted else remark.detail,
                 remark.reference,
                 remark.amount,
+                remark.decided,
             ),
         )
 

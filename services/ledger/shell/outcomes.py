@@ -1,8 +1,10 @@
 """What was not simply booked, as rows: outcomes, and records that are parked with their bytes."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
+from pydantic import JsonValue
 
 from services.ledger.posting_rules import Remark
 from services.ledger.shell.batch import Batch
@@ -54,7 +56,13 @@ def _outcome_row(each: Decided, remark: Remark, *, origin_id: int, ordinal: int)
         amount.currency.exponent if amount is not None else None,
         _text(each.message_id),
         each.record.appended_at,
+        _json(remark.decided) if remark.decided is not None else None,
     )
+
+
+def _json(decided: Mapping[str, JsonValue]) -> str:
+    """A decision as the database's JSON takes it, which has no NUL in a text."""
+    return orjson.dumps(decided).decode().replace("\\u0000", "\\ufffd")
 
 
 def _letter_row(each: Decided, origin_id: int) -> Row:

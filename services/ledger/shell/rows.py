@@ -62,6 +62,7 @@ OUTCOME_COLUMNS: Final[tuple[str, ...]] = (
     "exponent",
     "message_id",
     "recorded_at",
+    "decided",
 )
 DEAD_LETTER_COLUMNS: Final[tuple[str, ...]] = (
     "origin_id",

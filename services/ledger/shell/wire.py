@@ -66,7 +66,7 @@ def entry_publication(row: Columns, postings: Iterable[Columns], where: Partitio
 
 def outcome_publication(row: Columns, where: Partition) -> Publication:
     """The record that tells what was not simply booked."""
-    minor = row["amount_minor"]
+    minor, decided = row["amount_minor"], row["decided"]
     value = {
         "kind": "outcome",
         "outcome": row["outcome"],
@@ -79,6 +79,7 @@ def outcome_publication(row: Columns, where: Partition) -> Publication:
         "message_id": row["message_id"],
         "caused_by": _position(where, row["caused_offset"]),
         "recorded_at": rfc3339(row["recorded_at"]),
+        "decided": orjson.loads(decided) if decided is not None else None,
     }
     return _publication(
         LEDGER_OUTCOMES,

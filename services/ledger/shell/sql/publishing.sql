@@ -42,12 +42,12 @@ order by p.origin_id, p.sequence, p.ordinal
 -- at least so many outcomes, a message's all or none.
 select
     u.origin_id, u.caused_offset, u.ordinal, u.outcome, u.reason, u.book, u.subject, u.detail,
-    u.reference, u.amount_minor, u.currency, u.exponent, u.message_id, u.recorded_at
+    u.reference, u.amount_minor, u.currency, u.exponent, u.message_id, u.recorded_at, u.decided
 from unnest($1::integer[], $2::bigint[], $3::bigint[]) as n (origin_id, since, before)
 cross join lateral (
     select
         origin_id, caused_offset, ordinal, outcome, reason, book, subject, detail, reference,
-        amount_minor, currency, exponent, message_id, recorded_at
+        amount_minor, currency, exponent, message_id, recorded_at, decided
     from outcomes
     where
         origin_id = n.origin_id
