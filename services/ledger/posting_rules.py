@@ -22,7 +22,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from services.ledger.chart import NO_CHARTS, Chart, default_chart
 from services.ledger.decisions import (
     COMMAND,
     FOREIGN_ACCOUNT,
@@ -37,6 +36,7 @@ from services.ledger.decisions import (
     difference,
     subject_of,
 )
+from services.ledger.in_force import BookInForce, InForce
 from services.ledger.readers import contracts, exact_json, stripe, told
 from services.ledger.readers import fields as read
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
@@ -51,7 +51,7 @@ from shared.contracts.commands import (
 )
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.errors import Refused, Unreadable
-from shared.contracts.journal import DEFAULT_BOOK, Book
+from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import MATCH_RECORD, MatchMade, OutcomeKind
 from shared.contracts.observations import BANK_OBSERVATION, BankBalance, LineState
 from shared.contracts.stripe_context import account_named
@@ -70,10 +70,8 @@ __all__ = [
 _THIN: Final = "v2.core.event"
 
 
-def decide(message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = NO_CHARTS) -> Decision:
-    """What a message means for the books; the same bytes mean the same for ever.
-
-    A book that ``charts`` does not name has the default chart.
+def decide(message: Input, in_force: InForce) -> Decision:
+    """What a message means for the books; the same bytes under the same mean the same for ever.
 
     Raises:
         Refused: Nothing can be made of the bytes: park them.
@@ -81,17 +79,17 @@ def decide(message: Input, book_map: BookMap, charts: Mapping[Book, Chart] = NO_
     rule = _TOPIC_RULES.get(message.topic)
     if rule is None:
         raise Unreadable(f"the ledger reads nothing from {message.topic[:80]!r}")
-    return rule(message, book_map, charts)
+    return rule(message, in_force)
 
 
-def _stripe_event(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
+def _stripe_event(message: Input, in_force: InForce) -> Decision:
     event = parse_object(message.envelope.data)
     event_id = read.ident(event)
     account, context = read.text(event, "account"), read.text(event, "context")
     named = account_named(account, context)
     shown = as_object((as_object(event.get("data")) or {}).get("object"))
     livemode = _livemode(event)
-    book = _book_of_stripe(message, book_map, named, livemode=livemode)
+    book = _book_of_stripe(message, in_force.book_map, named, livemode=livemode)
     found = Findings()
     if event.get("object") == _THIN:
         found.nothing(NO_BOOKING, event_id, "a thin event names an object and shows none")
@@ -104,7 +102,7 @@ def _stripe_event(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) ->
     elif _is_of_another_mode(message, book, (livemode, _livemode(shown)), event_id, found):
         pass
     else:
-        _book_object(shown, read.instant(event), book.book, found)
+        _book_object(shown, read.instant(event), in_force.of(book), found)
     entries, remarks = found.told()
     return Decision(
         book=book.book,
@@ -126,17 +124,17 @@ def _said(event: JsonObject, account: str, context: str) -> JsonObject:
     return said | named
 
 
-def _stripe_object(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
+def _stripe_object(message: Input, in_force: InForce) -> Decision:
     shown = parse_object(message.envelope.data)
     object_id = stripe.name_of(shown)
     account = message.envelope.extension("account")
     livemode = _livemode(shown)
-    book = _book_of_stripe(message, book_map, account, livemode=livemode)
+    book = _book_of_stripe(message, in_force.book_map, account, livemode=livemode)
     found = Findings()
     if message.envelope.extension("foreign") == "true" or not book.is_own(account):
         found.nothing(FOREIGN_ACCOUNT, object_id, f"it belongs to {account}")
     elif not _is_of_another_mode(message, book, (livemode,), object_id, found):
-        _book_object(shown, message.envelope.time, book.book, found)
+        _book_object(shown, message.envelope.time, in_force.of(book), found)
     entries, remarks = found.told()
     return Decision(book.book, None, None, entries, remarks)
 
@@ -188,7 +186,7 @@ def _is_of_another_mode(
     return True
 
 
-def _book_object(shown: JsonObject, at: datetime, book: Book, found: Findings) -> None:
+def _book_object(shown: JsonObject, at: datetime, book: BookInForce, found: Findings) -> None:
     """Book what an object shows, itself and all that is expanded in it."""
     for number, each in enumerate(stripe.tellings(shown, at)):
         if isinstance(each, told.Refusal):
@@ -207,7 +205,7 @@ def _subject(each: told.Told) -> str:
     return each.subject if isinstance(each, told.Nothing | told.Refusal) else each.id
 
 
-def _book_telling(each: told.Told, book: Book, found: Findings) -> None:
+def _book_telling(each: told.Told, book: BookInForce, found: Findings) -> None:
     match each:
         case told.Charge():
             found.book(payments.payment(each, book), subject=each.id)
@@ -231,7 +229,9 @@ def _book_telling(each: told.Told, book: Book, found: Findings) -> None:
             assert_never(each)
 
 
-def _book_balance_transaction(each: told.BalanceTransaction, book: Book, found: Findings) -> None:
+def _book_balance_transaction(
+    each: told.BalanceTransaction, book: BookInForce, found: Findings
+) -> None:
     booked, is_explained = balance_transactions.balance_transaction(each, book)
     found.book(booked, subject=each.id)
     if booked is not None and not is_explained:
@@ -249,10 +249,10 @@ def _book_balance_transaction(each: told.BalanceTransaction, book: Book, found: 
         )
 
 
-def _bank_observation(message: Input, book_map: BookMap, _: Mapping[Book, Chart]) -> Decision:
+def _bank_observation(message: Input, in_force: InForce) -> Decision:
     fields = parse_object(message.envelope.data)
     account = read.text(fields, "account")
-    book = _book_of_bank(message, book_map, account)
+    book = _book_of_bank(message, in_force.book_map, account)
     found = Findings()
     told_id = read.text(fields, "id") or account
     try:
@@ -260,7 +260,7 @@ def _bank_observation(message: Input, book_map: BookMap, _: Mapping[Book, Chart]
         if isinstance(observed, BankBalance):
             found.nothing(NO_BOOKING, account, "a balance is compared, never booked")
         else:
-            found.entries.extend(bank.forms(observed, book.book, book.zone))
+            found.entries.extend(bank.forms(observed, in_force.of(book)))
             if not found.entries:
                 is_posted = observed.state is LineState.POSTED
                 reason = ZERO_AMOUNT if is_posted else NO_BOOKING
@@ -283,36 +283,37 @@ def _book_of_bank(message: Input, book_map: BookMap, account: str) -> BookData:
     return book
 
 
-def _match(message: Input, _: BookMap, __: Mapping[Book, Chart]) -> Decision:
+def _match(message: Input, in_force: InForce) -> Decision:
     record = contracts.read(MATCH_RECORD, message.envelope.data)
+    book = in_force.named(record.book)
     found = Findings()
     try:
         booked = (
-            matches.match_made(record)
+            matches.match_made(record, book)
             if isinstance(record, MatchMade)
-            else matches.match_undone(record)
+            else matches.match_undone(record, book)
         )
         found.book(booked, subject=record.id)
     except Refused as refused:
         found.refuse(refused, record.id)
     entries, remarks = found.told()
-    return Decision(Book(record.book), None, None, entries, remarks)
+    return Decision(book.name, None, None, entries, remarks)
 
 
-def _command(message: Input, book_map: BookMap, charts: Mapping[Book, Chart]) -> Decision:
+def _command(message: Input, in_force: InForce) -> Decision:
     fields = parse_object(message.envelope.data)
     key = fields.get("idempotency_key")
     if not isinstance(key, str) or not key:
         raise Unreadable("the command has no idempotency_key")
     named = read.text(fields, "book") or message.envelope.extension("book")
+    book_map = in_force.book_map
     book = book_map.named(named) if named else book_map.books[0]
     found = Findings()
     try:
         command = contracts.read(LEDGER_COMMAND, message.envelope.data)
         if book is None:
             raise commands.CommandRefused(f"there is no book {named[:80]!r}: name one that is")
-        chart = charts.get(book.book) or default_chart()
-        _obey(command, book.book, chart, found)
+        _obey(command, in_force.of(book), found)
     except Refused as refused:
         found.remarks.append(Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused)))
     entries, remarks = found.told()
@@ -325,11 +326,11 @@ def _command(message: Input, book_map: BookMap, charts: Mapping[Book, Chart]) ->
     )
 
 
-def _obey(command: Command, book: Book, chart: Chart, found: Findings) -> None:
+def _obey(command: Command, book: BookInForce, found: Findings) -> None:
     reference: str | None = None
     match command:
         case BookManualEntry():
-            booked = commands.manual_entry(command, book, chart)
+            booked = commands.manual_entry(command, book)
             found.entries.append(booked)
             detail, reference = "booked", booked.reference
         case SetExchangeRate():
@@ -341,7 +342,7 @@ def _obey(command: Command, book: Book, chart: Chart, found: Findings) -> None:
     )
 
 
-_TopicRule = Callable[[Input, BookMap, Mapping[Book, Chart]], Decision]
+_TopicRule = Callable[[Input, InForce], Decision]
 
 _TOPIC_RULES: Final[Mapping[str, _TopicRule]] = MappingProxyType(
     {

@@ -28,6 +28,13 @@ class Mode(StrEnum):
         return cls.LIVE if livemode else cls.TEST
 
 
+class Basis(StrEnum):
+    """When revenue counts: when it is paid, or when it is invoiced and served."""
+
+    CASH = "cash"
+    ACCRUAL = "accrual"
+
+
 class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,6 +58,8 @@ class BookData(_Data):
     ``reporting_currency`` is the one that statements are translated into, beside each currency by
     itself; a book that names none is translated when a reader asks. ``payer_names`` are further
     names under which Stripe's payouts reach the bank (a statement descriptor), beside Stripe's own.
+    ``chart`` (the path of a chart of its own) and ``basis`` are what the book begins with; later a
+    command puts others in force.
     """
 
     name: str = DEFAULT_BOOK
@@ -61,6 +70,7 @@ class BookData(_Data):
     reporting_currency: str | None = None
     payer_names: tuple[str, ...] = ()
     chart: str | None = None
+    basis: Basis = Basis.CASH
 
     @field_validator("time_zone")
     @classmethod

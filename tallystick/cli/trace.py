@@ -11,6 +11,7 @@ import typer
 
 from services.ingest.signature import Secret
 from services.ledger.exports.journal import Told
+from services.ledger.in_force import InForce
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.export import journal_in
 from services.ledger.shell.service import charts_of
@@ -71,7 +72,7 @@ def trace(
     log.set_up(level="critical")
     book_map = settings.books()
     prover = Prover(
-        Decider(book_map, charts_of(book_map)),
+        Decider(InForce(book_map, charts_of(book_map))),
         _with_older(door.secrets, secret_file),
         door.settings.ingest_tolerance_seconds,
     )

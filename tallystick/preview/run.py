@@ -1,19 +1,20 @@
 """The run itself: read, decide, remember, reconcile, book the matches, report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from services.ledger.chart import NO_CHARTS, Chart
+from services.ledger.chart import NO_CHARTS
 from services.ledger.decisions import COMMAND, FOREIGN_ACCOUNT, UNREADABLE
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, Remark, decide
 from shared.contracts import topics
-from shared.contracts.books import BookData, BookMap
+from shared.contracts.books import BookData
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import InvariantBroken, Refused
-from shared.contracts.journal import DEFAULT_BOOK, Book
+from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import MatchMade, Outcome, OutcomeKind, Position
 from shared.contracts.money import MoneyOnWire
 from tallystick.preview.books import Books
@@ -35,10 +36,9 @@ _UNHEARD: Final = frozenset(
 class _Run:
     """What has been taken so far."""
 
-    book_map: BookMap
+    in_force: InForce
     as_of: datetime
     is_configured: bool
-    charts: Mapping[Book, Chart] = field(default_factory=dict[Book, Chart])
     books: Books = field(default_factory=Books)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     messages: list[Input] = field(default_factory=list[Input])
@@ -58,28 +58,30 @@ def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) ->
     told = [line for line in read if isinstance(line, Told)]
     mode = mode_of(options, told)
     run = _Run(
-        book_map=books_of(options, mode, told),
+        in_force=InForce(
+            books_of(options, mode, told),
+            options.config.charts if options.config is not None else NO_CHARTS,
+        ),
         as_of=clock_of(options, told),
         is_configured=options.config is not None,
-        charts=options.config.charts if options.config is not None else NO_CHARTS,
         refused=[line for line in read if isinstance(line, Unread)],
     )
     for number, line in enumerate(told):
         message = _message(line, run)
         try:
-            decision = decide(message, run.book_map, run.charts)
+            decision = decide(message, run.in_force)
         except Refused as refused:
             run.refused.append(Unread(line.topic, line.id, f"{refused.reason}: {refused}"))
         else:
             _take(run, decision, line, message, number)
     taken = Taken(run.messages, run.books.entries(), run.outcomes)
-    heard = told_by(taken, run.book_map)
+    heard = told_by(taken, run.in_force.book_map)
     run.refused.extend(
         Unread(message.topic, message.envelope.id, f"{why.reason}: {why}")
         for message, why in heard.unread
         if id(message) not in run.answered
     )
-    named = {book.name: book for book in run.book_map.books}
+    named = {book.name: book for book in run.in_force.book_map.books}
     books = [named.get(name) or BookData(name=name) for name in sorted({*named, *heard.facts})]
     found = [reconciled(book, heard.facts.get(book.name, ()), at=run.as_of) for book in books]
     for made in (match for part in found for match in part.made):
@@ -156,7 +158,7 @@ def _book_match(run: _Run, made: MatchMade) -> None:
         time=made.effective_at,
         data=made.model_dump_json().encode(),
     )
-    decision = decide(Input(topics.MATCHES, envelope, run.as_of), run.book_map)
+    decision = decide(Input(topics.MATCHES, envelope, run.as_of), run.in_force)
     remarks = run.books.take(decision, run.as_of)
     if any(remark.outcome is OutcomeKind.REFUSED for remark in remarks):
         raise InvariantBroken(f"the ledger refuses match {made.id}: {remarks[0].detail}")

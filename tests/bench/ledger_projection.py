@@ -16,6 +16,7 @@ from typing import Any, Final
 import asyncpg
 import uvloop
 
+from services.ledger.in_force import InForce
 from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
@@ -98,7 +99,7 @@ async def project(
     total = sum((await end_offsets(kafka, INPUT_TOPICS)).values())
     booked, health, failpoints = asyncio.Event(), Health(), Failpoints()
     projector = Projector(
-        BatchBooker(database, books), reader, Decider(BookMap()), health, failpoints, booked
+        BatchBooker(database, books), reader, Decider(InForce()), health, failpoints, booked
     )
     output = Publisher(kafka)
     outbox = JournalPublisher(database, output, health, failpoints, booked)

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from services.ledger.in_force import BookInForce
 from services.ledger.readers.told import BalanceTransaction
 from services.ledger.rules.balance_transactions import (
     ADJUSTMENT_RULES,
@@ -18,7 +19,6 @@ from services.ledger.rules.balance_transactions import (
     rule_of,
 )
 from services.ledger.rules.movements import unexplained
-from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.money import Money, currency_of
 from tests.support.stripe_library import (
     balance_transaction_types,
@@ -81,7 +81,7 @@ def test_every_type_on_every_balance_moves_that_balance_by_its_net(kind: str) ->
     for balance, account in BALANCES.items():
         for gross in (1_234, -1_234):
             entry, is_explained = balance_transaction(
-                movement(kind, balance, "", gross), DEFAULT_BOOK
+                movement(kind, balance, "", gross), BookInForce()
             )
             assert entry is not None
             moved = dict.fromkeys(BALANCES.values(), 0)
@@ -100,7 +100,7 @@ def test_every_type_on_every_balance_moves_that_balance_by_its_net(kind: str) ->
 def test_every_type_in_every_category_keeps_the_payments_balance_right(kind: str) -> None:
     for category in sorted(reporting_categories()):
         told = movement(kind, "payments", category)
-        entry, is_explained = balance_transaction(told, DEFAULT_BOOK)
+        entry, is_explained = balance_transaction(told, BookInForce())
         assert entry is not None
         held = [p.signed_minor for p in entry.postings if p.account == "assets:stripe:balance"]
         assert held == [-1_268]

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import decide
-from shared.contracts.books import BookMap
 from tests.unit.ledger.telling import Json, books, told
 
 FILES = sorted(Path(__file__).with_name("booked").glob("*.json"))
@@ -19,7 +19,7 @@ FILES = sorted(Path(__file__).with_name("booked").glob("*.json"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_payload_makes_its_books(path: Path) -> None:
     payload = cast("Json", json.loads(path.read_text()))
-    decision = decide(told(str(payload["topic"]), payload["value"]), BookMap())
+    decision = decide(told(str(payload["topic"]), payload["value"]), InForce())
     assert books(decision).splitlines() == payload["books"]
 
 

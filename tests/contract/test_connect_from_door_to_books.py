@@ -15,6 +15,7 @@ from services.ingest.admission import Admitted, admission
 from services.ingest.endpoints import Endpoint, EndpointKind, Payload
 from services.ingest.signature import Secret, header_of
 from services.ledger.decisions import Input
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from services.reconciler.facts import Fact
 from services.reconciler.readers import facts_of
@@ -105,7 +106,7 @@ def through(
     told = admission(body, header, endpoint, books, received_at=NOW)
     assert isinstance(told, Admitted), told
     envelope = envelope_of(told.envelope.headers(), told.envelope.data)
-    decision = decide(Input(STRIPE_EVENTS, envelope, NOW), books)
+    decision = decide(Input(STRIPE_EVENTS, envelope, NOW), InForce(books))
     return decision, facts_of(STRIPE_EVENTS, envelope, received_at=NOW, books=books)[1]
 
 

@@ -17,9 +17,9 @@ import pytest
 from oracle.model import Books as OracleBooks
 from oracle.model import model_of
 from oracle.values import Position, Record
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from services.ledger.readers.evidence import payment_behind
-from shared.contracts.books import BookMap
 from tests.unit.ledger.telling import Json, books, said, told
 
 FOLDER: Final = Path(__file__).with_name("shapes")
@@ -49,7 +49,7 @@ def archived(path: Path) -> Json:
 
 
 def decision_on(payload: Json, value: object) -> Decision:
-    return decide(told(str(payload["topic"]), value), BookMap())
+    return decide(told(str(payload["topic"]), value), InForce())
 
 
 def shown(payload: Json) -> Json:

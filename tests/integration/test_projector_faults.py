@@ -11,6 +11,7 @@ import pytest
 from sandbox.stack import Stack
 from sandbox.stack.ports import free_ports
 from services.ledger.hash_chain import first_break
+from services.ledger.in_force import InForce
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.failpoints import EXIT_CODE, Failpoint
@@ -135,7 +136,7 @@ async def test_books_of_a_batch_that_another_process_has_booked_refuse_it_whole(
     ends = await end_offsets(rig.bootstrap, INPUT_TOPICS)
     spans = {p: (0, end) for p, end in ends.items() if end}
     records = [r async for batch in scan(rig.bootstrap, spans) for r in batch]
-    decided = [Decider(BookMap()).decided(record) for record in records]
+    decided = [Decider(InForce()).decided(record) for record in records]
     await database.run(lambda tx: books.book(tx, decided, spans))
     with pytest.raises(Fenced):
         await database.run(lambda tx: books.book(tx, decided, spans))

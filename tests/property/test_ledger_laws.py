@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, decide
 from shared.contracts import topics
-from shared.contracts.books import BookMap
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused
 from tallystick.preview.books import Balance, Books
@@ -79,7 +79,7 @@ def message(topic: str, data: bytes) -> Input:
 
 def decided(topic: str, data: bytes) -> Decision | None:
     try:
-        return decide(message(topic, data), BookMap())
+        return decide(message(topic, data), InForce())
     except Refused:
         return None
 
@@ -199,7 +199,7 @@ def worlds(draw: st.DrawFn) -> World:
 def books_of(told: list[tuple[str, Json]]) -> tuple[tuple[Balance, ...], frozenset[bytes]]:
     books = Books()
     for topic, value in told:
-        decision = decide(message(topic, json.dumps(value).encode()), BookMap())
+        decision = decide(message(topic, json.dumps(value).encode()), InForce())
         remarks = books.take(decision, NOW)
         assert all(remark.outcome == "nothing_to_book" for remark in remarks)
     digests = frozenset(recorded.entry.digest() for recorded in books.entries())

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from oracle.model import Books as OracleBooks
 from oracle.model import model_of
 from oracle.values import Position, Record
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Input, decide
-from shared.contracts.books import BookMap
 from shared.contracts.envelope import Envelope
 from tallystick.preview.books import Books
 from tests.support.stripe_worlds import IN_TRANSIT, SETTLING, At, Json, Stripe, stripe_worlds
@@ -33,7 +33,7 @@ def ledgers_books(told: Told) -> tuple[dict[At, int], frozenset[bytes]]:
     books = Books()
     for topic, value in told:
         message = Input(topic, Envelope("m", "s", "t", NOW, json.dumps(value).encode()), NOW)
-        for remark in books.take(decide(message, BookMap()), NOW):
+        for remark in books.take(decide(message, InForce()), NOW):
             assert remark.outcome in ("nothing_to_book", "noted"), remark
     digests = frozenset(recorded.entry.digest() for recorded in books.entries())
     return {(b.account, b.key, b.currency.code): b.minor for b in books.balances()}, digests

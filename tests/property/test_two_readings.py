@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from oracle.model import Books, model_of
 from oracle.values import Position, Record
 from services.ledger.decisions import Input
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import decide
-from shared.contracts.books import BookMap
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused
 from shared.contracts.messages import OutcomeKind
@@ -36,7 +36,7 @@ def ledgers_reading(topic: str, value: bytes) -> tuple[Facts, bool]:
         extensions={"book": "main"},
     )
     try:
-        decision = decide(Input(topic, envelope, AT), BookMap())
+        decision = decide(Input(topic, envelope, AT), InForce())
     except Refused:
         return {}, True
     facts = {

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from services.ledger.in_force import InForce
 from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
@@ -118,7 +119,7 @@ async def commanded(dsn: str, book: BookData) -> AsyncGenerator[Commanded]:
     try:
         async with database.transaction() as tx:
             await books.begin(tx, [Partition(LEDGER_COMMANDS, n) for n in range(PARTITIONS)])
-        yield Commanded(database, books, Decider(book_map))
+        yield Commanded(database, books, Decider(InForce(book_map)))
     finally:
         await database.close()
 

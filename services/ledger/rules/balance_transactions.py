@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.ledger import accounts
-from services.ledger.decisions import RULES_VERSION
+from services.ledger.in_force import BookInForce
 from services.ledger.readers.told import BalanceTransaction
 from services.ledger.rules.movements import (
     application_fee,
@@ -33,7 +33,7 @@ from services.ledger.rules.movements import (
     unreconciled,
 )
 from shared.contracts import references
-from shared.contracts.journal import Book, Entry, Line, credit, debit, entry
+from shared.contracts.journal import Entry, Line, credit, debit, entry
 
 UNKNOWN: Final = "unknown_balance_transaction"
 
@@ -170,7 +170,7 @@ CATEGORY_RULES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
 _DISPUTE_IDS: Final = ("dp_", "du_")
 
 
-def balance_transaction(told: BalanceTransaction, book: Book) -> tuple[Entry | None, bool]:
+def balance_transaction(told: BalanceTransaction, book: BookInForce) -> tuple[Entry | None, bool]:
     """The entry of a balance transaction, and whether a rule explained it.
 
     What no rule explains, or what has no source where the source is the key, keeps the balance
@@ -217,14 +217,14 @@ def has_no_rule(told: BalanceTransaction) -> bool:
 
 
 def _entry(
-    told: BalanceTransaction, book: Book, kind: str, lines: tuple[Line, ...]
+    told: BalanceTransaction, book: BookInForce, kind: str, lines: tuple[Line, ...]
 ) -> Entry | None:
     return entry(
-        book=book,
+        book=book.name,
         reference=references.balance_transaction(told.id),
         kind=kind,
         effective_at=told.created_at,
         lines=lines,
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"{told.type.replace('_', ' ')[:80]} {told.source}".rstrip(),
     )

@@ -5,17 +5,17 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from services.ledger import accounts
-from services.ledger.decisions import RULES_VERSION
+from services.ledger.in_force import BookInForce
 from shared.contracts import references
 from shared.contracts.errors import AmountOutOfRange, Unreadable
-from shared.contracts.journal import Book, Entry, Line, Reference, credit, debit, entry
+from shared.contracts.journal import Entry, Line, Reference, credit, debit, entry
 from shared.contracts.money import Money, MoneyOnWire
 from shared.contracts.observations import BankLine, LineState
 
 _DESCRIPTION_MAX = 200
 
 
-def bank_line(line: BankLine, book: Book, zone: ZoneInfo) -> Entry | None:
+def bank_line(line: BankLine, book: BookInForce) -> Entry | None:
     """The bank has posted a line.
 
         Dr assets:bank:NAME                     amount
@@ -28,17 +28,17 @@ def bank_line(line: BankLine, book: Book, zone: ZoneInfo) -> Entry | None:
         return None
     text = " ".join(f"{line.counterparty} {line.description} {line.reference}".split())
     return entry(
-        book=book,
+        book=book.name,
         reference=references.bank_line(line.account, line.id, line.revision),
         kind="bank_line",
-        effective_at=midnight(line.booked_on, zone),
+        effective_at=midnight(line.booked_on, book.zone),
         lines=_lines(line, _money(line.amount)),
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=text[:_DESCRIPTION_MAX],
     )
 
 
-def bank_line_reversed(line: BankLine, book: Book, zone: ZoneInfo) -> Entry | None:
+def bank_line_reversed(line: BankLine, book: BookInForce) -> Entry | None:
     """The bank changed or removed a line that it had posted: the form before is undone.
 
         Dr liabilities:suspense[line]           previous amount
@@ -53,20 +53,20 @@ def bank_line_reversed(line: BankLine, book: Book, zone: ZoneInfo) -> Entry | No
         raise Unreadable("the first form of a line has no form before it")
     undone = -_money(line.previous)
     return entry(
-        book=book,
+        book=book.name,
         reference=references.bank_line_reversed(line.account, line.id, line.revision - 1),
         kind="bank_line_reversed",
-        effective_at=midnight(line.previous_booked_on or line.booked_on, zone),
+        effective_at=midnight(line.previous_booked_on or line.booked_on, book.zone),
         lines=_lines(line, undone),
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Line {line.id} changed by the bank",
         reverses=_form_before(line),
     )
 
 
-def forms(line: BankLine, book: Book, zone: ZoneInfo) -> Iterator[Entry]:
+def forms(line: BankLine, book: BookInForce) -> Iterator[Entry]:
     """What one telling of a line books: the undoing of the form before it, and the form itself."""
-    for booked in (bank_line_reversed(line, book, zone), bank_line(line, book, zone)):
+    for booked in (bank_line_reversed(line, book), bank_line(line, book)):
         if booked is not None:
             yield booked
 

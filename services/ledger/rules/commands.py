@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from services.ledger.chart import Chart
-from services.ledger.decisions import RULES_VERSION
+from services.ledger.in_force import BookInForce
 from shared.contracts import references
 from shared.contracts.commands import BookManualEntry, ManualPosting, SetExchangeRate, Side
 from shared.contracts.errors import Refused
-from shared.contracts.journal import Book, Entry, Line, account, credit, debit, entry
+from shared.contracts.journal import Entry, Line, account, credit, debit, entry
 from shared.contracts.money import Money, currency_of
 
 
@@ -18,7 +18,7 @@ class CommandRefused(Refused):
     reason = "command"
 
 
-def manual_entry(command: BookManualEntry, book: Book, chart: Chart) -> Entry:
+def manual_entry(command: BookManualEntry, book: BookInForce) -> Entry:
     """A person's entry, as asked for, when every rule holds.
 
         Dr …                                    as the command says
@@ -33,7 +33,7 @@ def manual_entry(command: BookManualEntry, book: Book, chart: Chart) -> Entry:
         raise CommandRefused(
             f"an entry has two or more postings, not {len(command.postings)}: name both sides"
         )
-    lines = [_line(posting, chart) for posting in command.postings]
+    lines = [_line(posting, book.chart) for posting in command.postings]
     for excess in _excess(lines):
         side = "debits exceed credits" if excess.minor > 0 else "credits exceed debits"
         raise CommandRefused(
@@ -41,12 +41,12 @@ def manual_entry(command: BookManualEntry, book: Book, chart: Chart) -> Entry:
             " add the missing posting"
         )
     booked = entry(
-        book=book,
+        book=book.name,
         reference=references.command(command.idempotency_key),
         kind="manual_entry",
         effective_at=_in_utc(command.effective_at),
         lines=lines,
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=command.description or command.reason,
     )
     if booked is None:

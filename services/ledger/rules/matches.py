@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from services.ledger import accounts
-from services.ledger.decisions import RULES_VERSION
+from services.ledger.in_force import BookInForce
 from shared.contracts import references
-from shared.contracts.journal import Book, Entry, Line, account, entry
+from shared.contracts.journal import Entry, Line, account, entry
 from shared.contracts.messages import Clearing, MatchKind, MatchMade, MatchUndone
 from shared.contracts.money import Money
 
 
-def match_made(made: MatchMade) -> Entry | None:
+def match_made(made: MatchMade, book: BookInForce) -> Entry | None:
     """Two halves agree: the clearing accounts are cleared as the match says.
 
         Dr liabilities:suspense[line]           the line's amount
@@ -28,17 +28,17 @@ def match_made(made: MatchMade) -> Entry | None:
         AccountInvalid: It names an account that cannot be.
     """
     return entry(
-        book=Book(made.book),
+        book=book.name,
         reference=references.match(made.id, made.revision),
         kind="match",
         effective_at=made.effective_at,
         lines=_lines(made.match_kind, made.clears),
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Matched by {made.rule}"[:200],
     )
 
 
-def match_undone(undone: MatchUndone) -> Entry | None:
+def match_undone(undone: MatchUndone, book: BookInForce) -> Entry | None:
     """A match no longer holds: every posting of its clearing, on the other side.
 
     Raises:
@@ -47,12 +47,12 @@ def match_undone(undone: MatchUndone) -> Entry | None:
     """
     lines = _lines(undone.match_kind, undone.clears)
     return entry(
-        book=Book(undone.book),
+        book=book.name,
         reference=references.match_undone(undone.id, undone.revision),
         kind="match_undone",
         effective_at=undone.effective_at,
         lines=[Line(line.account, -line.amount, line.key) for line in lines],
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Match undone: {undone.reason}"[:200],
         reverses=references.match(undone.id, undone.revision),
     )

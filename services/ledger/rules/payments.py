@@ -1,13 +1,13 @@
 """Charges, refunds, transfers and reversals: the half that the object itself tells."""
 
 from services.ledger import accounts
-from services.ledger.decisions import RULES_VERSION
+from services.ledger.in_force import BookInForce
 from services.ledger.readers.told import Charge, Refund, Reversal, Transfer
 from shared.contracts import references
-from shared.contracts.journal import Book, Entry, Line, Reference, credit, debit, entry
+from shared.contracts.journal import Entry, Line, Reference, credit, debit, entry
 
 
-def payment(charge: Charge, book: Book) -> Entry | None:
+def payment(charge: Charge, book: BookInForce) -> Entry | None:
     """A charge has succeeded and was captured; what it sends on is owed to a connected account.
 
         Dr assets:stripe:settling[charge]       captured
@@ -20,17 +20,17 @@ def payment(charge: Charge, book: Book) -> Entry | None:
     Source: Stripe API reference, "The Charge object".
     """
     return entry(
-        book=book,
+        book=book.name,
         reference=references.payment(charge.id),
         kind="payment",
         effective_at=charge.created_at,
         lines=_payment_lines(charge),
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Charge {charge.id} captured",
     )
 
 
-def payment_failed(charge: Charge, book: Book) -> Entry | None:
+def payment_failed(charge: Charge, book: BookInForce) -> Entry | None:
     """A charge failed after it had succeeded: the customer's bank took the debit back.
 
         Dr liabilities:connect[destination]     sent on
@@ -42,12 +42,12 @@ def payment_failed(charge: Charge, book: Book) -> Entry | None:
     Source: Stripe API reference, "The Charge object", ``failure_balance_transaction``.
     """
     return entry(
-        book=book,
+        book=book.name,
         reference=references.payment_failed(charge.id),
         kind="payment_failed",
         effective_at=charge.failed_at,
         lines=[Line(line.account, -line.amount, line.key) for line in _payment_lines(charge)],
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Charge {charge.id} returned",
         reverses=references.payment(charge.id),
     )
@@ -63,7 +63,7 @@ def _payment_lines(charge: Charge) -> list[Line]:
     return [*lines, credit(accounts.REVENUE, earned)]
 
 
-def refund(told: Refund, book: Book) -> Entry | None:
+def refund(told: Refund, book: BookInForce) -> Entry | None:
     """Money goes back to a customer, in whatever state the refund is.
 
         Dr revenue:refunds                      amount
@@ -74,7 +74,7 @@ def refund(told: Refund, book: Book) -> Entry | None:
     return _refund_entry(told, book, references.refund(told.id), is_failure=False)
 
 
-def refund_failed(told: Refund, book: Book) -> Entry | None:
+def refund_failed(told: Refund, book: BookInForce) -> Entry | None:
     """A refund failed or was cancelled, perhaps weeks after it had succeeded.
 
         Dr assets:stripe:settling[refund]       amount
@@ -86,7 +86,7 @@ def refund_failed(told: Refund, book: Book) -> Entry | None:
 
 
 def _refund_entry(
-    told: Refund, book: Book, reference: Reference, *, is_failure: bool
+    told: Refund, book: BookInForce, reference: Reference, *, is_failure: bool
 ) -> Entry | None:
     amount = -told.amount if is_failure else told.amount
     lines = [
@@ -94,18 +94,18 @@ def _refund_entry(
         credit(accounts.STRIPE_SETTLING, amount, key=told.id),
     ]
     return entry(
-        book=book,
+        book=book.name,
         reference=reference,
         kind="refund_failed" if is_failure else "refund",
         effective_at=told.failed_at if is_failure else told.created_at,
         lines=lines[::-1] if is_failure else lines,
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Refund {told.id} {'failed' if is_failure else 'made'}",
         reverses=references.refund(told.id) if is_failure else None,
     )
 
 
-def transfer(told: Transfer, book: Book) -> Entry | None:
+def transfer(told: Transfer, book: BookInForce) -> Entry | None:
     """A connected account is paid what it is owed, or gets an advance.
 
         Dr liabilities:connect[destination]     amount
@@ -114,7 +114,7 @@ def transfer(told: Transfer, book: Book) -> Entry | None:
     Source: Stripe API reference, "The Transfer object".
     """
     return entry(
-        book=book,
+        book=book.name,
         reference=references.transfer(told.id),
         kind="transfer",
         effective_at=told.created_at,
@@ -122,12 +122,12 @@ def transfer(told: Transfer, book: Book) -> Entry | None:
             debit(accounts.CONNECT, told.amount, key=told.destination),
             credit(accounts.STRIPE_SETTLING, told.amount, key=told.id),
         ),
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Transfer {told.id} to {told.destination}",
     )
 
 
-def transfer_reversal(told: Reversal, book: Book) -> Entry | None:
+def transfer_reversal(told: Reversal, book: BookInForce) -> Entry | None:
     """A connected account gives back what it was sent.
 
         Dr assets:stripe:settling[reversal]     amount
@@ -144,11 +144,11 @@ def transfer_reversal(told: Reversal, book: Book) -> Entry | None:
         else credit(accounts.CONNECT, told.amount, key=told.destination)
     )
     return entry(
-        book=book,
+        book=book.name,
         reference=references.transfer_reversal(told.id),
         kind="transfer_reversal",
         effective_at=told.created_at,
         lines=(debit(accounts.STRIPE_SETTLING, told.amount, key=told.id), back),
-        rules_version=RULES_VERSION,
+        rules_version=book.rules_version,
         description=f"Transfer reversal {told.id}",
     )

@@ -1,12 +1,10 @@
 """From records to decisions: the core is asked for each, and what it cannot read is set aside."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from services.ledger.chart import Chart
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, decide
-from shared.contracts.books import BookMap
 from shared.contracts.errors import InvariantBroken, Refused
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.runtime import log
@@ -45,14 +43,13 @@ class Decided:
 
 @dataclass(slots=True)
 class Decider:
-    """The core with its data, over records. It never raises for what is in one record.
+    """The core with what is in force, over records. It never raises for what is in one record.
 
     Raises:
         InvariantBroken: The rules fail on one message after another.
     """
 
-    book_map: BookMap
-    charts: Mapping[Book, Chart] = field(default_factory=dict[Book, Chart])
+    in_force: InForce
     _bugs_in_a_row: int = 0
 
     def decided(self, record: Record) -> Decided:
@@ -63,9 +60,7 @@ class Decider:
             why = Refusal(refused.reason, str(refused))
             return Decided(record, record.position, record.position, DEFAULT_BOOK, None, why)
         try:
-            decision = decide(
-                Input(record.topic, envelope, record.appended_at), self.book_map, self.charts
-            )
+            decision = decide(Input(record.topic, envelope, record.appended_at), self.in_force)
         except Refused as refused:
             why = Refusal(refused.reason, str(refused))
         except Exception as error:  # noqa: BLE001  # one message must never stop a partition

@@ -11,6 +11,7 @@ from typing import Final
 
 import asyncpg
 
+from services.ledger.in_force import InForce
 from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.comparing import Comparison, Snapshot, compare, snapshot_of
@@ -83,7 +84,7 @@ async def _replay(
     async with shadow.transaction() as tx:
         await books.begin(tx, until)
     await learn_from_tails(shadow, kafka)
-    decider = Decider(book_map, charts_of(book_map))
+    decider = Decider(InForce(book_map, charts_of(book_map)))
     booker = BatchBooker(shadow, books)
     at: dict[Partition, int] = dict.fromkeys(until, 0)
     total, read = sum(until.values()), 0

@@ -9,6 +9,7 @@ from typing import Final
 
 from services.ledger.chart import Chart, chart_of
 from services.ledger.config import LedgerSettings
+from services.ledger.in_force import InForce
 from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
@@ -93,7 +94,7 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
     health = Health()
     health.not_ready(STARTING, "starting")
     failpoints = Failpoints(settings.ledger_failpoint, is_live=settings.is_live())
-    decider = Decider(settings.books(), charts_of(settings.books()))
+    decider = Decider(InForce(settings.books(), charts_of(settings.books())))
 
     async def serve_health(until: asyncio.Event) -> None:
         await serve(
@@ -141,7 +142,7 @@ async def _prepare(
     )
     held.push_async_callback(database.close)
     log_ids = await Log.ask(kafka, INPUT_TOPICS)
-    books = Books(log_ids, decider.book_map, reached=failpoints.reached)
+    books = Books(log_ids, decider.in_force.book_map, reached=failpoints.reached)
     journal = Journal(database, books, log_ids)
     await journal.positions(frozenset(input_partitions()))
     health.not_ready(STARTING, "reading the tails of its own topics")

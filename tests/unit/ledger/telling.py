@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, decide
 from shared.contracts import topics
-from shared.contracts.books import BookMap
 from shared.contracts.envelope import Envelope
 from shared.contracts.journal import render
 
@@ -150,12 +150,12 @@ def of_event(
     shown: Mapping[str, object], kind: str = "thing.updated", /, **fields: object
 ) -> Decision:
     """The decision on an event that shows an object."""
-    return decide(told(topics.STRIPE_EVENTS, event(kind, shown, **fields)), BookMap())
+    return decide(told(topics.STRIPE_EVENTS, event(kind, shown, **fields)), InForce())
 
 
 def of_object(shown: object, **extensions: str) -> Decision:
     """The decision on a polled object."""
-    return decide(told(topics.STRIPE_OBJECTS, shown, **extensions), BookMap())
+    return decide(told(topics.STRIPE_OBJECTS, shown, **extensions), InForce())
 
 
 def books(decision: Decision) -> str:

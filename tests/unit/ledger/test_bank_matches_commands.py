@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from services.ledger.chart import chart_of
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
@@ -33,7 +34,7 @@ def line(**fields: object) -> Json:
 
 
 def of_line(book_map: BookMap | None = None, /, **fields: object) -> Decision:
-    return decide(told(topics.BANK_OBSERVATIONS, line(**fields)), book_map or BookMap())
+    return decide(told(topics.BANK_OBSERVATIONS, line(**fields)), InForce(book_map or BookMap()))
 
 
 def test_line_posted_waits_in_suspense() -> None:
@@ -146,7 +147,7 @@ def test_line_at_the_edge_of_the_calendar_is_unreadable() -> None:
 
 def test_balance_of_a_bank_books_nothing() -> None:
     balance = {"kind": "balance", "account": "main", "amount": money(1)}
-    decision = decide(told(topics.BANK_OBSERVATIONS, balance), BookMap())
+    decision = decide(told(topics.BANK_OBSERVATIONS, balance), InForce())
     assert said(decision) == [("nothing_to_book", "no_booking", "main")]
 
 
@@ -181,7 +182,7 @@ EXCHANGE: Json = MATCH | {
 
 
 def of_match(record: Json) -> Decision:
-    return decide(told(topics.MATCHES, record), BookMap())
+    return decide(told(topics.MATCHES, record), InForce())
 
 
 def test_match_clears_as_it_says() -> None:
@@ -249,7 +250,7 @@ def command(*postings: Json, **fields: object) -> Json:
 
 
 def of_command(value: object, book_map: BookMap | None = None) -> Decision:
-    return decide(told(topics.LEDGER_COMMANDS, value), book_map or BookMap())
+    return decide(told(topics.LEDGER_COMMANDS, value), InForce(book_map or BookMap()))
 
 
 def test_manual_entry_is_booked_as_asked_for() -> None:
@@ -395,5 +396,5 @@ def test_chart_of_a_book_decides_its_accounts() -> None:
         posting("expenses:parties", "debit", 1), posting("assets:bank:main", "credit", 1)
     )
     message = told(topics.LEDGER_COMMANDS, value)
-    assert len(decide(message, BookMap(), {Book("main"): chart}).entries) == 1
-    assert decide(message, BookMap()).entries == ()
+    assert len(decide(message, InForce(charts={Book("main"): chart})).entries) == 1
+    assert decide(message, InForce()).entries == ()

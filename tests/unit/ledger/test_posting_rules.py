@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide, difference, subject_of
 from shared.contracts import references, topics
 from shared.contracts.books import BankAccount, BookData, BookMap, Mode
@@ -28,7 +29,7 @@ OURS = BookMap(books=(BookData(stripe_accounts=("acct_own",), mode=Mode.LIVE),))
 
 
 def event_of(value: object, book_map: BookMap = OURS, **extensions: str) -> Decision:
-    return decide(told(topics.STRIPE_EVENTS, value, **extensions), book_map)
+    return decide(told(topics.STRIPE_EVENTS, value, **extensions), InForce(book_map))
 
 
 def test_event_is_identified_by_its_id() -> None:
@@ -146,12 +147,12 @@ def test_event_and_object_of_two_modes_are_refused_in_a_book_of_no_mode() -> Non
 
 
 def test_delivery_stamped_with_the_other_mode_is_refused() -> None:
-    decision = decide(told(topics.STRIPE_EVENTS, event("x", charge()), livemode="false"), BookMap())
+    decision = decide(told(topics.STRIPE_EVENTS, event("x", charge()), livemode="false"), InForce())
     assert said(decision) == [("refused", "mode_mismatch", "evt_1")]
 
 
 def test_polled_object_of_the_other_mode_is_refused_under_its_own_id() -> None:
-    decision = decide(told(topics.STRIPE_OBJECTS, charge(livemode=False)), OURS)
+    decision = decide(told(topics.STRIPE_OBJECTS, charge(livemode=False)), InForce(OURS))
     assert said(decision) == [("refused", "mode_mismatch", "ch_1")]
 
 
@@ -189,7 +190,7 @@ def test_bank_account_that_no_book_names_cannot_be_read_among_several() -> None:
     line = {"account": "else", "id": "l", "amount": {"minor": "1", "currency": "usd", "exponent": 2},
             "booked_on": "2026-11-01"}  # fmt: skip
     with pytest.raises(Unreadable):
-        decide(told(topics.BANK_OBSERVATIONS, line), TWO)
+        decide(told(topics.BANK_OBSERVATIONS, line), InForce(TWO))
 
 
 THIN: Json = {"id": "evt_2", "object": "v2.core.event", "type": "v1.charge.succeeded",
@@ -260,7 +261,7 @@ def test_fact_told_twice_in_one_message_is_booked_once() -> None:
 @pytest.mark.parametrize("topic", [topics.STRIPE_EVENTS, topics.STRIPE_OBJECTS])
 def test_bytes_that_say_nothing_are_unreadable(topic: str, raw: bytes) -> None:
     with pytest.raises(Unreadable):
-        decide(told_bytes(topic, raw), BookMap())
+        decide(told_bytes(topic, raw), InForce())
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,7 @@ def test_bytes_that_say_nothing_are_unreadable(topic: str, raw: bytes) -> None:
 )
 def test_number_that_is_no_amount_is_refused_and_never_made_a_float(number: str) -> None:
     raw = json.dumps(event("x", charge(amount_captured="@"))).replace('"@"', number).encode()
-    decision = decide(told_bytes(topics.STRIPE_EVENTS, raw), BookMap())
+    decision = decide(told_bytes(topics.STRIPE_EVENTS, raw), InForce())
     assert decision.entries == ()
     assert said(decision) == [("refused", "invalid_amount", "ch_1")]
 
@@ -279,7 +280,7 @@ def test_pair_of_surrogates_is_one_letter_and_readable() -> None:
 
 def test_topic_that_the_ledger_does_not_read_is_refused() -> None:
     with pytest.raises(Refused):
-        decide(told("some.topic", {}), BookMap())
+        decide(told("some.topic", {}), InForce())
 
 
 def test_object_that_does_not_say_what_it_is_is_unreadable() -> None:

@@ -1,14 +1,11 @@
 """Two banks that use one id: the lines share a key in suspense, and nothing else."""
 
-from datetime import UTC
 from textwrap import dedent
-from zoneinfo import ZoneInfo
 
+from services.ledger.in_force import BookInForce
 from services.ledger.rules.bank import bank_line
-from shared.contracts.journal import DEFAULT_BOOK, render
+from shared.contracts.journal import render
 from shared.contracts.observations import BANK_OBSERVATION, BankLine
-
-ZONE = ZoneInfo(str(UTC))
 
 
 def line(account: str, minor: int) -> BankLine:
@@ -27,8 +24,8 @@ def line(account: str, minor: int) -> BankLine:
 
 
 def test_lines_of_two_banks_with_one_id_are_two_facts_under_one_key() -> None:
-    first = bank_line(line("main", 700), DEFAULT_BOOK, ZONE)
-    other = bank_line(line("other", -200), DEFAULT_BOOK, ZONE)
+    first = bank_line(line("main", 700), BookInForce())
+    other = bank_line(line("other", -200), BookInForce())
     assert render(first) == dedent("""\
         Dr assets:bank:main           7.00 USD
         Cr liabilities:suspense[l_1]  7.00 USD""")

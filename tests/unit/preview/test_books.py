@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from shared.contracts import topics
-from shared.contracts.books import BookMap
 from shared.contracts.journal import Book
 from tallystick.preview.books import Books
 from tests.unit.ledger.telling import NOW, Json, charge, event, of_event, of_object, refund, told
@@ -51,7 +51,7 @@ def test_event_that_contradicts_itself_books_nothing_the_second_time() -> None:
 def test_same_event_id_in_two_books_is_two_events() -> None:
     books = Books()
     message = told(topics.STRIPE_EVENTS, event("x", charge(id="ch_2")), book="other")
-    assert take(books, of_event(charge()), decide(message, BookMap())) == []
+    assert take(books, of_event(charge()), decide(message, InForce())) == []
 
 
 def test_fact_told_with_other_money_is_a_conflict_and_the_first_stands() -> None:
@@ -82,7 +82,7 @@ def test_command_under_a_used_key_is_refused_and_the_first_stands() -> None:
                 {"account": "assets:bank:main", "side": "credit", "amount": amount},
             ],
         }
-        return decide(told(topics.LEDGER_COMMANDS, value), BookMap())
+        return decide(told(topics.LEDGER_COMMANDS, value), InForce())
 
     books = Books()
     assert take(books, command(1), command(1), command(2))[-1][:3] == (
@@ -117,7 +117,7 @@ def test_books_are_held_apart(name: str) -> None:
     take(
         books,
         *(
-            decide(told(topics.STRIPE_OBJECTS, charge(), book=book), BookMap())
+            decide(told(topics.STRIPE_OBJECTS, charge(), book=book), InForce())
             for book in ("main", "other")
         ),
     )
