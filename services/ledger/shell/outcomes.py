@@ -60,9 +60,9 @@ def _outcome_row(each: Decided, remark: Remark, *, origin_id: int, ordinal: int)
     )
 
 
-def _json(decided: Mapping[str, JsonValue]) -> str:
+def _json(decided: Mapping[str, JsonValue]) -> object:
     """A decision as the database's JSON takes it, which has no NUL in a text."""
-    return orjson.dumps(decided).decode().replace("\\u0000", "\\ufffd")
+    return orjson.loads(orjson.dumps(decided).replace(b"\\u0000", b"\\ufffd"))
 
 
 def _letter_row(each: Decided, origin_id: int) -> Row:

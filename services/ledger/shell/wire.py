@@ -13,7 +13,14 @@ from services.ledger.shell.rows import Columns
 from shared.contracts.envelope import Envelope, rfc3339
 from shared.contracts.messages import EntryBooked, Outcome, Progress
 from shared.contracts.schemas import type_of
-from shared.contracts.topics import LEDGER_DEAD_LETTERS, LEDGER_ENTRIES, LEDGER_OUTCOMES, origin
+from shared.contracts.topics import (
+    LEDGER_DEAD_LETTERS,
+    LEDGER_ENTRIES,
+    LEDGER_OUTCOMES,
+    LEDGER_TREE_HEADS,
+    origin,
+)
+from shared.contracts.tree_heads import TreeHead
 from shared.runtime.dead_letters import dead_letter, dead_letter_key
 from shared.runtime.kafka import Partition, Publication, Record
 
@@ -21,6 +28,7 @@ SOURCE: Final = "tallystick/ledger"
 _ENTRY_TYPE: Final = type_of(EntryBooked)
 _OUTCOME_TYPE: Final = type_of(Outcome)
 _PROGRESS_TYPE: Final = type_of(Progress)
+_HEAD_TYPE: Final = type_of(TreeHead)
 
 
 def entry_publication(row: Columns, postings: Iterable[Columns], where: Partition) -> Publication:
@@ -66,7 +74,7 @@ def entry_publication(row: Columns, postings: Iterable[Columns], where: Partitio
 
 def outcome_publication(row: Columns, where: Partition) -> Publication:
     """The record that tells what was not simply booked."""
-    minor, decided = row["amount_minor"], row["decided"]
+    minor = row["amount_minor"]
     value = {
         "kind": "outcome",
         "outcome": row["outcome"],
@@ -79,7 +87,7 @@ def outcome_publication(row: Columns, where: Partition) -> Publication:
         "message_id": row["message_id"],
         "caused_by": _position(where, row["caused_offset"]),
         "recorded_at": rfc3339(row["recorded_at"]),
-        "decided": orjson.loads(decided) if decided is not None else None,
+        "decided": row["decided"],
     }
     return _publication(
         LEDGER_OUTCOMES,
@@ -135,6 +143,20 @@ def dead_letter_publication(row: Columns, where: Partition) -> Publication:
     )
     envelope = dead_letter(record, reason=row["reason"], detail=row["detail"], at=at)
     return Publication(LEDGER_DEAD_LETTERS, dead_letter_key(record), envelope)
+
+
+def head_publication(head: TreeHead) -> Publication:
+    """The record that tells of a book's trees."""
+    envelope = Envelope(
+        id=f"{head.book}#{head.size}",
+        source=SOURCE,
+        type=_HEAD_TYPE,
+        time=head.made_at,
+        data=head.model_dump_json().encode(),
+        subject=head.book,
+        extensions={"book": head.book},
+    )
+    return Publication(LEDGER_TREE_HEADS, head.book.encode(), envelope)
 
 
 def _publication(
