@@ -40,7 +40,8 @@ from services.ledger.in_force import BookInForce, InForce
 from services.ledger.readers import contracts, exact_json, stripe, told
 from services.ledger.readers import fields as read
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
-from services.ledger.rules import balance_transactions, bank, commands, matches, payments
+from services.ledger.rule_versions import RULES, Rules, RuleTable
+from services.ledger.rules import balance_transactions, commands
 from shared.contracts import references, topics
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.commands import (
@@ -50,7 +51,7 @@ from shared.contracts.commands import (
     SetExchangeRate,
 )
 from shared.contracts.discrepancies import DiscrepancyKind
-from shared.contracts.errors import Refused, Unreadable
+from shared.contracts.errors import InvariantBroken, Refused, Unreadable
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import MATCH_RECORD, MatchMade, OutcomeKind
 from shared.contracts.observations import BANK_OBSERVATION, BankBalance, LineState
@@ -70,19 +71,28 @@ __all__ = [
 _THIN: Final = "v2.core.event"
 
 
-def decide(message: Input, in_force: InForce) -> Decision:
+def decide(message: Input, in_force: InForce, rules: Rules = RULES) -> Decision:
     """What a message means for the books; the same bytes under the same mean the same for ever.
+
+    ``rules`` are the versions that there are; the one that is in force books.
 
     Raises:
         Refused: Nothing can be made of the bytes: park them.
+        InvariantBroken: A version is in force that is not among the rules.
     """
+    table = rules.get(in_force.rules_version)
+    if table is None:
+        raise InvariantBroken(
+            f"rules version {in_force.rules_version} is in force, and this program knows"
+            f" {', '.join(map(str, sorted(rules)))}: it is older than the books"
+        )
     rule = _TOPIC_RULES.get(message.topic)
     if rule is None:
         raise Unreadable(f"the ledger reads nothing from {message.topic[:80]!r}")
-    return rule(message, in_force)
+    return rule(message, in_force, table)
 
 
-def _stripe_event(message: Input, in_force: InForce) -> Decision:
+def _stripe_event(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
     event = parse_object(message.envelope.data)
     event_id = read.ident(event)
     account, context = read.text(event, "account"), read.text(event, "context")
@@ -102,7 +112,7 @@ def _stripe_event(message: Input, in_force: InForce) -> Decision:
     elif _is_of_another_mode(message, book, (livemode, _livemode(shown)), event_id, found):
         pass
     else:
-        _book_object(shown, read.instant(event), in_force.of(book), found)
+        _book_object(shown, read.instant(event), in_force.of(book), rules, found)
     entries, remarks = found.told()
     return Decision(
         book=book.book,
@@ -124,7 +134,7 @@ def _said(event: JsonObject, account: str, context: str) -> JsonObject:
     return said | named
 
 
-def _stripe_object(message: Input, in_force: InForce) -> Decision:
+def _stripe_object(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
     shown = parse_object(message.envelope.data)
     object_id = stripe.name_of(shown)
     account = message.envelope.extension("account")
@@ -134,7 +144,7 @@ def _stripe_object(message: Input, in_force: InForce) -> Decision:
     if message.envelope.extension("foreign") == "true" or not book.is_own(account):
         found.nothing(FOREIGN_ACCOUNT, object_id, f"it belongs to {account}")
     elif not _is_of_another_mode(message, book, (livemode,), object_id, found):
-        _book_object(shown, message.envelope.time, in_force.of(book), found)
+        _book_object(shown, message.envelope.time, in_force.of(book), rules, found)
     entries, remarks = found.told()
     return Decision(book.book, None, None, entries, remarks)
 
@@ -186,7 +196,9 @@ def _is_of_another_mode(
     return True
 
 
-def _book_object(shown: JsonObject, at: datetime, book: BookInForce, found: Findings) -> None:
+def _book_object(
+    shown: JsonObject, at: datetime, book: BookInForce, rules: RuleTable, found: Findings
+) -> None:
     """Book what an object shows, itself and all that is expanded in it."""
     for number, each in enumerate(stripe.tellings(shown, at)):
         if isinstance(each, told.Refusal):
@@ -196,7 +208,7 @@ def _book_object(shown: JsonObject, at: datetime, book: BookInForce, found: Find
             found.refuse(each.error, each.subject)
         else:
             try:
-                _book_telling(each, book, found)
+                _book_telling(each, book, rules, found)
             except Refused as refused:
                 found.refuse(refused, _subject(each))
 
@@ -205,22 +217,22 @@ def _subject(each: told.Told) -> str:
     return each.subject if isinstance(each, told.Nothing | told.Refusal) else each.id
 
 
-def _book_telling(each: told.Told, book: BookInForce, found: Findings) -> None:
+def _book_telling(each: told.Told, book: BookInForce, rules: RuleTable, found: Findings) -> None:
     match each:
         case told.Charge():
-            found.book(payments.payment(each, book), subject=each.id)
+            found.book(rules.payment(each, book), subject=each.id)
             if each.state is told.ChargeState.RETURNED:
-                found.book(payments.payment_failed(each, book), subject=each.id)
+                found.book(rules.payment_failed(each, book), subject=each.id)
         case told.Refund():
-            found.book(payments.refund(each, book), subject=each.id)
+            found.book(rules.refund(each, book), subject=each.id)
             if each.is_failed:
-                found.book(payments.refund_failed(each, book), subject=each.id)
+                found.book(rules.refund_failed(each, book), subject=each.id)
         case told.Transfer():
-            found.book(payments.transfer(each, book), subject=each.id)
+            found.book(rules.transfer(each, book), subject=each.id)
         case told.Reversal():
-            found.book(payments.transfer_reversal(each, book), subject=each.id)
+            found.book(rules.transfer_reversal(each, book), subject=each.id)
         case told.BalanceTransaction():
-            _book_balance_transaction(each, book, found)
+            _book_balance_transaction(each, book, rules, found)
         case told.Nothing():
             found.nothing(NO_BOOKING, each.subject, each.why)
         case told.Refusal():
@@ -230,12 +242,14 @@ def _book_telling(each: told.Told, book: BookInForce, found: Findings) -> None:
 
 
 def _book_balance_transaction(
-    each: told.BalanceTransaction, book: BookInForce, found: Findings
+    each: told.BalanceTransaction, book: BookInForce, rules: RuleTable, found: Findings
 ) -> None:
-    booked, is_explained = balance_transactions.balance_transaction(each, book)
+    booked, is_explained = rules.balance_transaction(each, book, rules.movements)
     found.book(booked, subject=each.id)
     if booked is not None and not is_explained:
-        lacks = "rule" if balance_transactions.has_no_rule(each) else "key told along"
+        lacks = (
+            "rule" if balance_transactions.has_no_rule(each, rules.movements) else "key told along"
+        )
         found.remarks.append(
             Remark(
                 OutcomeKind.NOTED,
@@ -249,7 +263,7 @@ def _book_balance_transaction(
         )
 
 
-def _bank_observation(message: Input, in_force: InForce) -> Decision:
+def _bank_observation(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
     fields = parse_object(message.envelope.data)
     account = read.text(fields, "account")
     book = _book_of_bank(message, in_force.book_map, account)
@@ -260,7 +274,9 @@ def _bank_observation(message: Input, in_force: InForce) -> Decision:
         if isinstance(observed, BankBalance):
             found.nothing(NO_BOOKING, account, "a balance is compared, never booked")
         else:
-            found.entries.extend(bank.forms(observed, in_force.of(book)))
+            forms = (rules.bank_line_reversed, rules.bank_line)
+            booked = (rule(observed, in_force.of(book)) for rule in forms)
+            found.entries.extend(each for each in booked if each is not None)
             if not found.entries:
                 is_posted = observed.state is LineState.POSTED
                 reason = ZERO_AMOUNT if is_posted else NO_BOOKING
@@ -283,15 +299,15 @@ def _book_of_bank(message: Input, book_map: BookMap, account: str) -> BookData:
     return book
 
 
-def _match(message: Input, in_force: InForce) -> Decision:
+def _match(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
     record = contracts.read(MATCH_RECORD, message.envelope.data)
     book = in_force.named(record.book)
     found = Findings()
     try:
         booked = (
-            matches.match_made(record, book)
+            rules.match_made(record, book)
             if isinstance(record, MatchMade)
-            else matches.match_undone(record, book)
+            else rules.match_undone(record, book)
         )
         found.book(booked, subject=record.id)
     except Refused as refused:
@@ -300,7 +316,7 @@ def _match(message: Input, in_force: InForce) -> Decision:
     return Decision(book.name, None, None, entries, remarks)
 
 
-def _command(message: Input, in_force: InForce) -> Decision:
+def _command(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
     fields = parse_object(message.envelope.data)
     key = fields.get("idempotency_key")
     if not isinstance(key, str) or not key:
@@ -313,7 +329,7 @@ def _command(message: Input, in_force: InForce) -> Decision:
         command = contracts.read(LEDGER_COMMAND, message.envelope.data)
         if book is None:
             raise commands.CommandRefused(f"there is no book {named[:80]!r}: name one that is")
-        _obey(command, in_force.of(book), found)
+        _obey(command, in_force.of(book), rules, found)
     except Refused as refused:
         found.remarks.append(Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused)))
     entries, remarks = found.told()
@@ -326,11 +342,11 @@ def _command(message: Input, in_force: InForce) -> Decision:
     )
 
 
-def _obey(command: Command, book: BookInForce, found: Findings) -> None:
+def _obey(command: Command, book: BookInForce, rules: RuleTable, found: Findings) -> None:
     reference: str | None = None
     match command:
         case BookManualEntry():
-            booked = commands.manual_entry(command, book)
+            booked = rules.manual_entry(command, book)
             found.entries.append(booked)
             detail, reference = "booked", booked.reference
         case SetExchangeRate():
@@ -342,7 +358,7 @@ def _obey(command: Command, book: BookInForce, found: Findings) -> None:
     )
 
 
-_TopicRule = Callable[[Input, InForce], Decision]
+_TopicRule = Callable[[Input, InForce, RuleTable], Decision]
 
 _TOPIC_RULES: Final[Mapping[str, _TopicRule]] = MappingProxyType(
     {

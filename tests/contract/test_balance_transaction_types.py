@@ -15,8 +15,8 @@ from services.ledger.rules.balance_transactions import (
     ADJUSTMENT_RULES,
     BALANCE_TRANSACTION_RULES,
     LOAN_CATEGORIES,
+    MOVEMENTS,
     balance_transaction,
-    rule_of,
 )
 from services.ledger.rules.movements import unexplained
 from shared.contracts.money import Money, currency_of
@@ -104,4 +104,4 @@ def test_every_type_in_every_category_keeps_the_payments_balance_right(kind: str
         assert entry is not None
         held = [p.signed_minor for p in entry.postings if p.account == "assets:stripe:balance"]
         assert held == [-1_268]
-        assert is_explained is (rule_of(told) is not unexplained)
+        assert is_explained is (MOVEMENTS.rule_of(told) is not unexplained)

@@ -5,6 +5,7 @@ type, ``CATEGORY_RULES`` goes before it. What each rule books stands in ``moveme
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -170,7 +171,39 @@ CATEGORY_RULES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
 _DISPUTE_IDS: Final = ("dp_", "du_")
 
 
-def balance_transaction(told: BalanceTransaction, book: BookInForce) -> tuple[Entry | None, bool]:
+@dataclass(frozen=True, slots=True)
+class Movements:
+    """Which rule stands behind which balance transaction: by type, and finer by category."""
+
+    by_type: Mapping[str, Rule]
+    by_category: Mapping[tuple[str, str], Rule]
+
+    def rule_of(self, told: BalanceTransaction) -> Rule:
+        """The rule of a balance transaction: of its category where that is finer, else its type."""
+        if told.category in LOAN_CATEGORIES:
+            return lent
+        rule = self.by_category.get((told.type, told.category))
+        if rule is None and told.is_of_payout and told.type in _TRANSFERS_OR_PAYOUTS:
+            return in_transit
+        if rule is None and told.type == "adjustment" and not told.category:
+            # Versions before the reporting category say only by the source what was adjusted.
+            if told.source.startswith(_DISPUTE_IDS):
+                return disputed
+            if told.source.startswith(("re_", "pyr_")):
+                return settled
+        return rule or self.by_type.get(told.type, unexplained)
+
+    def with_types(self, **rules: Rule) -> "Movements":
+        """The same with other rules for some types, as a later version of the rules has them."""
+        return replace(self, by_type=MappingProxyType({**self.by_type, **rules}))
+
+
+MOVEMENTS: Final = Movements(BALANCE_TRANSACTION_RULES, CATEGORY_RULES)
+
+
+def balance_transaction(
+    told: BalanceTransaction, book: BookInForce, movements: Movements = MOVEMENTS
+) -> tuple[Entry | None, bool]:
     """The entry of a balance transaction, and whether a rule explained it.
 
     What no rule explains, or what has no source where the source is the key, keeps the balance
@@ -181,7 +214,7 @@ def balance_transaction(told: BalanceTransaction, book: BookInForce) -> tuple[En
         AccountInvalid: The balance type cannot be an account's name.
     """
     balance = debit(accounts.stripe_balance(told.balance_type), told.net)
-    other = rule_of(told)(told)
+    other = movements.rule_of(told)(told)
     lines = (
         (balance, debit(accounts.STRIPE_FEES, told.fee), credit(accounts.SUSPENSE, told.gross))
         if other is None
@@ -195,25 +228,9 @@ def balance_transaction(told: BalanceTransaction, book: BookInForce) -> tuple[En
     return _entry(told, book, UNKNOWN, (balance, whole)), False
 
 
-def rule_of(told: BalanceTransaction) -> Rule:
-    """The rule of a balance transaction: by its category where that is finer, else by its type."""
-    if told.category in LOAN_CATEGORIES:
-        return lent
-    rule = CATEGORY_RULES.get((told.type, told.category))
-    if rule is None and told.is_of_payout and told.type in _TRANSFERS_OR_PAYOUTS:
-        return in_transit
-    if rule is None and told.type == "adjustment" and not told.category:
-        # Versions before the reporting category say only by the source what was adjusted.
-        if told.source.startswith(_DISPUTE_IDS):
-            return disputed
-        if told.source.startswith(("re_", "pyr_")):
-            return settled
-    return rule or BALANCE_TRANSACTION_RULES.get(told.type, unexplained)
-
-
-def has_no_rule(told: BalanceTransaction) -> bool:
+def has_no_rule(told: BalanceTransaction, movements: Movements = MOVEMENTS) -> bool:
     """Whether nothing explains a balance transaction, however much is told along with it."""
-    return rule_of(told) is unexplained
+    return movements.rule_of(told) is unexplained
 
 
 def _entry(

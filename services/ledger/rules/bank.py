@@ -1,6 +1,5 @@
 """Bank lines: what the bank says of an account, each form of a line once."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -62,13 +61,6 @@ def bank_line_reversed(line: BankLine, book: BookInForce) -> Entry | None:
         description=f"Line {line.id} changed by the bank",
         reverses=_form_before(line),
     )
-
-
-def forms(line: BankLine, book: BookInForce) -> Iterator[Entry]:
-    """What one telling of a line books: the undoing of the form before it, and the form itself."""
-    for booked in (bank_line_reversed(line, book), bank_line(line, book)):
-        if booked is not None:
-            yield booked
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:

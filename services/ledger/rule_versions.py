@@ -1,0 +1,80 @@
+"""The rules by version: which function books which kind of fact, and how a version follows another.
+
+A version that has booked anything is never edited: what it made must be made again by a rebuild.
+What changes is a new version, the one before with some functions replaced:
+
+    TWO = replace(ONE, version=2, refund=refund_with_its_tax)
+
+Its functions are added to the files under ``rules/``; those that they replace stay there, callable.
+It books nothing until a person puts it in force (``tallystick activate rules 2``); a new
+installation begins with the latest. Readers are shared by all versions: what they tell may grow, it
+never comes to mean something else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from services.ledger.decisions import RULES_VERSION
+from services.ledger.in_force import BookInForce
+from services.ledger.readers.told import BalanceTransaction, Charge, Refund, Reversal, Transfer
+from services.ledger.rules import balance_transactions, bank, commands, matches, payments
+from services.ledger.rules.balance_transactions import MOVEMENTS, Movements
+from shared.contracts.commands import BookManualEntry
+from shared.contracts.journal import Entry
+from shared.contracts.messages import MatchMade, MatchUndone
+from shared.contracts.observations import BankLine
+
+ChargeRule = Callable[[Charge, BookInForce], Entry | None]
+RefundRule = Callable[[Refund, BookInForce], Entry | None]
+BankRule = Callable[[BankLine, BookInForce], Entry | None]
+BalanceTransactionRule = Callable[
+    [BalanceTransaction, BookInForce, Movements], tuple[Entry | None, bool]
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTable:
+    """One version of the rules: each kind of fact and the function that books it.
+
+    ``movements`` are the rules of balance transactions by type and category, which
+    ``balance_transaction`` makes an entry with.
+    """
+
+    version: int
+    payment: ChargeRule
+    payment_failed: ChargeRule
+    refund: RefundRule
+    refund_failed: RefundRule
+    transfer: Callable[[Transfer, BookInForce], Entry | None]
+    transfer_reversal: Callable[[Reversal, BookInForce], Entry | None]
+    balance_transaction: BalanceTransactionRule
+    movements: Movements
+    bank_line: BankRule
+    bank_line_reversed: BankRule
+    match_made: Callable[[MatchMade, BookInForce], Entry | None]
+    match_undone: Callable[[MatchUndone, BookInForce], Entry | None]
+    manual_entry: Callable[[BookManualEntry, BookInForce], Entry]
+
+
+ONE: Final = RuleTable(
+    version=1,
+    payment=payments.payment,
+    payment_failed=payments.payment_failed,
+    refund=payments.refund,
+    refund_failed=payments.refund_failed,
+    transfer=payments.transfer,
+    transfer_reversal=payments.transfer_reversal,
+    balance_transaction=balance_transactions.balance_transaction,
+    movements=MOVEMENTS,
+    bank_line=bank.bank_line,
+    bank_line_reversed=bank.bank_line_reversed,
+    match_made=matches.match_made,
+    match_undone=matches.match_undone,
+    manual_entry=commands.manual_entry,
+)
+
+Rules = Mapping[int, RuleTable]
+RULES: Final[Rules] = MappingProxyType({table.version: table for table in (ONE,)})
+LATEST: Final = RULES[RULES_VERSION]

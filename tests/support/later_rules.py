@@ -1,0 +1,44 @@
+"""A later version of the rules, as a person would add one: known to tests only."""
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from services.ledger import accounts
+from services.ledger.in_force import BookInForce
+from services.ledger.readers.told import Refund
+from services.ledger.rule_versions import ONE, RuleTable
+from services.ledger.rules.movements import own_bill
+from shared.contracts import references
+from shared.contracts.journal import Entry, credit, debit, entry
+
+
+def refund_of_revenue(told: Refund, book: BookInForce) -> Entry | None:
+    """Money goes back to a customer: it lowers the revenue itself, without a contra-account.
+
+    Dr revenue:stripe                       amount
+    Cr assets:stripe:settling[refund]       amount
+    """
+    return entry(
+        book=book.name,
+        reference=references.refund(told.id),
+        kind="refund",
+        effective_at=told.created_at,
+        lines=(
+            debit(accounts.REVENUE, told.amount),
+            credit(accounts.STRIPE_SETTLING, told.amount, key=told.id),
+        ),
+        rules_version=book.rules_version,
+        description=f"Refund {told.id} made",
+    )
+
+
+# Two replaces one rule; three builds on two, and explains a type that waited in suspense.
+TWO: Final = replace(ONE, version=2, refund=refund_of_revenue)
+THREE: Final = replace(TWO, version=3, movements=TWO.movements.with_types(tax_fund=own_bill))
+LATER_RULES: Final = MappingProxyType({each.version: each for each in (ONE, TWO, THREE)})
+
+
+def version(number: int) -> RuleTable:
+    """One of them."""
+    return LATER_RULES[number]
