@@ -64,10 +64,13 @@ def _stripe_findings(door: LocalDoor, *, is_live: bool) -> Iterator[Finding]:
     """The API keys, and what Stripe answers to them; the clock, whoever can be asked."""
     try:
         accounts = polled_accounts(door.settings, door.settings.books(), door.variables)
+        lacking = "" if accounts else "no key is set: what it never delivers is not missed"
     except SettingsInvalid as error:
+        accounts, lacking = (), str(error)
+    if lacking:
         yield warning(
             "API key",
-            f"Stripe cannot be asked: {error}",
+            f"Stripe cannot be asked: {lacking}",
             "set TALLYSTICK_INGEST_STRIPE_API_KEY to a restricted key that may only read",
         )
         yield _other_clock_finding(door)

@@ -249,6 +249,18 @@ class Installation:
         told = variables(base_environment() | self.environment())
         return {each.name: each.lacks(told) for each in self._services if each.lacks(told)}
 
+    def curtailed(self) -> dict[str, tuple[tuple[str, ...], ...]]:
+        """The services that run and do less than they could, with what they would have to be told.
+
+        Those that are left out are not among them.
+        """
+        told = variables(base_environment() | self.environment())
+        return {
+            each.name: lacking
+            for each in self._services
+            if not each.lacks(told) and (lacking := each.lacks_for_all(told))
+        }
+
     def _supervisor(self) -> Supervisor:
         given = base_environment() | self.environment()
         told = variables(given)

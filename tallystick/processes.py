@@ -24,6 +24,8 @@ class ServiceProcess:
         port: The default port of its HTTP face; 0 when it has none.
         needs: What it must be told to run at all; of each group one variable is enough. A
             variable may also be given as a file that holds the value: ``NAME_FILE``.
+        wants: What it must be told to do all of its work, in the same way; without, it does
+            ``at_least`` and runs all the same.
         after: Processes that are started before it.
         runs_once: It ends when its work is done, and what comes after it waits for that.
         settings: What it is told wherever one such process runs, unless the environment says
@@ -40,6 +42,8 @@ class ServiceProcess:
     after: tuple[str, ...] = ("topics",)
     runs_once: bool = False
     settings: tuple[tuple[str, str], ...] = ()
+    wants: tuple[tuple[str, ...], ...] = ()
+    at_least: str = ""
 
     @property
     def host_variable(self) -> str:
@@ -52,12 +56,22 @@ class ServiceProcess:
         return f"{self.prefix}_PORT"
 
     def lacks(self, environment: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-        """The groups of which an environment gives none."""
-        return tuple(
-            group
-            for group in self.needs
-            if not any(environment.get(name) or environment.get(f"{name}_FILE") for name in group)
-        )
+        """The groups without which it does not run and of which an environment gives none."""
+        return _not_given(self.needs, environment)
+
+    def lacks_for_all(self, environment: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+        """The groups of which an environment gives none, so that it does less than it could."""
+        return _not_given(self.wants, environment)
+
+
+def _not_given(
+    groups: tuple[tuple[str, ...], ...], environment: Mapping[str, str]
+) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        group
+        for group in groups
+        if not any(environment.get(name) or environment.get(f"{name}_FILE") for name in group)
+    )
 
 
 TOPICS: Final = ServiceProcess(
@@ -120,15 +134,12 @@ SERVICES: Final = (
     ),
     ServiceProcess(
         name="poller",
-        about="asks Stripe's API",
+        about="asks Stripe's API, keeps the index of what came",
         arguments=("-m", "services.ingest", "poller"),
         prefix="TALLYSTICK_INGEST_POLLER",
         port=8401,
-        needs=(
-            (KAFKA_VARIABLE,),
-            (POSTGRES_VARIABLE,),
-            ("TALLYSTICK_INGEST_STRIPE_API_KEY", "TALLYSTICK_INGEST_ACCOUNTS_FILE"),
-        ),
+        wants=(("TALLYSTICK_INGEST_STRIPE_API_KEY", "TALLYSTICK_INGEST_ACCOUNTS_FILE"),),
+        at_least="keeps the index of what came and asks Stripe nothing",
     ),
     ServiceProcess(
         name="door",

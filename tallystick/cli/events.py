@@ -67,9 +67,11 @@ def list_(
     """Show deliveries, the newest first.
 
     The index answers, however long the topic is; what it has not read yet is read from the topic.
+    Without an index (no database, or no poller has run) the topic is read: its newest 100,000
+    records, as far back as --since says, or with --limit 0 all of it.
     """
     selection = _selection(event_id, event_type, account, object_id, since, until, via, limit)
-    told = _found(selection)
+    told = _found(selection, is_bounded=limit > 0)
     if as_json:
         for event in told.events:
             print(json.dumps(shown.as_json(event)))
@@ -97,7 +99,7 @@ def show(
     if not records:
         raise Problem(
             f"No delivery of {event_id[:100]} is stored",
-            why="neither the index nor what it has not read yet has it",
+            why="neither the index nor what was read of the topic has it",
             fix="`tallystick ingest audit` looks whether Stripe has it",
         )
     if raw:
@@ -195,7 +197,15 @@ def resend(
         _require_all(chosen, records)
     else:
         selection = _selection("", event_type, "", "", since, until, None, RESEND_MAX)
-        fitting = _found(selection).events
+        told = _found(selection)
+        fitting = told.events
+        if told.unread:
+            raise Problem(
+                "Nothing was sent",
+                why=f"{told.unread} older records were not looked at, and some of them may fit",
+                fix="say --since; or let the poller, which needs no API key for it, make the index",
+                code=ExitCode.REFUSED,
+            )
         if len(fitting) == RESEND_MAX:
             raise Problem(
                 "Nothing was sent",
@@ -269,8 +279,9 @@ def _run(work: Coroutine[Any, Any, _Result]) -> _Result:  # Any: what a coroutin
         raise kafka_away(settings_here().kafka_bootstrap, error) from error
 
 
-def _found(selection: Selection) -> Found:
-    told = _run(found(settings_here(), selection, now=datetime.now(UTC)))
+def _found(selection: Selection, *, is_bounded: bool = True) -> Found:
+    now = datetime.now(UTC)
+    told = _run(found(settings_here(), selection, now=now, is_bounded=is_bounded))
     for note in told.notes:
         Talk().done(note)
     return told

@@ -52,13 +52,15 @@ def run(
         installation.start()
         stopping.wait_for_it()
         talk.done(f"everything is ready ({time.monotonic() - started:.1f} s)")
-        left_out = installation.left_out()
+        left_out, curtailed = installation.left_out(), installation.curtailed()
         for service in SERVICES:
             if service.name in left_out:
-                ways = " and ".join(" or ".join(group) for group in left_out[service.name])
-                talk.done(f"{service.name} is left out: it needs {ways} (or the same with _FILE)")
+                talk.done(f"{service.name} is left out: it needs {_ways(left_out[service.name])}")
                 continue
-            print(f"{service.name:11} {health_url(service, os.environ, ''):28} {service.about}")
+            about = service.at_least if service.name in curtailed else service.about
+            print(f"{service.name:11} {health_url(service, os.environ, ''):28} {about}")
+        for name, lacking in curtailed.items():
+            talk.done(f"{name} would do all of its work with {_ways(lacking)}")
         if stripe is not None:
             print(f"{'sandbox':11} {stripe.url:28} simulated Stripe; its bank: {stripe.bank_url}")
             talk.done("try it: `tallystick trigger payment_intent.succeeded` in another shell")
@@ -71,6 +73,11 @@ def run(
         stopping.event.set()
         if installation.stop():
             talk.done("stopped; the data stays")
+
+
+def _ways(lacking: tuple[tuple[str, ...], ...]) -> str:
+    said = " and ".join(" or ".join(group) for group in lacking)
+    return f"{said} (or the same with _FILE)"
 
 
 def _sandbox() -> LocalStripe:

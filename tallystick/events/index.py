@@ -16,12 +16,14 @@ from shared.runtime.positions import Log
 from shared.runtime.postgres import Database, Tx, load_queries
 from shared.runtime.settings import Settings
 from tallystick.events.selection import Selection
-from tallystick.events.topic import event_of, newest_of_topic, records_in
+from tallystick.events.topic import event_of, newest_of_topic, newest_spans, records_in
 
 SCHEMA: Final = "ingest_read"
 ROLE: Final = "ingest_reader"
 # So much that the index has not read yet is read from the topic; above that, only the newest.
 LAG_RECORDS_MAX: Final = 20_000
+# So much of the topic is read where there is no index, unless all of it is asked for.
+TOPIC_RECORDS_MAX: Final = 100_000
 _SQL: Final = load_queries(Path(__file__).parent / "sql")
 _NOT_THERE: Final = (
     asyncpg.InvalidParameterValueError,
@@ -37,10 +39,14 @@ _ALL: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Deliveries, the newest first, and what a reader must know about how they were found."""
+    """Deliveries, the newest first, and what a reader must know about how they were found.
+
+    ``unread`` records of the topic nobody has looked at: more of what is asked for may be there.
+    """
 
     events: tuple[StoredEvent, ...]
     notes: tuple[str, ...] = ()
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,13 @@ class _Indexed:
     made_from: frozenset[tuple[str, str]]
 
 
-async def found(settings: Settings, selection: Selection, *, now: datetime) -> Found:
+async def found(
+    settings: Settings, selection: Selection, *, now: datetime, is_bounded: bool = True
+) -> Found:
     """The deliveries asked for; what the index has not read yet is read from the topic.
+
+    Without an index the topic itself is read backwards: no further than to its newest 100,000
+    records where that ``is_bounded`` and nobody says since when.
 
     Raises:
         Unavailable: Neither the index nor the topic can be read.
@@ -59,8 +70,8 @@ async def found(settings: Settings, selection: Selection, *, now: datetime) -> F
     try:
         indexed = await _indexed(settings, selection)
     except Unavailable as error:
-        note = f"the index cannot be read ({error}): the topic itself was read"
-        return Found(await newest_of_topic(settings.kafka, selection, now=now), (note,))
+        why = f"the index cannot be read ({error})"
+        return await _of_the_topic(settings, selection, why, now=now, is_bounded=is_bounded)
     try:
         log = await Log.ask(settings.kafka, [STRIPE_EVENTS])
         first, end = await offset_bounds(settings.kafka, [STRIPE_EVENTS])
@@ -68,10 +79,27 @@ async def found(settings: Settings, selection: Selection, *, now: datetime) -> F
         note = f"how far the index is behind the topic is not known: {error}"
         return Found(indexed.events, (note,))
     if indexed.made_from - {(log.cluster_id, log.topic_ids[STRIPE_EVENTS])}:
-        note = "the index was made from another cluster or topic: the topic itself was read"
-        return Found(await newest_of_topic(settings.kafka, selection, now=now), (note,))
+        why = "the index was made from another cluster or topic"
+        return await _of_the_topic(settings, selection, why, now=now, is_bounded=is_bounded)
     spans = {p: (max(indexed.next_offsets.get(p, 0), first[p]), end[p]) for p in end}
     return await _with_lag(settings, selection, indexed.events, spans)
+
+
+async def _of_the_topic(
+    settings: Settings, selection: Selection, why: str, *, now: datetime, is_bounded: bool
+) -> Found:
+    """What is found without an index."""
+    records_max = TOPIC_RECORDS_MAX if is_bounded and selection.since is None else 0
+    events, unread = await newest_of_topic(
+        settings.kafka, selection, now=now, records_max=records_max
+    )
+    note = f"{why}: the topic itself was read"
+    if unread:
+        note += (
+            f", its newest {records_max} records; the {unread} before them were left out"
+            " (--since reads as far back as you say)"
+        )
+    return Found(events, (note,), unread)
 
 
 async def _with_lag(
@@ -83,12 +111,7 @@ async def _with_lag(
     behind = sum(max(end - at, 0) for at, end in spans.values())
     if behind == 0:
         return Found(events)
-    each = LAG_RECORDS_MAX // len(spans)
-    read = {
-        p: (max(at, end - each) if behind > LAG_RECORDS_MAX else at, end)
-        for p, (at, end) in spans.items()
-    }
-    unread = sum(max(begin - spans[p][0], 0) for p, (begin, _) in read.items())
+    read, unread = newest_spans(spans, LAG_RECORDS_MAX)
     fresh = [event_of(record) async for record in records_in(settings.kafka, read)]
     note = f"the index stands {behind} records behind; they were read from the topic"
     if unread:
@@ -97,7 +120,7 @@ async def _with_lag(
             " the others were read from the topic"
         )
     found_there = [event for event in fresh if event is not None]
-    return Found(selection.newest([*events, *found_there]), (note,))
+    return Found(selection.newest([*events, *found_there]), (note,), unread)
 
 
 async def _indexed(settings: Settings, selection: Selection) -> _Indexed:

@@ -96,30 +96,56 @@ async def spans_since(kafka: KafkaAddress, since: datetime | None) -> dict[Parti
 
 
 async def newest_of_topic(
-    kafka: KafkaAddress, selection: Selection, *, now: datetime
-) -> tuple[StoredEvent, ...]:
+    kafka: KafkaAddress, selection: Selection, *, now: datetime, records_max: int = 0
+) -> tuple[tuple[StoredEvent, ...], int]:
     """The deliveries asked for, found by reading the topic backwards in stretches of time.
+
+    Of the topic no more than ``records_max`` records are read, the newest of each partition (0:
+    all of them); how many older ones were left unread is said beside what was found.
 
     Raises:
         Unavailable: Kafka does not answer.
     """
     first, end = await offset_bounds(kafka, [STRIPE_EVENTS])
     before, found = dict(end), list[StoredEvent]()
+    room = records_max or sum(end.values())
     for since in _looks(selection, now):
         begin = dict(first)
         if since is not None:
             begin |= await offsets_at(kafka, [STRIPE_EVENTS], since)
-        spans = {p: (min(begin[p], before[p]), before[p]) for p in end}
+        wanted = {p: (min(begin[p], before[p]), before[p]) for p in end}
+        spans, unread = newest_spans(wanted, room)
+        room -= sum(to - at for at, to in spans.values())
         async with aclosing(records_in(kafka, spans)) as records:
             async for record in records:
                 event = event_of(record)
                 if event is not None and selection.takes(event):
                     found.append(event)
         before = {p: at for p, (at, _) in spans.items()}
+        if unread:
+            return selection.newest(found), sum(before[p] - first[p] for p in end)
         # Of one id all deliveries are wanted, however long ago the first of them came.
         if selection.limit and not selection.event_id and len(found) >= selection.limit:
             break
-    return selection.newest(found)
+    return selection.newest(found), 0
+
+
+def newest_spans(
+    spans: Mapping[Partition, Span], records_max: int
+) -> tuple[dict[Partition, Span], int]:
+    """The ends of spans, together no longer than a bound, and how many records that leaves out.
+
+    Each span has the same room; what a short one does not need the longer ones share.
+    """
+    taken: dict[Partition, Span] = {}
+    room = records_max
+    by_length = sorted(spans, key=lambda p: (spans[p][1] - spans[p][0], p))
+    for left, partition in zip(range(len(by_length), 0, -1), by_length, strict=True):
+        begin, end = spans[partition]
+        count = min(max(end - begin, 0), room // left)
+        taken[partition] = (end - count, end)
+        room -= count
+    return taken, sum(max(at - spans[p][0], 0) for p, (at, _) in taken.items())
 
 
 def _looks(selection: Selection, now: datetime) -> list[datetime | None]:

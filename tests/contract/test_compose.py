@@ -78,7 +78,7 @@ def test_variables_are_those_that_the_process_needs_and_knows(
     compose: Compose, process: ServiceProcess
 ) -> None:
     given = compose["services"][process.name]["environment"]
-    assert process.lacks(given) == ()
+    assert process.lacks(given) == process.lacks_for_all(given) == ()
     assert settings_of(process).unknown_names(given) == []
 
 

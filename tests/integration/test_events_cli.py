@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,19 @@ from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import KafkaAddress
 from shared.runtime.migrations import migrate
 from shared.runtime.postgres import Database
-from tests.support.ingest import HOOK, SECRET, ServiceProcess, door, event_body, signed
-from tests.support.ledger import ROOT, LedgerRig, charge, event, fresh_topics
+from tallystick.events.selection import Selection
+from tallystick.events.topic import newest_of_topic
+from tests.support.ingest import (
+    HOOK,
+    SECRET,
+    ServiceProcess,
+    door,
+    event_body,
+    free_port,
+    service,
+    signed,
+)
+from tests.support.ledger import ROOT, LedgerRig, charge, event, fresh_topics, until
 
 pytestmark = pytest.mark.stack
 
@@ -152,6 +164,49 @@ async def test_list_without_a_database_reads_the_topic_and_finds_the_same(desk: 
     assert len(by_index) == 3
     done = await desk.run("list", database=False)
     assert b"the topic itself was read" in done.stderr
+
+
+async def test_topic_read_without_an_index_is_read_no_further_than_to_a_bound(desk: Desk) -> None:
+    for number in range(6):
+        await desk.deliver(f"evt_{number}", f"ch_{number}")
+    kafka, now = KafkaAddress(desk.rig.bootstrap), datetime.now(UTC)
+    whole, nothing = await newest_of_topic(kafka, Selection(), now=now)
+    assert ({e.event_id for e in whole}, nothing) == ({f"evt_{n}" for n in range(6)}, 0)
+    some, unread = await newest_of_topic(kafka, Selection(), now=now, records_max=4)
+    assert len(some) + unread == 6
+    assert 0 < len(some) <= 4
+    newest = {
+        p: max(e.offset for e in whole if e.partition == p) for p in {e.partition for e in some}
+    }
+    assert newest.items() <= {(e.partition, e.offset) for e in some}
+
+
+async def test_poller_without_an_api_key_makes_the_index_and_says_that_it_asks_nobody(
+    desk: Desk,
+) -> None:
+    await desk.deliver("evt_before")
+    port = free_port()
+    environment = {
+        "TALLYSTICK_KAFKA_BOOTSTRAP": desk.rig.bootstrap,
+        "TALLYSTICK_POSTGRES_DSN": desk.rig.dsn,
+        "TALLYSTICK_INGEST_POLLER_PORT": str(port),
+        "TALLYSTICK_INGEST_POLL_INTERVAL_SECONDS": "0.2",
+    }
+    with service("services.ingest", "poller", port=port, environment=environment) as process:
+        await asyncio.to_thread(process.await_answer, "/readyz")
+        told = (await asyncio.to_thread(httpx.get, f"{process.url}/readyz")).json()
+        assert "no API key" in told["warnings"]["stripe"]
+        await desk.deliver("evt_after")
+
+        async def is_indexed() -> bool:
+            done = await desk.run("list")
+            assert b"the topic itself was read" not in done.stderr
+            return b"evt_after" in done.stdout and b"behind" not in done.stderr
+
+        await until("the index to have it", is_indexed, seconds=20)
+        assert process.stop() == 0
+        assert process.told().count("poller.asks_nobody") == 1
+    assert {e["id"] for e in await desk.listed()} == {"evt_before", "evt_after"}
 
 
 async def test_show_gives_every_delivery_with_its_proof_and_the_bytes_exactly(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,11 @@ def test_everything_starts_survives_a_killed_broker_and_stops_without_a_trace(
 ) -> None:
     said: list[str] = []
     lonely = ServiceProcess("lonely", "lacks its key", ("-c", ""), needs=(("SOME_KEY",),))
+    some, web_and_more = (("A_KEY", "KEYS_FILE"),), replace(web(), wants=(("A_KEY", "KEYS_FILE"),))
     installation = Installation(
         settings_in(folder),
         environment={"WEB_PORT": port},
-        services=(web(), lonely),
+        services=(web_and_more, lonely),
         progress=said.append,
     )
     stopping = threading.Event()
@@ -85,6 +87,7 @@ def test_everything_starts_survives_a_killed_broker_and_stops_without_a_trace(
     try:
         installation.start()
         assert installation.left_out() == {"lonely": (("SOME_KEY",),)}
+        assert installation.curtailed() == {web().name: some}
         url = health_url(web(), {"WEB_PORT": port}, "/readyz")
         assert answers_ok(url)
         second = Installation(settings_in(folder), services=())

@@ -324,7 +324,7 @@ async def test_process_mirrors_and_fetches_and_stops_when_asked(
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({}, "set TALLYSTICK_INGEST_STRIPE_API_KEY"),
+        ({}, "TALLYSTICK_POSTGRES_DSN"),
         ({"TALLYSTICK_INGEST_STRIPE_API_KEY": "rk_secret"}, "does not say its mode"),
         (
             {
@@ -335,7 +335,9 @@ async def test_process_mirrors_and_fetches_and_stops_when_asked(
         ),
     ],
 )
-def test_poller_without_a_fitting_key_refuses_to_start(settings: dict[str, str], word: str) -> None:
+def test_poller_without_a_database_or_a_fitting_key_refuses_to_start(
+    settings: dict[str, str], word: str
+) -> None:
     with service("services.ingest", "poller", port=0, environment=settings) as process:
         assert process.child.wait(30) == 78
         assert word in process.told()

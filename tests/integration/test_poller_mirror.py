@@ -359,6 +359,16 @@ def test_accounts_file_that_cannot_be_used_is_refused_without_its_secrets(
     assert "rk_" not in str(refused.value)
 
 
+def test_without_a_key_nobody_is_asked_unless_one_is_meant_to_be_there(tmp_path: Path) -> None:
+    assert polled_accounts(IngestSettings(), TWO_BOOKS, {}) == ()
+    (tmp_path / "key").touch()
+    meant = {"TALLYSTICK_INGEST_STRIPE_API_KEY_FILE": str(tmp_path / "key")}
+    with pytest.raises(SettingsInvalid, match="is empty"):
+        polled_accounts(IngestSettings(), TWO_BOOKS, meant)
+    with pytest.raises(SettingsInvalid, match="CONNECTED_ACCOUNTS: set, but"):
+        polled_accounts(IngestSettings(ingest_connected_accounts="all"), TWO_BOOKS, {})
+
+
 def test_key_and_accounts_file_at_once_are_refused(tmp_path: Path) -> None:
     settings = IngestSettings(
         ingest_accounts_file=tmp_path / "accounts.toml",

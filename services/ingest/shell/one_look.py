@@ -25,6 +25,7 @@ from shared.runtime.kafka import Publisher, check_topics
 from shared.runtime.migrations import migrate
 from shared.runtime.positions import Fenced
 from shared.runtime.postgres import Database
+from shared.runtime.settings import SettingsInvalid
 
 # A poller beside us reads the same topics into the same index: each time one of the two has to
 # begin that reading anew.
@@ -59,6 +60,10 @@ async def look_once(
     """
     books = settings.books()
     accounts = polled_accounts(settings, books)
+    if not accounts:
+        raise SettingsInvalid(
+            "TALLYSTICK_INGEST_STRIPE_API_KEY: not set, so Stripe cannot be asked"
+        )
     dsn = settings.postgres_dsn.get_secret_value()
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS)
     await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)

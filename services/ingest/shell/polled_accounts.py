@@ -22,15 +22,18 @@ from shared.runtime.settings import PREFIX, SettingsInvalid, variables
 def polled_accounts(
     settings: IngestSettings, books: BookMap, environment: Mapping[str, str] | None = None
 ) -> tuple[PolledAccount, ...]:
-    """The accounts whose API is asked, their keys read; at least one.
+    """The accounts whose API is asked, their keys read; none where no key is told.
 
     ``environment`` is where keys named as variables are; the process's own when left out.
 
     Raises:
-        SettingsInvalid: There is no key, or one does not fit its mode or the books.
+        SettingsInvalid: A key is lacking where one is told, or does not fit its mode or the books.
     """
     file = settings.ingest_accounts_file
     if file is None:
+        if not settings.ingest_stripe_api_key.get_secret_value():
+            _check_no_key_is_meant(settings, variables(environment))
+            return ()
         return (_only(settings, books),)
     _check_alone(settings)
     try:
@@ -41,6 +44,19 @@ def polled_accounts(
         )
     except (OSError, ValueError) as error:
         raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from None
+
+
+def _check_no_key_is_meant(settings: IngestSettings, environment: Mapping[str, str]) -> None:
+    """See that a key which is to be there is not merely empty: nobody would be asked, in silence.
+
+    Raises:
+        SettingsInvalid: A file of the key is named, or accounts that only a key can ask for.
+    """
+    name = f"{PREFIX}INGEST_STRIPE_API_KEY"
+    if file := environment.get(f"{name}_FILE"):
+        raise SettingsInvalid(f"{name}_FILE: {file} is empty")
+    if settings.ingest_connected_accounts:
+        raise SettingsInvalid(f"{PREFIX}INGEST_CONNECTED_ACCOUNTS: set, but {name} is not")
 
 
 def _check_alone(settings: IngestSettings) -> None:

@@ -1,13 +1,14 @@
 """The poller's process: mirror, gap audit and thin events in turn, for each polled account.
 
 An account has one key and one capped rate; what fails of one account does not stop another.
+Beside them the index of what came is kept, whether or not there is an account to ask for.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -19,48 +20,50 @@ from services.ingest.shell.connected import ConnectedMirrors
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.polled_accounts import polled_accounts
-from services.ingest.shell.stripe_api import API_VERSION, ApiRefused, StripeApi
+from services.ingest.shell.rounds import Forgetting, rounds
+from services.ingest.shell.stripe_api import API_VERSION, StripeApi
 from services.ingest.shell.stripe_poll import Mirror, listings
 from services.ingest.shell.teller import Teller
 from services.ingest.shell.thin_events import ThinResolver
 from services.ingest.shell.thin_store import ThinStore
 from services.ingest.shell.transaction_index import TransactionIndex
 from shared.contracts.books import BookMap
-from shared.contracts.errors import Unavailable
 from shared.contracts.topics import INGEST_AUDITS, STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, patiently
-from shared.runtime.lifecycle import pause, together, unless_stopped
+from shared.runtime.lifecycle import together, unless_stopped
 from shared.runtime.metrics import Health, health_app, serve
 from shared.runtime.migrations import migrate
-from shared.runtime.positions import Fenced
 from shared.runtime.postgres import Database
+from shared.runtime.settings import SettingsInvalid
 
 # Kafka and Postgres may start after us; a supervisor starts us anew when they do not.
 START_SECONDS_MAX: Final = 60.0
-BACK_OFF_SECONDS_MAX: Final = 60.0
 ALIVE_WITHIN_SECONDS: Final = 180.0
-TOLD_KEPT: Final = timedelta(days=90)
-FORGET_EVERY: Final = timedelta(hours=1)
+# The index asks nobody outside, so it need not wait for the next poll.
+INDEX_SECONDS_MAX: Final = 5.0
+INDEX: Final = "index"
 
 _log = log.get(__name__)
 
 
 async def run_poller(stop: asyncio.Event) -> None:
-    """Poll Stripe's API until told to stop."""
+    """Keep the index of what came and, where there is a key, poll Stripe, until told to stop."""
     settings = IngestSettings.load()
     log.configure(settings, service="poller")
     books = settings.books()
     accounts = polled_accounts(settings, books)
     health = Health()
     dsn = settings.postgres_dsn.get_secret_value()
+    if not dsn:
+        raise SettingsInvalid("TALLYSTICK_POSTGRES_DSN: say where the database is")
     await unless_stopped(stop, _found_all(settings))
     async with AsyncExitStack() as held:
         database = await Database.open(dsn, search_path=SCHEMA, application="tallystick-poller")
         held.push_async_callback(database.close)
         publisher = Publisher(settings.kafka, client_id="ingest-poller")
         held.push_async_callback(publisher.stop)
-        beat = partial(_beat, health, settings, accounts[0])
+        beat = partial(_beat_all, health, settings, accounts)
         shared = _Shared(
             settings,
             books,
@@ -72,6 +75,8 @@ async def run_poller(stop: asyncio.Event) -> None:
             health,
         )
         tasks = [await _polling(shared, each, held) for each in accounts]
+        if not accounts:
+            _say_that_nobody_is_asked(health)
 
         async def telling(stop: asyncio.Event) -> None:
             await serve(
@@ -81,7 +86,7 @@ async def run_poller(stop: asyncio.Event) -> None:
                 stop=stop,
             )
 
-        await together(stop, *tasks, telling)
+        await together(stop, _indexing(shared), *tasks, telling)
 
 
 async def _found_all(settings: IngestSettings) -> None:
@@ -110,9 +115,43 @@ class _Shared:
     health: Health
 
 
+def _say_that_nobody_is_asked(health: Health) -> None:
+    said = (
+        "no API key: Stripe is asked nothing, so what it never delivers is not missed; set"
+        " TALLYSTICK_INGEST_STRIPE_API_KEY or TALLYSTICK_INGEST_ACCOUNTS_FILE"
+    )
+    health.warn("stripe", said)
+    _log.warning("poller.asks_nobody", reason=said)
+
+
 def _beat(health: Health, settings: IngestSettings, polled: PolledAccount) -> None:
     within = ALIVE_WITHIN_SECONDS + settings.ingest_poll_interval_seconds
     health.beat(f"poll {polled.name}", next_within_seconds=within)
+
+
+def _beat_all(
+    health: Health, settings: IngestSettings, accounts: tuple[PolledAccount, ...]
+) -> None:
+    """Say that the index moves: whoever waits for it has not come to a stop."""
+    health.beat(INDEX, next_within_seconds=ALIVE_WITHIN_SECONDS)
+    for polled in accounts:
+        _beat(health, settings, polled)
+
+
+def _indexing(shared: _Shared) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """The rounds that read on what came, so that it is found without reading the topic."""
+
+    async def indexing(stop: asyncio.Event) -> None:
+        await rounds(
+            [shared.index.catch_up],
+            health=shared.health,
+            name=INDEX,
+            interval_seconds=min(INDEX_SECONDS_MAX, shared.settings.ingest_poll_interval_seconds),
+            beat=partial(shared.health.beat, INDEX, next_within_seconds=ALIVE_WITHIN_SECONDS),
+            stop=stop,
+        )
+
+    return indexing
 
 
 async def _polling(
@@ -134,15 +173,15 @@ async def _polling(
     auditing = parts.auditing()
     mirrors = [parts.mirror_of("").poll, connected.poll] if settings.ingest_mirror else []
 
-    async def rounds(stop: asyncio.Event) -> None:
-        await _rounds(
+    async def asking(stop: asyncio.Event) -> None:
+        await rounds(
             [
                 *mirrors,
                 auditing.auditor().look,
                 auditing.watch(lambda: connected.accounts).look,
                 parts.resolver().resolve,
+                Forgetting(parts.store_of("")).forget,
             ],
-            store=parts.store_of(""),
             health=shared.health,
             name="stripe" if len(shared.accounts) == 1 else f"stripe {polled.name}",
             interval_seconds=settings.ingest_poll_interval_seconds,
@@ -150,7 +189,7 @@ async def _polling(
             stop=stop,
         )
 
-    return rounds
+    return asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,52 +267,3 @@ class _Parts:
             give_up_after=timedelta(days=settings.ingest_thin_give_up_days),
             beat=self.beat,
         )
-
-
-async def _rounds(
-    parts: list[Callable[[], Awaitable[None]]],
-    *,
-    store: PollStore,
-    health: Health,
-    name: str,
-    interval_seconds: float,
-    beat: Callable[[], None],
-    stop: asyncio.Event,
-) -> None:
-    """Round after round; what is unavailable is waited for with growing pauses."""
-    health.not_ready(name, "not asked yet")
-    failures, forgotten_at = 0, datetime.min.replace(tzinfo=UTC)
-    while not stop.is_set():
-        beat()
-        try:
-            await _round(parts)
-            if (now := datetime.now(UTC)) - forgotten_at >= FORGET_EVERY:
-                await store.forget(objects_before=now - TOLD_KEPT)
-                forgotten_at = now
-        except (Unavailable, Fenced, ApiRefused) as error:
-            failures += 1
-            health.not_ready(name, str(error))
-            level = _log.error if isinstance(error, ApiRefused) else _log.warning
-            level("poll.waited", account=name, failures=failures, reason=str(error))
-            await pause(stop, min(BACK_OFF_SECONDS_MAX, interval_seconds * 2 ** min(failures, 10)))
-        else:
-            failures = 0
-            health.ready(name)
-            await pause(stop, interval_seconds)
-
-
-async def _round(parts: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Each part once; what Stripe refuses to one does not stop the others.
-
-    Raises:
-        ApiRefused: Stripe refused something; everything else was done.
-        Unavailable: Something is away, so the rest of the round was left.
-    """
-    refused: list[str] = []
-    for part in parts:
-        try:
-            await part()
-        except ApiRefused as error:
-            refused.append(str(error))
-    if refused:
-        raise ApiRefused("; ".join(refused))

@@ -10,11 +10,12 @@ import pytest
 from services.ingest.signature import Secret, header_of
 from services.ingest.stored_events import Form, StoredEvent, Via
 from shared.contracts.envelope import Envelope
-from shared.runtime.kafka import Record
+from shared.runtime.kafka import Partition, Record
 from tallystick.events.moments import duration_of, moment_of
 from tallystick.events.proof import Standing, proof_of
 from tallystick.events.selection import Place, Selection
 from tallystick.events.show import as_json, delivery, table
+from tallystick.events.topic import newest_spans
 
 NOW = datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)
 EVENT = StoredEvent(
@@ -184,3 +185,11 @@ def test_json_of_a_delivery_is_of_plain_values() -> None:
     told = json.loads(json.dumps(as_json(EVENT)))
     assert told["position"] == "stripe.events/3@17"
     assert (told["via"], told["created"]) == ("webhook", "2026-11-21T04:05:01Z")
+
+
+def test_newest_spans_are_the_ends_and_what_a_short_one_leaves_the_long_ones_have() -> None:
+    a, b, c = (Partition("stripe.events", number) for number in range(3))
+    spans = {a: (0, 100), b: (5, 7), c: (10, 10)}
+    assert newest_spans(spans, 1_000) == (spans, 0)
+    assert newest_spans(spans, 12) == ({a: (90, 100), b: (5, 7), c: (10, 10)}, 90)
+    assert newest_spans(spans, 0) == ({a: (100, 100), b: (7, 7), c: (10, 10)}, 102)
