@@ -5,7 +5,7 @@
 
 PYTHON ?=
 BIN := .venv/bin
-SOURCES := tallystick services shared sandbox oracle tests
+SOURCES := tallystick services shared sandbox oracle tests examples
 FAST_TESTS := $(wildcard tests/unit tests/property tests/contract tests/test_*.py)
 SLOW_TESTS := $(wildcard tests/integration tests/e2e tests/faults)
 # The slow tests mostly wait for real processes, so more of them run at once than there are cores.
