@@ -48,6 +48,7 @@ class _Row(BaseModel):
     business: bool = False
     mirror: bool = False
     normal: Direction | None = None
+    floor: bool = False
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -83,7 +84,8 @@ class ChartAccount:
     """One account of the chart, or a family of them where a segment is in capitals.
 
     ``due_days`` is when a key that is not at zero becomes a break. ``is_mirror`` means that it
-    repeats what somebody else keeps, so that no person posts to it.
+    repeats what somebody else keeps, so that no person posts to it; ``has_floor``, that no command
+    may take more from it, or from one of its keys, than is available.
     """
 
     name: str
@@ -95,6 +97,7 @@ class ChartAccount:
     due_days: int | None
     is_in_business_days: bool
     is_mirror: bool
+    has_floor: bool
 
     def covers(self, name: str) -> bool:
         """Whether an account's name is this one, or one of this family."""
@@ -166,4 +169,5 @@ def _account(row: _Row) -> ChartAccount:
         due_days=row.due_days,
         is_in_business_days=row.business,
         is_mirror=row.mirror,
+        has_floor=row.floor,
     )
