@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from shared.runtime.settings import Settings
 
@@ -55,11 +55,30 @@ class LedgerSettings(Settings):
     ledger_publish_timeout_seconds: float = Field(
         default=20, gt=0, le=120, description="how long a publication may take"
     )
+    ledger_tree_head_key: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "the Ed25519 key that tree heads are signed with, from `tallystick keys new`; without"
+            " one they are published unsigned"
+        ),
+    )
+    ledger_tree_head_public_keys: str = Field(
+        default="",
+        description=(
+            "public keys of before whose signatures are ours too, in hexadecimal, comma-separated"
+        ),
+    )
+    ledger_tree_head_entries: int = Field(
+        default=10_000, ge=1, description="new entries of a book after which it has a tree head"
+    )
+    ledger_tree_head_seconds: float = Field(
+        default=60, gt=0, le=86_400, description="how old a head gets when there are new entries"
+    )
     ledger_start_wait_seconds: float = Field(
         default=120, ge=0, description="how long Kafka and Postgres are waited for at the start"
     )
     ledger_connections_max: int = Field(
-        default=4, ge=2, le=50, description="connections to the database at most"
+        default=4, ge=3, le=50, description="connections to the database at most"
     )
     ledger_failpoint: str = Field(
         default="",

@@ -45,6 +45,7 @@ from shared.contracts.messages import (
     Verdict,
 )
 from shared.contracts.observations import BankBalance, BankLine
+from shared.contracts.tree_heads import TreeHead
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -100,6 +101,7 @@ _TYPES: Final = (
     MessageType("com.tallystick.ledger.entry.v1", EntryBooked, (topics.LEDGER_ENTRIES,)),
     MessageType("com.tallystick.ledger.outcome.v1", Outcome, (topics.LEDGER_OUTCOMES,)),
     MessageType("com.tallystick.ledger.progress.v1", Progress, (topics.LEDGER_OUTCOMES,)),
+    MessageType("com.tallystick.ledger.tree-head.v1", TreeHead, (topics.LEDGER_TREE_HEADS,)),
     MessageType("com.tallystick.reconciliation.match-made.v1", MatchMade, (topics.MATCHES,)),
     MessageType("com.tallystick.reconciliation.match-undone.v1", MatchUndone, (topics.MATCHES,)),
     MessageType(

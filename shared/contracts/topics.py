@@ -21,6 +21,7 @@ from shared.contracts.messages import (
     Verdict,
 )
 from shared.contracts.observations import BANK_OBSERVATION
+from shared.contracts.tree_heads import TreeHead
 
 DEFAULT_PARTITIONS: Final = 8
 RECORD_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -33,6 +34,7 @@ BANK_OBSERVATIONS: Final = "bank.observations"
 LEDGER_COMMANDS: Final = "ledger.commands"
 LEDGER_ENTRIES: Final = "ledger.entries"
 LEDGER_OUTCOMES: Final = "ledger.outcomes"
+LEDGER_TREE_HEADS: Final = "ledger.tree-heads"
 MATCHES: Final = "reconciliation.matches"
 DISCREPANCIES: Final = "reconciliation.discrepancies"
 DISCREPANCIES_CURRENT: Final = "reconciliation.discrepancies.current"
@@ -133,6 +135,14 @@ _TOPICS: Final = (
         OUTCOME_RECORD,
         ("ledger",),
         ("ledger", "reconciler", "console"),
+    ),
+    Topic(
+        LEDGER_TREE_HEADS,
+        "Signed heads of the Merkle trees over each book's entries",
+        "book",
+        TypeAdapter(TreeHead),
+        ("ledger",),
+        ("ledger",),
     ),
     Topic(
         MATCHES,

@@ -17,6 +17,8 @@ class Failpoint(StrEnum):
     AFTER_COMMIT = "after_commit"
     BEFORE_PUBLISH = "before_publish"
     AFTER_PUBLISH = "after_publish"
+    BEFORE_HEAD = "before_head"
+    AFTER_HEAD = "after_head"
 
 
 class Failpoints:

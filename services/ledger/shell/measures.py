@@ -20,3 +20,5 @@ BATCH_MESSAGES: Final = Histogram(
 FENCED: Final = Counter("tallystick_ledger_fenced_total", "Batches that another process had booked")
 PARTITIONS: Final = Gauge("tallystick_ledger_partitions", "Input partitions read by this process")
 PUBLISHED: Final = Counter("tallystick_ledger_published_total", "Records published", ["topic"])
+TREE_LEAVES: Final = Counter("tallystick_ledger_tree_leaves_total", "Entries taken into trees")
+TREE_HEADS: Final = Counter("tallystick_ledger_tree_heads_total", "Tree heads published")

@@ -14,10 +14,13 @@ from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.failpoints import Failpoints
+from services.ledger.shell.head_tails import learn_heads
 from services.ledger.shell.projector import Projector
 from services.ledger.shell.publisher import JournalPublisher
+from services.ledger.shell.signing import KeyInvalid, SigningKey
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from services.ledger.shell.tails import learn_from_tails
+from services.ledger.shell.trees import Pace, TreeKeeper
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Refused
 from shared.contracts.journal import Book
@@ -25,6 +28,7 @@ from shared.contracts.topics import (
     LEDGER_DEAD_LETTERS,
     LEDGER_ENTRIES,
     LEDGER_OUTCOMES,
+    LEDGER_TREE_HEADS,
     TOPICS,
 )
 from shared.runtime import log
@@ -37,7 +41,7 @@ from shared.runtime.positions import Log, read_positions
 from shared.runtime.postgres import Database
 from shared.runtime.settings import SettingsInvalid
 
-OUTPUT_TOPICS: Final = (LEDGER_ENTRIES, LEDGER_OUTCOMES, LEDGER_DEAD_LETTERS)
+OUTPUT_TOPICS: Final = (LEDGER_ENTRIES, LEDGER_OUTCOMES, LEDGER_TREE_HEADS, LEDGER_DEAD_LETTERS)
 STARTING: Final = "start"
 Part = Callable[[asyncio.Event], Awaitable[None]]
 _logger = log.get(__name__)
@@ -58,6 +62,19 @@ def charts_of(book_map: BookMap) -> dict[Book, Chart]:
         except (OSError, Refused) as error:
             raise SettingsInvalid(f"book {book.name}: chart {book.chart}: {error}") from error
     return charts
+
+
+def signing_key_of(settings: LedgerSettings) -> SigningKey | None:
+    """The key that tree heads are signed with; ``None``: they are not.
+
+    Raises:
+        SettingsInvalid: It is none.
+    """
+    text = settings.ledger_tree_head_key.get_secret_value()
+    try:
+        return SigningKey.of(text) if text else None
+    except KeyInvalid as error:
+        raise SettingsInvalid(f"TALLYSTICK_LEDGER_TREE_HEAD_KEY: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,7 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
     health = Health()
     health.not_ready(STARTING, "starting")
     failpoints = Failpoints(settings.ledger_failpoint, is_live=settings.is_live())
+    signing_key_of(settings)  # wrong, it is told before anything is waited for
     decider = Decider(InForce(settings.books(), charts_of(settings.books())))
 
     async def serve_health(until: asyncio.Event) -> None:
@@ -169,9 +187,31 @@ async def _prepare(
             interval_seconds=settings.ledger_publish_interval_seconds,
             timeout_seconds=settings.ledger_publish_timeout_seconds,
         )
-        parts.append(outbox.run)
+        await learn_heads(database, kafka)
+        trees = _tree_keeper(settings, database, publisher, health, failpoints)
+        parts += [outbox.run, trees.run]
         parts.append(DeadLetterWatch(kafka, LEDGER_DEAD_LETTERS).run)
     return parts
+
+
+def _tree_keeper(
+    settings: LedgerSettings,
+    database: Database,
+    publisher: Publisher,
+    health: Health,
+    failpoints: Failpoints,
+) -> TreeKeeper:
+    return TreeKeeper(
+        database,
+        settings.kafka,
+        publisher,
+        health,
+        failpoints,
+        Pace(settings.ledger_tree_head_entries, settings.ledger_tree_head_seconds),
+        signing_key_of(settings),
+        interval_seconds=settings.ledger_publish_interval_seconds,
+        timeout_seconds=settings.ledger_publish_timeout_seconds,
+    )
 
 
 def _reader(settings: LedgerSettings, journal: Journal) -> GroupReader:
