@@ -73,6 +73,8 @@ class Database:
         connections_max: int = 4,
         wait_seconds: float = 0.0,
         application: str = "tallystick",
+        command_seconds_max: float = COMMAND_SECONDS_MAX,
+        more_settings: Mapping[str, str] = MappingProxyType({}),
     ) -> "Database":
         """A database whose unqualified names are those of ``search_path``.
 
@@ -83,12 +85,15 @@ class Database:
             connections_max: The pool's bound.
             wait_seconds: How long to wait for a server that does not answer yet.
             application: Shown in ``pg_stat_activity``.
+            command_seconds_max: How long one statement may take.
+            more_settings: Of the server, for these connections.
 
         Raises:
             Unavailable: The server does not answer in that time.
             SettingsInvalid: It knows no such user, password or database; waiting mends nothing.
         """
         settings = {"search_path": search_path, "application_name": application, "jit": "off"}
+        settings |= more_settings
         if role:
             settings["role"] = role
 
@@ -99,7 +104,7 @@ class Database:
                     min_size=1,
                     max_size=connections_max,
                     timeout=CONNECT_SECONDS_MAX,
-                    command_timeout=COMMAND_SECONDS_MAX,
+                    command_timeout=command_seconds_max,
                     server_settings=settings,
                     init=set_codecs,
                 )

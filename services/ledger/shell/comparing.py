@@ -19,16 +19,29 @@ Place = tuple[str, str, str]
 class Content:
     """What a journal says, whatever the order.
 
+    ``outcomes`` are how many there are, their digest, and how many records are parked;
     ``balances`` are (debits, credits) by (book, account, currency); ``sums`` are how many rows and
     their digest, of the days, the months and the exchange rates.
     """
 
     entries: int
     digest: str
+    outcomes: tuple[int, int, int]
     balances: Mapping[Place, tuple[int, int]]
     open_items: int
     open_items_digest: int
     sums: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Where two journals have been found equal: entries and outcomes behind it are compared."""
+
+    positions: Mapping[Partition, int]
+    sequences: Mapping[Partition, int]
+
+
+_BEGINNING: Final = Since({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class Snapshot:
     positions: Mapping[Partition, int]
     sequences: Mapping[Partition, int]
     published: Mapping[Partition, int]
+    since: Since = _BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +71,16 @@ class Comparison:
         return not self.differences
 
 
-async def content_of(tx: Tx) -> Content:
-    """What the journal of the search path says."""
-    (row,) = await tx.fetch(SQL["content_digest"])
+async def content_of(tx: Tx, since: Since = _BEGINNING) -> Content:
+    """What the journal of the search path says; its sums are those of the whole of it."""
+    (row,) = await tx.fetch(SQL["content_digest"], *_columns(since.sequences))
+    (said,) = await tx.fetch(SQL["outcomes_digest"], *_columns(since.positions))
     (items,) = await tx.fetch(SQL["open_items_digest"])
     balances = await tx.fetch(SQL["all_balances"])
     return Content(
         entries=row["entries"],
         digest="".join(f"{row[part] % 2**64:016x}" for part in _PARTS),
+        outcomes=(said["outcomes"], said["digest"], said["parked"]),
         balances={
             (b["book"], b["account"], b["currency"]): (b["debit_minor"], b["credit_minor"])
             for b in balances
@@ -77,26 +93,35 @@ async def content_of(tx: Tx) -> Content:
     )
 
 
-async def snapshot_of(tx: Tx, log: Log) -> Snapshot:
+def _columns(places: Mapping[Partition, int]) -> tuple[list[str], list[int], list[int]]:
+    """Numbers by partition as the columns that a statement takes."""
+    rows = sorted(places.items())
+    return [p.topic for p, _ in rows], [p.partition for p, _ in rows], [at for _, at in rows]
+
+
+async def snapshot_of(tx: Tx, log: Log, since: Since = _BEGINNING) -> Snapshot:
     """The journal of the search path as it stands; in a transaction that sees one moment."""
     rows = await tx.fetch(SQL["read_published"])
     return Snapshot(
-        content=await content_of(tx),
+        content=await content_of(tx, since),
         positions=await read_positions(tx, log),
         sequences={Partition(r["topic"], r["partition"]): r["journal_sequence"] for r in rows},
         published={
             Partition(r["topic"], r["partition"]): min(r["sequence"], r["journal_sequence"])
             for r in rows
         },
+        since=since,
     )
 
 
 async def compare(used: Snapshot, in_use: Tx, rebuilt: Tx, *, messages: int) -> Comparison:
     """Lay a rebuilt journal beside the one in use, as it stood in ``used``."""
-    content = await content_of(rebuilt)
+    content = await content_of(rebuilt, used.since)
     differences: list[str] = []
     if content.digest != used.content.digest or content.entries != used.content.entries:
-        differences.extend(await _references_apart(used, rebuilt))
+        differences.extend(
+            await _references_apart(used, rebuilt) or ["the digests of the contents differ"]
+        )
     differences.extend(_balances_apart(used.content, content))
     if (content.open_items, content.open_items_digest) != (
         used.content.open_items,
@@ -104,6 +129,12 @@ async def compare(used: Snapshot, in_use: Tx, rebuilt: Tx, *, messages: int) -> 
     ):
         differences.append(
             f"open items differ: {used.content.open_items} in use, {content.open_items} rebuilt"
+        )
+    if content.outcomes != used.content.outcomes:
+        (said, _, parked), (said_again, _, parked_again) = used.content.outcomes, content.outcomes
+        differences.append(
+            f"outcomes differ: {said} in use, {said_again} rebuilt"
+            f" ({parked} and {parked_again} records parked)"
         )
     differences.extend(
         f"{sums} differ: {rows} in use, {content.sums.get(sums, (0, 0))[0]} rebuilt"
@@ -119,14 +150,7 @@ async def compare(used: Snapshot, in_use: Tx, rebuilt: Tx, *, messages: int) -> 
 
 
 async def _references_apart(used: Snapshot, rebuilt: Tx) -> list[str]:
-    places = sorted(used.sequences.items())
-    rows = await rebuilt.fetch(
-        SQL["references_apart"],
-        [p.topic for p, _ in places],
-        [p.partition for p, _ in places],
-        [sequence for _, sequence in places],
-        DIFFERENCES_MAX,
-    )
+    rows = await rebuilt.fetch(SQL["references_apart"], *_columns(used.sequences), DIFFERENCES_MAX)
     said = {
         (True, False): "is in use and was not rebuilt",
         (False, True): "was rebuilt and is not in use",
@@ -157,15 +181,10 @@ def _net(sums: tuple[int, int]) -> str:
 async def _chains_apart(used: Snapshot, in_use: Tx, rebuilt: Tx) -> list[str]:
     """Where the chains part at the last published entry of an origin."""
     places = sorted((p, sequence) for p, sequence in used.published.items() if sequence)
-    arguments = (
-        [p.topic for p, _ in places],
-        [p.partition for p, _ in places],
-        [sequence for _, sequence in places],
-    )
     chains = [
         {
             Partition(row["topic"], row["partition"]): row["chain"]
-            for row in await tx.fetch(SQL["chains_by_name"], *arguments)
+            for row in await tx.fetch(SQL["chains_by_name"], *_columns(dict(places)))
         }
         for tx in (in_use, rebuilt)
     ]

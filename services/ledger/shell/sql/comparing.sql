@@ -1,16 +1,51 @@
 -- name: content_digest
--- What the journal says, whatever the order: the entries' digests summed in four parts.
+-- What the journal says behind certain sequences of its origins, whatever the order: the entries'
+-- digests summed in four parts.
 select
-    count(*) as entries,
-    coalesce(sum(('x' || encode(substring(digest from 1 for 8), 'hex'))::bit(64)::bigint), 0)
-        as first_part,
-    coalesce(sum(('x' || encode(substring(digest from 9 for 8), 'hex'))::bit(64)::bigint), 0)
-        as second_part,
-    coalesce(sum(('x' || encode(substring(digest from 17 for 8), 'hex'))::bit(64)::bigint), 0)
-        as third_part,
-    coalesce(sum(('x' || encode(substring(digest from 25 for 8), 'hex'))::bit(64)::bigint), 0)
-        as fourth_part
-from entries
+    coalesce(sum(e.entries), 0)::bigint as entries,
+    coalesce(sum(e.first_part), 0) as first_part,
+    coalesce(sum(e.second_part), 0) as second_part,
+    coalesce(sum(e.third_part), 0) as third_part,
+    coalesce(sum(e.fourth_part), 0) as fourth_part
+from origins as o
+left join unnest($1::text[], $2::integer[], $3::bigint[]) as n (topic, partition, sequence)
+    on n.topic = o.topic and n.partition = o.partition
+cross join lateral (
+    select
+        count(*) as entries,
+        sum(('x' || encode(substring(digest from 1 for 8), 'hex'))::bit(64)::bigint) as first_part,
+        sum(('x' || encode(substring(digest from 9 for 8), 'hex'))::bit(64)::bigint) as second_part,
+        sum(('x' || encode(substring(digest from 17 for 8), 'hex'))::bit(64)::bigint) as third_part,
+        sum(('x' || encode(substring(digest from 25 for 8), 'hex'))::bit(64)::bigint) as fourth_part
+    from entries
+    where origin_id = o.origin_id and sequence > coalesce(n.sequence, 0)
+) as e
+
+-- name: outcomes_digest
+-- What was said of messages from certain offsets on that were not simply booked, whatever the
+-- order. By how much a conflict differs is left out: who is read before the fact that it
+-- contradicts cannot say.
+select
+    coalesce(sum(u.outcomes), 0)::bigint as outcomes, coalesce(sum(u.digest), 0) as digest,
+    coalesce(sum(d.parked), 0)::bigint as parked
+from origins as o
+left join unnest($1::text[], $2::integer[], $3::bigint[]) as n (topic, partition, next_offset)
+    on n.topic = o.topic and n.partition = o.partition
+cross join lateral (
+    select
+        count(*) as outcomes,
+        sum(hashtextextended(concat_ws(
+            chr(31), outcome, reason, book, subject, coalesce(reference, ''),
+            coalesce(decided::text, '')
+        ), 0)::numeric) as digest
+    from outcomes
+    where origin_id = o.origin_id and caused_offset >= coalesce(n.next_offset, 0)
+) as u
+cross join lateral (
+    select count(*) as parked
+    from dead_letters
+    where origin_id = o.origin_id and caused_offset >= coalesce(n.next_offset, 0)
+) as d
 
 -- name: all_balances
 -- Every balance over all origins, debit positive.
