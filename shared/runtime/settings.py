@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         around = os.environ if environment is None else environment
         given = variables(around)
         # What tells of the secrets file was taken out by the reading of it.
-        given |= {name: around[name] for name in secrets_file.VARIABLES if name in around}
+        given |= {name: around[name] for name in secrets_file.VARIABLES if around.get(name)}
         problems = [f"{name}: no such setting" for name in cls.unknown_names(given)]
         values: dict[str, str] = {}
         for field in cls.model_fields:
@@ -197,7 +197,8 @@ class Settings(BaseSettings):
 
 
 def _value_of(name: str, environment: Mapping[str, str]) -> str | None:
-    value, file = environment.get(name), environment.get(name + _FILE)
+    # A file of no name is none: so one is taken back where variables are laid over others.
+    value, file = environment.get(name), environment.get(name + _FILE) or None
     if value is not None and file is not None:
         raise ValueError(f"set twice, once as {name + _FILE}")
     if file is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.ingest.config import IngestSettings
+from shared.runtime.secrets_file import FILE_VARIABLE, IDENTITY_FILE_VARIABLE
 from tallystick.processes import PROCESSES, ServiceProcess
 from tests.support.nginx import SHIPPED
 
@@ -57,15 +58,47 @@ def test_every_unit_has_a_user_of_its_own_no_rights_and_a_file_system_to_read() 
     assert unit(UNITS / "tallystick-door.service")["Service"]["User"] == "tallystick-door"
 
 
+WITH_SECRETS_FILE = UNITS / "with-secrets-file"
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
+def test_unit_is_told_of_the_encrypted_file_and_given_the_identity_that_reads_it(
+    process: ServiceProcess,
+) -> None:
+    # systemd takes the drop-in that is nearest to the unit, of several of one name.
+    nearest = WITH_SECRETS_FILE / f"tallystick-{process.name}.service.d/secrets.conf"
+    every = WITH_SECRETS_FILE / "tallystick-.service.d/secrets.conf"
+    told = (nearest if nearest.exists() else every).read_text("utf-8").splitlines()
+    variables = dict(
+        line.removeprefix("Environment=").split("=", 1)
+        for line in told
+        if line.startswith("Environment=")
+    )
+    assert set(variables) == {FILE_VARIABLE, IDENTITY_FILE_VARIABLE}
+    (credential,) = (line for line in told if line.startswith("LoadCredential="))
+    name, _, source = credential.removeprefix("LoadCredential=").partition(":")
+    assert variables[IDENTITY_FILE_VARIABLE] == f"%d/{name}"
+    is_door = process.name == "door"
+    assert source == f"/etc/tallystick/{'door-' if is_door else ''}identity"
+    wanted = f"/etc/tallystick/{'door-' if is_door else ''}secrets.age"
+    assert variables[FILE_VARIABLE] == wanted
+
+
 def test_limit_of_open_files_is_enough_for_the_door_s_connections() -> None:
     connections = IngestSettings.model_fields["ingest_connections_max"].default
     assert int(unit(ISOLATION)["Service"]["LimitNOFILE"]) > connections + 128
 
 
-def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_secrets_file", [False, True])
+def test_systemd_finds_nothing_wrong_with_the_units(
+    tmp_path: Path, *, with_secrets_file: bool
+) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze not installed")  # another's program, on some systems only
     shutil.copytree(UNITS, tmp_path, dirs_exist_ok=True)
+    if with_secrets_file:
+        shutil.copytree(UNITS / "with-secrets-file", tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "with-secrets-file")
     for path in tmp_path.glob("*.service"):
         # What it starts need not be installed here.
         path.write_text(path.read_text("utf-8").replace(PYTHON, "/usr/bin/env"), "utf-8")

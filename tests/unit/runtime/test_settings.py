@@ -30,6 +30,14 @@ def test_settings_read_a_secret_from_a_file(tmp_path: Path) -> None:
     assert "postgresql" not in repr(settings)
 
 
+def test_file_of_no_name_is_no_file_so_that_an_overlay_can_take_one_back() -> None:
+    taken_back = {"TALLYSTICK_POSTGRES_DSN_FILE": "", "TALLYSTICK_SECRETS_FILE": ""}
+    assert LampSettings.load(taken_back).postgres_dsn == SecretStr("")
+    assert LampSettings.load(taken_back).secrets_file is None
+    both = {"TALLYSTICK_LEDGER_PORT": "7", "TALLYSTICK_LEDGER_PORT_FILE": ""}
+    assert LampSettings.load(both).ledger_port == 7
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
