@@ -36,6 +36,7 @@ from services.ledger.shell.generations import (
     swap_generation,
     tables_left_empty,
 )
+from services.ledger.shell.head_tails import learn_heads
 from services.ledger.shell.replay import (
     PUBLISHED_SECONDS_MAX,
     Progress,
@@ -47,6 +48,7 @@ from services.ledger.shell.replay import (
 )
 from services.ledger.shell.service import charts_of
 from services.ledger.shell.store import SCHEMA, bring_up_to_date, open_journal
+from services.ledger.shell.trees import grow_trees
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Unavailable
 from shared.runtime.kafka import KafkaAddress, end_offsets
@@ -119,7 +121,15 @@ class Beside:
             now = await reached(self.in_use, self.replay.log)
             await await_published(self.in_use, now)
             if await self.replay.to(now.positions) < CLOSE_MESSAGES:
-                return
+                break
+        await self.follow_up()
+
+    async def follow_up(self) -> None:
+        """What is made from the journal after it was booked: its trees, and the heads told."""
+        shadow = self.replay.shadow
+        while await grow_trees(shadow):
+            pass
+        await learn_heads(shadow, self.kafka)
 
 
 @asynccontextmanager
@@ -241,6 +251,7 @@ async def _swap(
         comparison, _ = await beside.compared(
             Since(used.positions, used.sequences), published_seconds_max=BATCH_SECONDS_MAX
         )
+        await beside.follow_up()
         if left := await tables_left_empty(owner, beside.schema):
             told = f"not rebuilt: {', '.join(left)}"
             comparison = replace(comparison, differences=(*comparison.differences, told))

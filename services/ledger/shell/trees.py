@@ -124,11 +124,7 @@ class TreeKeeper:
         Raises:
             InvariantBroken: The journal has no entry that it must have.
         """
-        async with self.database.transaction() as tx:
-            await tx.execute(SQL["begin_tree_origins"])
-            grown = 0
-            for due in await tx.fetch(SQL["tree_origins_due"], ORIGINS_MAX):
-                grown += await _grow_origin(tx, due)
+        grown = await grow_trees(self.database)
         measures.TREE_LEAVES.inc(grown)
         return grown
 
@@ -173,6 +169,20 @@ class TreeKeeper:
             await note_head(tx, head)
         measures.TREE_HEADS.inc()
         return True
+
+
+async def grow_trees(database: Database) -> int:
+    """Take published entries of a journal into its trees, up to a bound; how many there were.
+
+    Raises:
+        InvariantBroken: The journal has no entry that it must have.
+    """
+    async with database.transaction() as tx:
+        await tx.execute(SQL["begin_tree_origins"])
+        grown = 0
+        for due in await tx.fetch(SQL["tree_origins_due"], ORIGINS_MAX):
+            grown += await _grow_origin(tx, due)
+    return grown
 
 
 def _goes_on(told: TreeHead, head: TreeHead) -> bool:
