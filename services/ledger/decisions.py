@@ -7,9 +7,10 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from services.ledger.unearned import UnearnedChange
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused, Unreadable
-from shared.contracts.journal import Book, Entry
+from shared.contracts.journal import Book, Entry, Reference
 from shared.contracts.messages import OutcomeKind
 from shared.contracts.money import MINOR_MAX, Currency, Money
 
@@ -55,7 +56,8 @@ class Decision:
 
     ``identity`` is what to remember of the message itself (a Stripe event's id, a command's key)
     and ``identity_digest`` is what it says. Of two messages with one identity and two digests the
-    first stands, and nothing of the other is booked.
+    first stands, and nothing of the other is booked. ``unearned`` is what entries, each by its
+    reference, change of what clock ticks are to release.
     """
 
     book: Book
@@ -63,6 +65,7 @@ class Decision:
     identity_digest: bytes | None
     entries: tuple[Entry, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    unearned: tuple[tuple[Reference, UnearnedChange], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,9 @@ class Findings:
 
     entries: list[Entry] = field(default_factory=list[Entry])
     remarks: list[Remark] = field(default_factory=list[Remark])
+    unearned: list[tuple[Reference, UnearnedChange]] = field(
+        default_factory=list[tuple[Reference, UnearnedChange]]
+    )
 
     def book(self, booked: Entry | None, *, subject: str) -> None:
         """Take an entry, or say that every amount was zero."""
@@ -119,7 +125,7 @@ def subject_of(reference: str) -> str:
     """
     kind, _, rest = reference.partition(":")
     if kind == "stripe":
-        return rest.partition(":")[2].removesuffix(":failed")
+        return rest.partition(":")[2].partition(":")[0]
     if kind == "bank":
         return rest.partition(":line:")[2].removesuffix(":reversed").rpartition(":r")[0]
     if kind == "match":

@@ -11,6 +11,11 @@ an identity with a digest, and references with theirs.
       transfer             transfer, and each reversal in it
       transfer_reversal    transfer_reversal
       balance_transaction  one rule for every type, see rules/balance_transactions.py
+      invoice              on accrual basis: see rules/invoices.py; else nothing
+      invoice_payment      on accrual basis: invoice_paid
+      credit_note          on accrual basis: credit_note, credit_note_voided
+      payment_intent,      where the book sells credits: credits_assigned
+      checkout.session
       anything else        nothing; what is expanded in it is booked
     bank.observations      bank_line, bank_line_reversed
     reconciliation.matches match, match_undone
@@ -22,6 +27,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, assert_never
 
+from services.ledger import billing
 from services.ledger.decisions import (
     COMMAND,
     FOREIGN_ACCOUNT,
@@ -39,11 +45,12 @@ from services.ledger.decisions import (
 from services.ledger.in_force import BookInForce, InForce
 from services.ledger.readers import contracts, exact_json, stripe, told
 from services.ledger.readers import fields as read
+from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
 from services.ledger.rule_versions import RULES, Rules, RuleTable
 from services.ledger.rules import balance_transactions, commands
 from shared.contracts import references, topics
-from shared.contracts.books import BookData, BookMap, Mode
+from shared.contracts.books import Basis, BookData, BookMap, Mode
 from shared.contracts.commands import (
     LEDGER_COMMAND,
     BookManualEntry,
@@ -120,6 +127,7 @@ def _stripe_event(message: Input, in_force: InForce, rules: RuleTable) -> Decisi
         identity_digest=exact_json.digest(_said(event, account, context)),
         entries=entries,
         remarks=remarks,
+        unearned=tuple(found.unearned),
     )
 
 
@@ -146,7 +154,7 @@ def _stripe_object(message: Input, in_force: InForce, rules: RuleTable) -> Decis
     elif not _is_of_another_mode(message, book, (livemode,), object_id, found):
         _book_object(shown, message.envelope.time, in_force.of(book), rules, found)
     entries, remarks = found.told()
-    return Decision(book.book, None, None, entries, remarks)
+    return Decision(book.book, None, None, entries, remarks, tuple(found.unearned))
 
 
 def _livemode(fields: JsonObject) -> bool | None:
@@ -200,7 +208,8 @@ def _book_object(
     shown: JsonObject, at: datetime, book: BookInForce, rules: RuleTable, found: Findings
 ) -> None:
     """Book what an object shows, itself and all that is expanded in it."""
-    for number, each in enumerate(stripe.tellings(shown, at)):
+    wanted = stripe.Wanted(book.basis is Basis.ACCRUAL, book.data.sells_credits)
+    for number, each in enumerate(stripe.tellings(shown, at, wanted)):
         if isinstance(each, told.Refusal):
             # Of the object itself nothing can be read; of one inside it the rest still can.
             if number == 0 and isinstance(each.error, Unreadable):
@@ -214,15 +223,15 @@ def _book_object(
 
 
 def _subject(each: told.Told) -> str:
-    return each.subject if isinstance(each, told.Nothing | told.Refusal) else each.id
+    if isinstance(each, told.Nothing | told.Refusal):
+        return each.subject
+    return each.payment if isinstance(each, CustomerNamed) else each.id
 
 
 def _book_telling(each: told.Told, book: BookInForce, rules: RuleTable, found: Findings) -> None:
     match each:
         case told.Charge():
-            found.book(rules.payment(each, book), subject=each.id)
-            if each.state is told.ChargeState.RETURNED:
-                found.book(rules.payment_failed(each, book), subject=each.id)
+            _book_charge(each, book, rules, found)
         case told.Refund():
             found.book(rules.refund(each, book), subject=each.id)
             if each.is_failed:
@@ -233,12 +242,21 @@ def _book_telling(each: told.Told, book: BookInForce, rules: RuleTable, found: F
             found.book(rules.transfer_reversal(each, book), subject=each.id)
         case told.BalanceTransaction():
             _book_balance_transaction(each, book, rules, found)
+        case Invoice() | InvoicePayment() | CreditNote() | CustomerNamed():
+            billing.book_billed(each, book, rules, found)
         case told.Nothing():
             found.nothing(NO_BOOKING, each.subject, each.why)
         case told.Refusal():
             found.refuse(each.error, each.subject)
         case _:
             assert_never(each)
+
+
+def _book_charge(each: told.Charge, book: BookInForce, rules: RuleTable, found: Findings) -> None:
+    found.book(rules.payment(each, book), subject=each.id)
+    if each.state is told.ChargeState.RETURNED:
+        found.book(rules.payment_failed(each, book), subject=each.id)
+    billing.book_credits(each, book, rules, found)
 
 
 def _book_balance_transaction(

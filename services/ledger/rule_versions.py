@@ -11,16 +11,26 @@ installation begins with the latest. Readers are shared by all versions: what th
 never comes to mean something else.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from services.ledger.decisions import RULES_VERSION
 from services.ledger.in_force import BookInForce
+from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from services.ledger.readers.told import BalanceTransaction, Charge, Refund, Reversal, Transfer
-from services.ledger.rules import balance_transactions, bank, commands, matches, payments
+from services.ledger.rules import (
+    balance_transactions,
+    bank,
+    commands,
+    customer_credits,
+    invoices,
+    matches,
+    payments,
+)
 from services.ledger.rules.balance_transactions import MOVEMENTS, Movements
+from services.ledger.rules.invoices import Billing
 from shared.contracts.commands import BookManualEntry
 from shared.contracts.journal import Entry
 from shared.contracts.messages import MatchMade, MatchUndone
@@ -51,6 +61,11 @@ class RuleTable:
     transfer_reversal: Callable[[Reversal, BookInForce], Entry | None]
     balance_transaction: BalanceTransactionRule
     movements: Movements
+    invoice: Callable[[Invoice, BookInForce], Iterator[Billing]]
+    invoice_payment: Callable[[InvoicePayment, BookInForce], Billing]
+    credit_note: Callable[[CreditNote, BookInForce], Iterator[Billing]]
+    credits_bought: Callable[[Charge, BookInForce], Iterator[Entry | None]]
+    credits_assigned: Callable[[CustomerNamed, BookInForce], Entry | None]
     bank_line: BankRule
     bank_line_reversed: BankRule
     match_made: Callable[[MatchMade, BookInForce], Entry | None]
@@ -68,6 +83,11 @@ ONE: Final = RuleTable(
     transfer_reversal=payments.transfer_reversal,
     balance_transaction=balance_transactions.balance_transaction,
     movements=MOVEMENTS,
+    invoice=invoices.invoice,
+    invoice_payment=invoices.paid,
+    credit_note=invoices.credit_note,
+    credits_bought=customer_credits.bought,
+    credits_assigned=customer_credits.assigned,
     bank_line=bank.bank_line,
     bank_line_reversed=bank.bank_line_reversed,
     match_made=matches.match_made,

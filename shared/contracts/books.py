@@ -4,8 +4,9 @@ A book is one legal entity in one mode. A Stripe account in a mode and a bank ac
 exactly one book.
 """
 
+from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -59,7 +60,8 @@ class BookData(_Data):
     itself; a book that names none is translated when a reader asks. ``payer_names`` are further
     names under which Stripe's payouts reach the bank (a statement descriptor), beside Stripe's own.
     ``chart`` (the path of a chart of its own) and ``basis`` are what the book begins with; later a
-    command puts others in force.
+    command puts others in force. A book that ``sells_credits`` keeps what paid charges bought for
+    each customer: as much as was paid, or ``credits_per_money`` times that, rounded down.
     """
 
     name: str = DEFAULT_BOOK
@@ -71,6 +73,8 @@ class BookData(_Data):
     payer_names: tuple[str, ...] = ()
     chart: str | None = None
     basis: Basis = Basis.CASH
+    sells_credits: bool = False
+    credits_per_money: Annotated[Decimal, Field(gt=0, max_digits=18)] = Decimal(1)
 
     @field_validator("time_zone")
     @classmethod

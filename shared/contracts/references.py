@@ -53,6 +53,96 @@ def balance_transaction(txn_id: str) -> Reference:
     return _reference("stripe", "balance_transaction", txn_id)
 
 
+def invoice(invoice_id: str) -> Reference:
+    """An invoice that was finalized."""
+    return _reference("stripe", "invoice", invoice_id)
+
+
+def invoice_voided(invoice_id: str) -> Reference:
+    """The undoing of a finalized invoice."""
+    return _reference("stripe", "invoice", invoice_id, "voided")
+
+
+def invoice_line(line_id: str) -> Reference:
+    """What of an invoice is yet to be earned by one of its lines."""
+    return _reference("stripe", "invoice_line", line_id)
+
+
+def invoice_line_voided(line_id: str) -> Reference:
+    """The undoing of that, when the invoice was voided."""
+    return _reference("stripe", "invoice_line", line_id, "voided")
+
+
+def invoice_line_released(line_id: str, command_key: str) -> Reference:
+    """What a line has earned by the clock tick of this key."""
+    return _reference("stripe", "invoice_line", line_id, "released", _short(command_key, most=64))
+
+
+def invoice_paid(invoice_id: str, payment_id: str) -> Reference:
+    """What a payment intent (``pi_``), or a charge that has none, paid of an invoice."""
+    return _reference("stripe", "invoice", invoice_id, "paid", payment_id)
+
+
+def invoice_paid_out_of_band(invoice_id: str) -> Reference:
+    """What was paid of an invoice outside of Stripe."""
+    return _reference("stripe", "invoice", invoice_id, "paid_out_of_band")
+
+
+def invoice_overpaid(invoice_id: str) -> Reference:
+    """What was paid beyond an invoice, and stands to its customer's credit."""
+    return _reference("stripe", "invoice", invoice_id, "overpaid")
+
+
+def invoice_balance(invoice_id: str) -> Reference:
+    """What of a customer's balance was applied to an invoice, or left over by it."""
+    return _reference("stripe", "invoice", invoice_id, "balance")
+
+
+def invoice_balance_returned(invoice_id: str) -> Reference:
+    """That balance given back, when the invoice was voided."""
+    return _reference("stripe", "invoice", invoice_id, "balance", "returned")
+
+
+def invoice_uncollectible(invoice_id: str) -> Reference:
+    """What of an invoice was given up."""
+    return _reference("stripe", "invoice", invoice_id, "uncollectible")
+
+
+def invoice_recovered(invoice_id: str) -> Reference:
+    """What was given up of an invoice and is no loss after all: it was paid, or voided."""
+    return _reference("stripe", "invoice", invoice_id, "recovered")
+
+
+def credit_note(note_id: str) -> Reference:
+    """A credit note that was issued."""
+    return _reference("stripe", "credit_note", note_id)
+
+
+def credit_note_voided(note_id: str) -> Reference:
+    """The undoing of a credit note."""
+    return _reference("stripe", "credit_note", note_id, "voided")
+
+
+def credits_issued(charge_id: str) -> Reference:
+    """The credits that a paid charge bought, whoever their customer is."""
+    return _reference("stripe", "credit", charge_id)
+
+
+def credits_returned(charge_id: str) -> Reference:
+    """Those credits taken back, when the charge failed after all."""
+    return _reference("stripe", "credit", charge_id, "returned")
+
+
+def credits_assigned(payment_id: str) -> Reference:
+    """That the credits of a payment are this customer's."""
+    return _reference("stripe", "credit", payment_id, "customer")
+
+
+def credits_unassigned(payment_id: str) -> Reference:
+    """The undoing of that, when the payment failed after all."""
+    return _reference("stripe", "credit", payment_id, "customer", "returned")
+
+
 def bank_line(account: str, line_id: str, revision: int) -> Reference:
     """A posted bank line in its N-th form."""
     return _reference("bank", account, "line", line_id, f"r{revision}")
@@ -75,6 +165,10 @@ def match_undone(match_id: str, revision: int) -> Reference:
 
 def command(idempotency_key: str) -> Reference:
     """What a person or a service asked for under this key; long keys are hashed."""
-    if len(idempotency_key) > 200 or not idempotency_key.isprintable():
-        idempotency_key = hashlib.sha256(idempotency_key.encode()).hexdigest()
-    return _reference("command", idempotency_key)
+    return _reference("command", _short(idempotency_key, most=200))
+
+
+def _short(command_key: str, *, most: int) -> str:
+    if len(command_key) <= most and command_key.isprintable():
+        return command_key
+    return hashlib.sha256(command_key.encode()).hexdigest()

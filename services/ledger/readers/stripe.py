@@ -15,6 +15,8 @@ from services.ledger.readers import fields as read
 from services.ledger.readers.evidence import payment_behind
 from services.ledger.readers.exact_json import JsonObject, as_object
 from services.ledger.readers.releases import PARTIAL_CAPTURE_REVERSAL, is_release
+from services.ledger.readers.stripe_customers import customer_named
+from services.ledger.readers.stripe_invoices import credit_note, invoice, invoice_payment
 from services.ledger.readers.told import (
     BalanceTransaction,
     Charge,
@@ -38,10 +40,22 @@ _PAYS_OUT: Final = ("bank_account", "card")
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a book wants to hear of beside the money at Stripe: invoices, whose a payment is."""
+
+    invoices: bool = False
+    customers: bool = False
+
+
+MONEY_ALONE: Final = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
 class _Around:
     """What stands around an object: when it was told, and what it is told inside of."""
 
     at: datetime
+    wanted: Wanted
     container: str = ""
     charge: JsonObject | None = None
     transfer: JsonObject | None = None
@@ -81,19 +95,21 @@ _INSIDE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "balance_transaction": ("source",),
         "payment_intent": ("charges", "latest_charge"),
         "checkout.session": ("payment_intent",),
-        "invoice": ("charge", "payment_intent"),
+        "invoice": ("charge", "payment_intent", "payments"),
+        "invoice_payment": ("invoice",),
+        "credit_note": ("invoice", "refund"),
         "list": ("data",),
     }
 )
-_MAY_BE_NAMELESS: Final = ("list", "invoice")
+_MAY_BE_NAMELESS: Final = ("list", "invoice", "credit_note")
 
 
-def tellings(fields: JsonObject, at: datetime) -> Iterator[Told]:
+def tellings(fields: JsonObject, at: datetime, wanted: Wanted = MONEY_ALONE) -> Iterator[Told]:
     """What an object tells, itself first, then what is told inside it.
 
     ``at`` stands in where a fact has no time of its own: a failure, a cancellation.
     """
-    yield from _tellings(fields, _Around(at))
+    yield from _tellings(fields, _Around(at, wanted))
 
 
 def kind_of(fields: JsonObject) -> str:
@@ -139,7 +155,8 @@ def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
     elif kind == "transfer":
         inside = replace(inside, transfer=fields)
     for name in _INSIDE.get(kind, ()):
-        yield from _inside(fields, name, inside)
+        if name != "payments" or around.wanted.invoices:
+            yield from _inside(fields, name, inside)
 
 
 def _inside(fields: JsonObject, name: str, around: _Around) -> Iterator[Told]:
@@ -168,9 +185,28 @@ def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
             read.money(fields, "amount")
             return Nothing(read.ident(fields), f"the {kind} is booked by its balance transaction")
         case _:
-            behind = payment_behind(kind, fields)
-            tells = f"; its money is told by {behind}" if behind else ""
-            return Nothing(name_of(fields), f"the {kind} moves no money by itself{tells}")
+            return _billed(kind, fields, around) or _evidence(kind, fields)
+
+
+def _billed(kind: str, fields: JsonObject, around: _Around) -> Told | None:
+    """What tells no money of itself, where the book wants to hear of it."""
+    match kind:
+        case "invoice" if around.wanted.invoices:
+            return invoice(fields, around.at)
+        case "invoice_payment" if around.wanted.invoices:
+            return invoice_payment(fields, around.at)
+        case "credit_note" if around.wanted.invoices:
+            return credit_note(fields, around.at)
+        case "payment_intent" | "checkout.session" if around.wanted.customers:
+            return customer_named(kind, fields)
+        case _:
+            return None
+
+
+def _evidence(kind: str, fields: JsonObject) -> Nothing:
+    behind = payment_behind(kind, fields)
+    tells = f"; its money is told by {behind}" if behind else ""
+    return Nothing(name_of(fields), f"the {kind} moves no money by itself{tells}")
 
 
 def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
@@ -204,6 +240,8 @@ def _charge(fields: JsonObject, around: _Around) -> Charge | Nothing:
         sent_on=sent_on,
         created_at=read.instant(fields),
         failed_at=around.at if failure is None else read.instant(failure),
+        payment=(read.link(fields, "payment_intent") or told_id) if around.wanted.customers else "",
+        customer=read.link(fields, "customer") if around.wanted.customers else "",
     )
 
 

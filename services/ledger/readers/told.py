@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from shared.contracts.errors import Refused
 from shared.contracts.money import Money
 
@@ -17,7 +18,11 @@ class ChargeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge that took money. ``sent_on`` of it goes to ``destination``, where that is named."""
+    """A charge that took money. ``sent_on`` of it goes to ``destination``, where that is named.
+
+    ``payment`` is its payment intent, or itself where it has none, and ``customer`` whose it is:
+    both told only where that matters.
+    """
 
     id: str
     state: ChargeState
@@ -26,6 +31,8 @@ class Charge:
     sent_on: Money | None
     created_at: datetime
     failed_at: datetime
+    payment: str = ""
+    customer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +105,5 @@ class Refusal:
     error: Refused
 
 
-Told = Charge | Refund | Transfer | Reversal | BalanceTransaction | Nothing | Refusal
+Billed = Invoice | InvoicePayment | CreditNote | CustomerNamed
+Told = Charge | Refund | Transfer | Reversal | BalanceTransaction | Billed | Nothing | Refusal

@@ -1,0 +1,130 @@
+"""Customers' credits: what a paid charge buys, whose it is, and what of it is spent.
+
+They stand off the balance sheet (``memo:``), per customer and currency. A charge tells how many,
+and the charge, its payment intent or its checkout session whose they are, in any order: until
+then they wait under the payment itself.
+"""
+
+from collections.abc import Iterator
+
+from services.ledger import accounts
+from services.ledger.in_force import BookInForce
+from services.ledger.readers.billed import CustomerNamed
+from services.ledger.readers.told import Charge, ChargeState
+from shared.contracts import references
+from shared.contracts.journal import Entry, Line, credit, debit, entry
+from shared.contracts.money import Money
+
+
+def bought(told: Charge, book: BookInForce) -> Iterator[Entry | None]:
+    """What a charge says of credits: those it bought, whose they are, and that it failed after all.
+
+    A refund or a dispute takes none back by itself: which of them were spent, and whether they are
+    to be given back, is the seller's to say, by a command.
+    """
+    yield issued(told, book)
+    named = CustomerNamed(told.payment, told.customer, told.captured, told.created_at)
+    if told.customer:
+        yield assigned(named, book)
+    if told.state is ChargeState.RETURNED:
+        yield returned(told, book)
+        if told.customer:
+            yield unassigned(told, book)
+
+
+def issued(told: Charge, book: BookInForce) -> Entry | None:
+    """A paid charge buys credits, which wait under its payment until a customer is named.
+
+    Dr memo:credits[payment]                credits
+    Cr memo:credits-issued                  credits
+    """
+    amount = _credits(told.captured, book)
+    return entry(
+        book=book.name,
+        reference=references.credits_issued(told.id),
+        kind="credits_issued",
+        effective_at=told.created_at,
+        lines=[
+            debit(accounts.CREDITS, amount, key=told.payment),
+            credit(accounts.CREDITS_ISSUED, amount),
+        ],
+        rules_version=book.rules_version,
+        description=f"Credits of charge {told.id}",
+    )
+
+
+def assigned(told: CustomerNamed, book: BookInForce) -> Entry | None:
+    """The credits of a payment are this customer's.
+
+        Dr memo:credits[customer]               credits
+        Cr memo:credits[payment]                credits
+
+    Whoever tells it first stands; somebody else told later of the same payment is a conflict, so
+    that no payment's credits are given twice.
+    """
+    return entry(
+        book=book.name,
+        reference=references.credits_assigned(told.payment),
+        kind="credits_assigned",
+        effective_at=told.at,
+        lines=_assignment(told, book),
+        rules_version=book.rules_version,
+        description=f"Credits of {told.payment} to {told.customer}",
+    )
+
+
+def _assignment(told: CustomerNamed, book: BookInForce) -> list[Line]:
+    amount = _credits(told.amount, book)
+    return [
+        debit(accounts.CREDITS, amount, key=told.customer),
+        credit(accounts.CREDITS, amount, key=told.payment),
+    ]
+
+
+def returned(told: Charge, book: BookInForce) -> Entry | None:
+    """A charge failed after it had succeeded: what it bought is taken back.
+
+        Dr memo:credits-issued                  credits
+        Cr memo:credits[payment]                credits
+
+    Where only a session had named the customer, the payment's key is left below zero by it.
+    """
+    amount = _credits(told.captured, book)
+    return entry(
+        book=book.name,
+        reference=references.credits_returned(told.id),
+        kind="credits_returned",
+        effective_at=told.failed_at,
+        lines=[
+            debit(accounts.CREDITS_ISSUED, amount),
+            credit(accounts.CREDITS, amount, key=told.payment),
+        ],
+        rules_version=book.rules_version,
+        description=f"Credits of charge {told.id}, which failed",
+        reverses=references.credits_issued(told.id),
+    )
+
+
+def unassigned(told: Charge, book: BookInForce) -> Entry | None:
+    """The customer of a charge that failed after all gives back what it bought.
+
+    Dr memo:credits[payment]                credits
+    Cr memo:credits[customer]               credits
+    """
+    named = CustomerNamed(told.payment, told.customer, told.captured, told.failed_at)
+    return entry(
+        book=book.name,
+        reference=references.credits_unassigned(told.payment),
+        kind="credits_unassigned",
+        effective_at=told.failed_at,
+        lines=[Line(x.account, -x.amount, x.key) for x in reversed(_assignment(named, book))],
+        rules_version=book.rules_version,
+        description=f"Credits of {told.payment} back from {told.customer}",
+        reverses=references.credits_assigned(told.payment),
+    )
+
+
+def _credits(paid: Money, book: BookInForce) -> Money:
+    """The credits that an amount buys, rounded down; as much as was paid, unless the book says."""
+    above, below = book.data.credits_per_money.as_integer_ratio()
+    return Money(paid.minor * above // below, paid.currency)

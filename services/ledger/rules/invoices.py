@@ -1,0 +1,414 @@
+"""Invoices of a book on accrual basis: what is asked for, earned, paid, given up, taken back.
+
+On cash basis an invoice books nothing: its charge is the revenue. Every entry is made of what
+stands in the object for good, so each telling of it, early or late, makes the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.ledger import accounts
+from services.ledger.in_force import BookInForce
+from services.ledger.readers.billed import CreditNote, Invoice, InvoicePayment, ServedLine
+from services.ledger.unearned import Cut, Schedule
+from shared.contracts import references
+from shared.contracts.journal import Entry, Line, Reference, credit, debit, entry
+from shared.contracts.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """An entry, or ``None`` where every amount is zero, and what it changes of what is unearned."""
+
+    entry: Entry | None
+    schedules: tuple[Schedule, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+
+
+def invoice(told: Invoice, book: BookInForce) -> Iterator[Billing]:
+    """Everything that a finalized invoice tells, in the order in which it happened."""
+    yield finalized(told, book)
+    for line in told.lines:
+        yield deferred(told, line, book)
+    yield balance_applied(told, book)
+    if told.payment is not None:
+        yield paid(told.payment, book)
+    if told.out_of_band is not None:
+        yield paid_out_of_band(told, told.out_of_band, book)
+    if told.overpaid is not None:
+        yield overpaid(told, told.overpaid, book)
+    if told.written_off is not None:
+        yield uncollectible(told, told.written_off, book)
+        if told.recovered_at is not None:
+            yield recovered(told, told.written_off, told.recovered_at, book)
+    if told.voided_at is not None:
+        yield voided(told, told.voided_at, book)
+        for line in told.lines:
+            yield deferral_voided(line, told.voided_at, book)
+        yield balance_returned(told, told.voided_at, book)
+
+
+def finalized(told: Invoice, book: BookInForce) -> Billing:
+    """An invoice is finalized: the customer owes it, and it is revenue but for its tax.
+
+        Dr assets:receivable[invoice]           total
+        Cr revenue:stripe                       total without tax
+        Cr liabilities:tax                      tax
+
+    An invoice below zero turns the sides, and its rest goes to the customer's balance.
+
+    Source: Stripe API reference, "The Invoice object".
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice(told.id),
+            "invoice",
+            told.finalized_at,
+            _asked_for(told),
+            about=f"Invoice {told.id} finalized",
+        )
+    )
+
+
+def _asked_for(told: Invoice) -> list[Line]:
+    return [
+        debit(accounts.RECEIVABLE, told.total, key=told.id),
+        credit(accounts.REVENUE, told.total - told.tax),
+        credit(accounts.TAX, told.tax),
+    ]
+
+
+def deferred(told: Invoice, line: ServedLine, book: BookInForce) -> Billing:
+    """A line is served over more than a month: its revenue is yet to be earned.
+
+        Dr revenue:stripe                       line
+        Cr liabilities:unearned[line]           line
+
+    An entry of its own for each line, because an event shows ten of them at most. Clock ticks
+    release it. A line below zero (the unused time of what was changed) turns the sides.
+
+    Source: Stripe API reference, "The Invoice Line Item object", ``period``.
+    """
+    booked = _entry(
+        book,
+        references.invoice_line(line.id),
+        "revenue_deferred",
+        told.finalized_at,
+        [
+            debit(accounts.REVENUE, line.net),
+            credit(accounts.UNEARNED, line.net, key=line.id),
+        ],
+        about=f"Line {line.id} of {told.id}, served {line.since:%Y-%m-%d} to {line.until:%Y-%m-%d}",
+    )
+    return Billing(booked, schedules=(Schedule(line.id, line.net, line.since, line.until),))
+
+
+def balance_applied(told: Invoice, book: BookInForce) -> Billing:
+    """The customer's balance pays an invoice, or takes what it leaves over.
+
+        Dr liabilities:customer-balance[customer]   what it paid
+        Cr assets:receivable[invoice]               what it paid
+
+    Source: Stripe docs, "Customer invoice balance"; ``starting_balance``, ``ending_balance``.
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice_balance(told.id),
+            "invoice_balance_applied",
+            told.finalized_at,
+            _from_balance(told, told.from_balance),
+            about=f"Invoice {told.id}, the customer's balance applied",
+        )
+    )
+
+
+def _from_balance(told: Invoice, amount: Money) -> list[Line]:
+    return [
+        debit(accounts.CUSTOMER_BALANCE, amount, key=told.customer),
+        credit(accounts.RECEIVABLE, amount, key=told.id),
+    ]
+
+
+def paid(told: InvoicePayment, book: BookInForce) -> Billing:
+    """An invoice is paid through Stripe, whole or in part.
+
+        Dr revenue:stripe                       paid
+        Cr assets:receivable[invoice]           paid
+
+    The charge has credited the revenue, which the invoice had been already.
+
+    Source: Stripe API reference, "The Invoice Payment object"; before 2025-03-31 the invoice's
+    ``payment_intent`` and ``charge``.
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice_paid(told.invoice, told.id),
+            "invoice_paid",
+            told.paid_at,
+            [
+                debit(accounts.REVENUE, told.amount),
+                credit(accounts.RECEIVABLE, told.amount, key=told.invoice),
+            ],
+            about=f"Invoice {told.invoice} paid by {told.id}",
+        )
+    )
+
+
+def paid_out_of_band(told: Invoice, amount: Money, book: BookInForce) -> Billing:
+    """An invoice is paid outside of Stripe: where to, somebody has to say.
+
+        Dr liabilities:suspense[invoice]        paid
+        Cr assets:receivable[invoice]           paid
+
+    A bank line that brings the money credits suspense too, under its own key.
+
+    Source: Stripe API reference, "The Invoice object", ``amount_paid_off_stripe``; before
+    2025-03-31 ``paid_out_of_band``.
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice_paid_out_of_band(told.id),
+            "invoice_paid_out_of_band",
+            told.paid_at,
+            [
+                debit(accounts.SUSPENSE, amount, key=told.id),
+                credit(accounts.RECEIVABLE, amount, key=told.id),
+            ],
+            about=f"Invoice {told.id} paid out of band",
+        )
+    )
+
+
+def overpaid(told: Invoice, amount: Money, book: BookInForce) -> Billing:
+    """More was paid than was asked for: the rest stands to the customer's credit.
+
+        Dr assets:receivable[invoice]               what is too much
+        Cr liabilities:customer-balance[customer]   what is too much
+
+    Source: Stripe API reference, "The Invoice object", ``amount_overpaid``.
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice_overpaid(told.id),
+            "invoice_overpaid",
+            told.paid_at,
+            _from_balance(told, -amount)[::-1],
+            about=f"Invoice {told.id} overpaid",
+        )
+    )
+
+
+def uncollectible(told: Invoice, amount: Money, book: BookInForce) -> Billing:
+    """An invoice is given up.
+
+        Dr expenses:bad-debt                    what was still to be paid
+        Cr assets:receivable[invoice]           the same
+
+    Its tax stays owed: bad-debt relief is claimed from the tax office by a person.
+
+    Source: Stripe docs, "Status transitions and finalization", uncollectible.
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice_uncollectible(told.id),
+            "invoice_uncollectible",
+            told.written_off_at,
+            [
+                debit(accounts.BAD_DEBT, amount),
+                credit(accounts.RECEIVABLE, amount, key=told.id),
+            ],
+            about=f"Invoice {told.id} is uncollectible",
+        )
+    )
+
+
+def recovered(told: Invoice, amount: Money, at: datetime, book: BookInForce) -> Billing:
+    """An invoice that was given up is paid after all, or voided.
+
+    Dr assets:receivable[invoice]           what had been given up
+    Cr expenses:bad-debt                    the same
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice_recovered(told.id),
+            "invoice_recovered",
+            at,
+            [
+                debit(accounts.RECEIVABLE, amount, key=told.id),
+                credit(accounts.BAD_DEBT, amount),
+            ],
+            about=f"Invoice {told.id} was given up too early",
+            reverses=references.invoice_uncollectible(told.id),
+        )
+    )
+
+
+def voided(told: Invoice, at: datetime, book: BookInForce) -> Billing:
+    """An invoice is voided: it is as if it had never been asked for.
+
+        Dr revenue:stripe                       total without tax
+        Dr liabilities:tax                      tax
+        Cr assets:receivable[invoice]           total
+
+    What credit notes took off before is not taken off again: of the tax the same part, rounded
+    down, as nothing in the invoice says how much of it was in them.
+
+    Source: Stripe API reference, "Void an invoice".
+    """
+    left = told.total - told.credited
+    tax = told.tax
+    if told.credited and told.total:
+        tax -= Money(told.tax.minor * told.credited.minor // told.total.minor, told.tax.currency)
+    lines = [
+        debit(accounts.REVENUE, left - tax),
+        debit(accounts.TAX, tax),
+        credit(accounts.RECEIVABLE, left, key=told.id),
+    ]
+    return Billing(
+        _entry(
+            book,
+            references.invoice_voided(told.id),
+            "invoice_voided",
+            at,
+            lines,
+            about=f"Invoice {told.id} voided",
+            reverses=references.invoice(told.id),
+        )
+    )
+
+
+def deferral_voided(line: ServedLine, at: datetime, book: BookInForce) -> Billing:
+    """A line of a voided invoice is not served any more.
+
+        Dr liabilities:unearned[line]           line
+        Cr revenue:stripe                       line
+
+    What had been released of it leaves the line's key in debit until the next clock tick takes it
+    back from revenue.
+    """
+    booked = _entry(
+        book,
+        references.invoice_line_voided(line.id),
+        "revenue_deferral_voided",
+        at,
+        [
+            debit(accounts.UNEARNED, line.net, key=line.id),
+            credit(accounts.REVENUE, line.net),
+        ],
+        about=f"Line {line.id} voided",
+        reverses=references.invoice_line(line.id),
+    )
+    return Billing(booked, cuts=(Cut(line.id, line.net),))
+
+
+def balance_returned(told: Invoice, at: datetime, book: BookInForce) -> Billing:
+    """What the customer's balance had paid of a voided invoice is given back to it.
+
+        Dr assets:receivable[invoice]               what it had paid
+        Cr liabilities:customer-balance[customer]   the same
+
+    Source: Stripe changelog 2019-12-03, "Customer balances are now returned when voiding invoices".
+    """
+    return Billing(
+        _entry(
+            book,
+            references.invoice_balance_returned(told.id),
+            "invoice_balance_returned",
+            at,
+            _from_balance(told, -told.from_balance)[::-1],
+            about=f"Invoice {told.id} voided, the customer's balance given back",
+            reverses=references.invoice_balance(told.id),
+        )
+    )
+
+
+def credit_note(told: CreditNote, book: BookInForce) -> Iterator[Billing]:
+    """Everything that a credit note tells."""
+    yield credited(told, book)
+    if told.voided_at is not None:
+        yield credit_voided(told, told.voided_at, book)
+
+
+def credited(told: CreditNote, book: BookInForce) -> Billing:
+    """A credit note takes back a part of an invoice.
+
+        Dr revenue:stripe                           total without tax
+        Dr liabilities:tax                          tax
+        Cr assets:receivable[invoice]               taken off what is still to be paid
+        Cr revenue:refunds                          refunded, which the refund debited
+        Cr liabilities:customer-balance[customer]   given to the customer's balance
+        Cr liabilities:suspense[credit note]        given back outside of Stripe
+
+    What it takes back of a line that is yet to be earned, the next clock tick takes from there.
+
+    Source: Stripe API reference, "The Credit Note object".
+    """
+    booked = _entry(
+        book,
+        references.credit_note(told.id),
+        "credit_note",
+        told.created_at,
+        _taken_back(told),
+        about=f"Credit note {told.id} to invoice {told.invoice}",
+    )
+    return Billing(booked, cuts=tuple(Cut(line.line, line.net) for line in told.lines))
+
+
+def _taken_back(told: CreditNote) -> list[Line]:
+    return [
+        debit(accounts.REVENUE, told.total - told.tax),
+        debit(accounts.TAX, told.tax),
+        credit(accounts.RECEIVABLE, told.on_invoice, key=told.invoice),
+        credit(accounts.REFUNDS, told.refunded),
+        credit(accounts.CUSTOMER_BALANCE, told.to_balance, key=told.customer),
+        credit(accounts.SUSPENSE, told.out_of_band, key=told.id),
+    ]
+
+
+def credit_voided(told: CreditNote, at: datetime, book: BookInForce) -> Billing:
+    """A credit note is voided: the customer owes again what it had taken back.
+
+    Dr assets:receivable[invoice]           what it had taken off
+    Cr revenue:stripe                       total without tax
+    Cr liabilities:tax                      tax
+    """
+    booked = _entry(
+        book,
+        references.credit_note_voided(told.id),
+        "credit_note_voided",
+        at,
+        [Line(line.account, -line.amount, line.key) for line in reversed(_taken_back(told))],
+        about=f"Credit note {told.id} voided",
+        reverses=references.credit_note(told.id),
+    )
+    return Billing(booked, cuts=tuple(Cut(line.line, -line.net) for line in told.lines))
+
+
+def _entry(
+    book: BookInForce,
+    reference: Reference,
+    kind: str,
+    at: datetime,
+    lines: list[Line],
+    *,
+    about: str,
+    reverses: Reference | None = None,
+) -> Entry | None:
+    return entry(
+        book=book.name,
+        reference=reference,
+        kind=kind,
+        effective_at=at,
+        lines=lines,
+        rules_version=book.rules_version,
+        description=about,
+        reverses=reverses,
+    )
