@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from services.ingest.config import IngestSettings
-from services.ingest.endpoints import Endpoint, EndpointsFile
+from services.ingest.endpoints import Endpoint, EndpointsFile, doubled_secrets
 from services.ingest.signature import Secret
 from shared.runtime.secrets_file import FILE_VARIABLE, cautions
 from shared.runtime.settings import PREFIX
@@ -88,17 +88,12 @@ def endpoint_findings(endpoint: Endpoint, now: datetime) -> Iterator[Finding]:
 
 def doubled_findings(endpoints: Iterable[Endpoint]) -> Iterator[Finding]:
     """A secret that stands twice: Stripe gives each endpoint one of its own."""
-    holders: dict[str, list[str]] = {}
-    for endpoint in endpoints:
-        for secret in endpoint.secrets:
-            holders.setdefault(secret.text, []).append(f"{endpoint.name} ({secret.name})")
-    for held in holders.values():
-        if len(held) > 1:
-            yield warning(
-                _SUBJECT,
-                f"one secret stands for {', '.join(held)}",
-                "give each endpoint the secret that Stripe shows for it",
-            )
+    for held in doubled_secrets(endpoints):
+        yield warning(
+            _SUBJECT,
+            f"one secret stands for {', '.join(held)}",
+            "give each endpoint the secret that Stripe shows for it",
+        )
 
 
 def _oldest(endpoints: Iterable[Endpoint], now: datetime) -> str:

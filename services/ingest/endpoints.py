@@ -253,6 +253,19 @@ def endpoint_of(
     return endpoint
 
 
+def doubled_secrets(endpoints: Iterable[Endpoint]) -> tuple[tuple[str, ...], ...]:
+    """Secrets that stand more than once, each as the places where: ``endpoint (secret's id)``.
+
+    Stripe gives each endpoint a secret of its own. With one for two, whoever has it speaks at both,
+    and a delivery for the one is accepted at the other, as of its account, mode and book.
+    """
+    holders: dict[str, list[str]] = {}
+    for endpoint in endpoints:
+        for secret in endpoint.secrets:
+            holders.setdefault(secret.text, []).append(f"{endpoint.name} ({secret.name})")
+    return tuple(tuple(held) for held in holders.values() if len(held) > 1)
+
+
 def book_of(
     books: BookMap, *, who: str, account: str, mode: Mode | None, name: str | None
 ) -> BookData:

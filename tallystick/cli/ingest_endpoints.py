@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from services.ingest.config import IngestSettings
-from services.ingest.endpoints import ROUTE, Endpoint
+from services.ingest.endpoints import ROUTE, Endpoint, doubled_secrets
 from services.ingest.signature import Secret
 from shared.contracts.envelope import rfc3339
+from tallystick.cli.talk import Talk
 from tallystick.local_door import door_variables
 
 _COLUMNS = ("name", "path", "kind", "payload", "mode", "account", "book", "api_version")
@@ -35,6 +36,11 @@ def endpoints(
     lines = (json.dumps(_row(each, now)) for each in found) if as_json else _table(found, now)
     for line in lines:
         print(line)
+    for held in doubled_secrets(found):
+        Talk().done(
+            f"one secret stands for {', '.join(held)}: give each endpoint the one that Stripe shows"
+            " for it"
+        )
 
 
 def _row(endpoint: Endpoint, now: datetime) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 every few seconds: file and secrets ──read──▶ as before? nothing │ other? swapped, whole │
 cannot be used? the older ones stay, and the log, a metric and /readyz say so
+one secret stands for two? they are in force all the same, and the same three say so
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from services.ingest.endpoints import Endpoint
+from services.ingest.endpoints import Endpoint, doubled_secrets
 from shared.runtime import log
 from shared.runtime.lifecycle import pause
 from shared.runtime.metrics import Health
@@ -27,6 +28,9 @@ _IS_REFUSED = Gauge(
 _LAPSED = Gauge(
     "tallystick_ingest_endpoints_without_secret",
     "Endpoints of which no signing secret is in force now",
+)
+_DOUBLED = Gauge(
+    "tallystick_ingest_secrets_doubled", "Signing secrets that stand for more than one endpoint"
 )
 _SWAPS = Counter(
     "tallystick_ingest_endpoints_swaps_total", "Times that changed endpoints came into force"
@@ -65,6 +69,7 @@ class EndpointFile:
         self._clock = clock
         self._refusal = ""
         self._lapse = ""
+        self._doubling = ""
         self._in_force = load()
         use(self._in_force)
         self._tell()
@@ -114,8 +119,18 @@ class EndpointFile:
         if lapse and lapse != self._lapse:
             _log.error("endpoints.without_secret", endpoints=lapsed)
         self._lapse = lapse
+        doubled = doubled_secrets(self._in_force[name] for name in sorted(self._in_force))
+        doubling = "; ".join(f"one secret stands for {', '.join(held)}" for held in doubled)
+        if doubling and doubling != self._doubling:
+            _log.warning(
+                "endpoints.secret_doubled",
+                places=[list(held) for held in doubled],
+                do="give each endpoint the secret that Stripe shows for it",
+            )
+        self._doubling = doubling
         refusal = f"the older endpoints are in force: {self._refusal}" if self._refusal else ""
-        self._health.warn(WARNING, "; ".join(told for told in (refusal, lapse) if told))
+        self._health.warn(WARNING, "; ".join(told for told in (refusal, lapse, doubling) if told))
         _ENDPOINTS.set(len(self._in_force))
         _IS_REFUSED.set(bool(self._refusal))
         _LAPSED.set(len(lapsed))
+        _DOUBLED.set(len(doubled))

@@ -17,7 +17,7 @@ from shared.runtime.settings import SettingsInvalid
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 ONE = '[[endpoints]]\nname = "main"\nsecret_file = "main.secret"\n'
-TWO = ONE + '[[endpoints]]\nname = "more"\nsecret_file = "main.secret"\n'
+TWO = ONE + '[[endpoints]]\nname = "more"\nsecret_file = "more.secret"\n'
 DATED = """
 [[endpoints]]
 name = "main"
@@ -39,6 +39,7 @@ class Watched:
         self.on_use: Callable[[], None] = lambda: None
         self.write(text)
         self.secret("whsec_one")
+        (folder / "more.secret").write_text("whsec_more")
         self.file = EndpointFile(
             self._load,
             self._use,
@@ -160,3 +161,20 @@ async def test_watch_swaps_by_itself_until_it_is_stopped(tmp_path: Path) -> None
     async with asyncio.timeout(10):
         await watched.file.watch(stop)
     assert sorted(watched.used[-1]) == ["main", "more"]
+
+
+async def test_secret_of_two_endpoints_is_warned_of_once_and_both_stay_in_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched = Watched(tmp_path, TWO.replace("more.secret", "main.secret"))
+    await watched.file.look()
+    assert sorted(watched.used[-1]) == ["main", "more"]
+    assert watched.warning() == "one secret stands for main (current), more (current)"
+    assert measured("tallystick_ingest_secrets_doubled") == 1
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("endpoints.secret_doubled") == 1
+    assert "whsec_one" not in told.out + told.err
+    watched.write(ONE)
+    await watched.file.look()
+    assert watched.warning() == ""
+    assert measured("tallystick_ingest_secrets_doubled") == 0

@@ -88,3 +88,11 @@ def test_endpoints_that_cannot_be_used_are_refused_as_the_door_refuses_them(
 ) -> None:
     (tmp_path / "endpoints.toml").write_text("[[endpoints]]\nname = 'a'\n")
     assert isinstance(run().exception, SettingsInvalid)
+
+
+def test_secret_of_two_endpoints_is_warned_of_beside_the_list_and_not_shown() -> None:
+    for arguments in ((), ("--json",)):
+        result = run(*arguments)
+        assert result.exit_code == 0
+        assert "one secret stands for main (new), connect (current)" in result.stderr
+        assert "hidden" not in result.output
