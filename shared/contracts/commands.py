@@ -63,8 +63,12 @@ class CapitalDirection(StrEnum):
 
 
 class Activated(StrEnum):
-    """What of that which changes bookings can be put in force."""
+    """What of that which changes bookings can be put in force.
 
+    ``genesis`` is what books begin with, all of it; the ledger itself says so, once.
+    """
+
+    GENESIS = "genesis"
     RULES_VERSION = "rules_version"
     CHART = "chart"
     BASIS = "basis"
@@ -310,7 +314,7 @@ class InputPosition(BaseModel):
 class Activate(_StrictCommand):
     """Put a rules version, a chart, a basis or a book map in force, from positions on.
 
-    ``value`` is the version's number, the chart's or the map's content, or ``cash`` or
+    ``value`` is the version's number, the chart's text, the map's content, or ``cash`` or
     ``accrual``. Without positions it holds from where each input stands when it is decided.
     """
 
