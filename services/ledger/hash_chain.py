@@ -14,7 +14,9 @@ from shared.contracts.envelope import rfc3339
 from shared.contracts.messages import EntryBooked, PostingOnWire
 
 GENESIS: Final = bytes(32)
-_VERSION: Final = "tallystick.chain.v1"
+_VERSION: Final = b"tallystick.chain.v1"
+# The lengths of nearly all fields, as they stand before them.
+_FRAMES: Final = tuple(size.to_bytes(8, "big") for size in range(512))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +50,29 @@ def chain_next(
 
     ``digest`` is ``Entry.digest()``, so the postings are covered by it.
     """
-    return hashlib.sha256(
-        b"".join(
-            _framed(field)
-            for field in (
-                previous,
-                _VERSION.encode(),
-                origin.encode(),
-                str(sequence).encode(),
-                digest,
-                book.encode(),
-                reference.encode(),
-                kind.encode(),
-                rfc3339(effective_at).encode(),
-                rfc3339(recorded_at).encode(),
-                str(offset).encode(),
-                message_id.encode(),
-                str(rules_version).encode(),
-                (reverses or "").encode(),
-                description.encode(),
-            )
-        )
-    ).digest()
+    fields = (
+        previous,
+        _VERSION,
+        origin.encode(),
+        str(sequence).encode(),
+        digest,
+        book.encode(),
+        reference.encode(),
+        kind.encode(),
+        rfc3339(effective_at).encode(),
+        rfc3339(recorded_at).encode(),
+        str(offset).encode(),
+        message_id.encode(),
+        str(rules_version).encode(),
+        (reverses or "").encode(),
+        description.encode(),
+    )
+    framed: list[bytes] = []
+    for field in fields:
+        size = len(field)
+        framed.append(_FRAMES[size] if size < len(_FRAMES) else size.to_bytes(8, "big"))
+        framed.append(field)
+    return hashlib.sha256(b"".join(framed)).digest()
 
 
 def chain_after(previous: bytes, record: EntryBooked) -> bytes:
@@ -121,7 +124,3 @@ def _said(posting: PostingOnWire) -> str:
         f"{posting.account}\x1f{posting.key}\x1f{posting.direction}"
         f"\x1f{posting.amount.minor}\x1f{posting.amount.currency}"
     )
-
-
-def _framed(field: bytes) -> bytes:
-    return len(field).to_bytes(8, "big") + field

@@ -8,17 +8,26 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from shared.contracts.errors import Unreadable
 
 SPEC_VERSION: Final = "1.0"
+_TIME_LENGTH_MAX: Final = 40
 _SPEC_BYTES: Final = SPEC_VERSION.encode()
 _CONTENT_TYPE: Final = ("content-type", b"application/json")
 _REQUIRED: Final = ("id", "source", "type")
 _OPTIONAL: Final = ("subject", "dataschema")
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
+_OWN: Final = frozenset({*_REQUIRED, *_OPTIONAL, "specversion", "time"})
+# By the header's name, for those that nearly every record has: the others are looked at each time.
+_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
+    {f"ce_{name}": name for name in (*sorted(_OWN), "book", "endpoint", "livemode", "via")}
+    | {f"ce_{name}": name for name in ("account", "signature", "verdict")}
+    | {"traceparent": "traceparent"}
+)
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -74,39 +83,47 @@ def envelope_of(headers: Iterable[tuple[str, bytes]], data: bytes) -> Envelope:
         Unreadable: A required attribute is missing, or a header is not UTF-8.
     """
     found: dict[str, str] = {}
+    extensions: dict[str, str] = {}
     for name, value in headers:
-        if not name.startswith("ce_") and name != "traceparent":
+        known = _ATTRIBUTES.get(name)
+        if known is None and not name.startswith("ce_"):
             continue
         try:
-            found[name.removeprefix("ce_")] = value.decode()
+            text = value.decode()
         except UnicodeDecodeError:
             raise Unreadable(f"header {name} is not UTF-8") from None
-    missing = [name for name in (*_REQUIRED, "time") if not found.get(name)]
-    if missing:
+        if known is None:
+            known = name.removeprefix("ce_")
+            if _EXTENSION.fullmatch(known):
+                extensions[known] = text
+        elif known in _OWN:
+            found[known] = text
+        else:
+            extensions[known] = text
+    told, kind, time = found.get("id"), found.get("type"), found.get("time")
+    source = found.get("source")
+    if not (told and source and kind and time):
+        missing = [name for name in (*_REQUIRED, "time") if not found.get(name)]
         raise Unreadable(f"CloudEvents attributes missing: {', '.join(missing)}")
     if found.get("specversion") != SPEC_VERSION:
         raise Unreadable(f"CloudEvents version {found.get('specversion', '')!r} is not known")
-    known = {*_REQUIRED, *_OPTIONAL, "specversion", "time"}
-    extensions = {
-        name: value
-        for name, value in found.items()
-        if name not in known and _EXTENSION.fullmatch(name)
-    }
     return Envelope(
-        id=found["id"],
-        source=found["source"],
-        type=found["type"],
-        time=instant_of(found["time"]),
-        data=data,
-        subject=found.get("subject", ""),
-        dataschema=found.get("dataschema", ""),
-        extensions=MappingProxyType(extensions),
+        told,
+        source,
+        kind,
+        instant_of(time),
+        data,
+        found.get("subject", ""),
+        found.get("dataschema", ""),
+        MappingProxyType(extensions),
     )
 
 
 def rfc3339(at: datetime) -> str:
     """An aware time as RFC 3339 in UTC: ``2026-11-21T04:05:06Z``, microseconds when there are."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    # Nearly all times are UTC already, and another zone's offset is never cut off by mistake.
+    told = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return told.isoformat()[:-6] + "Z"
 
 
 def instant_of(text: str) -> datetime:
@@ -115,6 +132,12 @@ def instant_of(text: str) -> datetime:
     Raises:
         Unreadable: Not such text, without an offset, or outside the years 1 to 9999 in UTC.
     """
+    # Records come in crowds of one second; what is longer than a time is not worth keeping.
+    return _instant(text) if len(text) <= _TIME_LENGTH_MAX else _instant.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _instant(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

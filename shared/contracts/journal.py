@@ -110,18 +110,21 @@ class Entry:
             raise ValueError(f"{self.reference}: effective_at has no time zone")
         excess: dict[str, int] = {}
         for posting in self.postings:
-            code = posting.amount.currency.code
-            excess[code] = excess.get(code, 0) + posting.signed_minor
-        for code, minor in sorted(excess.items()):
-            if minor:
-                raise EntryUnbalanced(self.reference, currency=code, excess_minor=minor)
+            amount = posting.amount
+            code, minor = amount.currency.code, amount.minor
+            signed = minor if posting.direction is Direction.DEBIT else -minor
+            excess[code] = excess.get(code, 0) + signed
+        if any(excess.values()):
+            code, minor = min(item for item in excess.items() if item[1])
+            raise EntryUnbalanced(self.reference, currency=code, excess_minor=minor)
         if len(self.postings) < 2:
             raise EntryUnbalanced(self.reference, currency="none", excess_minor=0)
 
     def digest(self) -> bytes:
         """SHA-256 of what the entry says of money: the same fact told twice has the same one."""
         said = [
-            f"{p.account}\x1f{p.key}\x1f{p.direction}\x1f{p.amount.minor}\x1f{p.amount.currency.code}"
+            f"{p.account}\x1f{p.key}\x1f{p.direction._value_}\x1f{p.amount.minor}"
+            f"\x1f{p.amount.currency.code}"
             for p in self.postings
         ]
         head = f"{self.book}\x1e{self.reference}\x1e{self.reverses or ''}"
@@ -144,7 +147,7 @@ def entry(
     Raises:
         EntryUnbalanced: The lines do not sum to zero in each currency.
     """
-    postings = tuple(_posting(line) for line in lines if line.amount)
+    postings = tuple([_posting(line) for line in lines if line.amount.minor])
     if not postings:
         return None
     return Entry(
@@ -183,8 +186,10 @@ def reversal_of(
 
 
 def _posting(line: Line) -> Posting:
-    direction = Direction.DEBIT if line.amount.minor > 0 else Direction.CREDIT
-    return Posting(line.account, line.key, direction, abs(line.amount))
+    amount = line.amount
+    if amount.minor > 0:
+        return Posting(line.account, line.key, Direction.DEBIT, amount)
+    return Posting(line.account, line.key, Direction.CREDIT, -amount)
 
 
 def render(booked: Entry | None) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ EXIT_BUG: Final = 70
 EXIT_UNAVAILABLE: Final = 75
 EXIT_CONFIGURATION: Final = 78
 STOP_SECONDS_MAX: Final = 5.0
+COLLECTED_AFTER: Final = 100_000
 
 
 class StoppedAtStart(Exception):
@@ -40,6 +42,17 @@ def run_service(main: Main, *, name: str = "") -> int:
     except BaseException as error:  # noqa: BLE001  # the top of a process: log it and leave
         return _exit_code(error, name)
     return EXIT_OK
+
+
+def collect_seldom() -> None:
+    """Let Python look for cycles of garbage seldom, and never among what is there now.
+
+    For a process that makes and forgets many values that hold no cycles: each of them would be
+    looked at several times for nothing, at a tenth of all its work.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_AFTER, 20, 50)
 
 
 async def together(

@@ -41,6 +41,8 @@ _AWAY = (
     asyncpg.InternalClientError,
 )
 _NUMERIC_HEAD: Final = struct.Struct(">HhHH")
+_ONE_DIGIT: Final = struct.Struct(">HhHHH")
+_TWO_DIGITS: Final = struct.Struct(">HhHHHH")
 _NUMERIC_NEGATIVE: Final = 0x4000
 _BASE: Final = 10_000
 
@@ -211,6 +213,10 @@ def numeric_bytes(value: int) -> bytes:
     """An integer as Postgres sends ``numeric``: base-10000 digits, exact at any size."""
     if type(value) is not int:
         raise TypeError(f"a numeric column takes an int, not {type(value).__name__}")
+    if 0 < value < _BASE:
+        return _ONE_DIGIT.pack(1, 0, 0, 0, value)
+    if 0 < value < _BASE * _BASE:
+        return _TWO_DIGITS.pack(2, 1, 0, 0, *divmod(value, _BASE))
     sign, rest = (_NUMERIC_NEGATIVE, -value) if value < 0 else (0, value)
     digits: list[int] = []
     while rest:

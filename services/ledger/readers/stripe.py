@@ -6,7 +6,7 @@ the same Stripe account.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -101,6 +101,7 @@ _INSIDE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "list": ("data",),
     }
 )
+_MAY_HOLD_OBJECTS: Final = (dict, list)
 _MAY_BE_NAMELESS: Final = ("list", "invoice", "credit_note")
 
 
@@ -147,14 +148,20 @@ def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
     except Refused as refused:
         yield Refusal(subject[:_SUBJECT_LENGTH_MAX], refused)
         kind = str(fields.get("object"))
-    inside = replace(around, container=subject)
+    names = _INSIDE.get(kind)
+    if names is None:
+        return
+    charge, transfer = around.charge, around.transfer
     if kind == "charge":
-        inside = replace(inside, charge=fields)
+        charge = fields
     elif kind == "refund":
-        inside = replace(inside, charge=_charge_of(fields, around))
+        charge = _charge_of(fields, around)
     elif kind == "transfer":
-        inside = replace(inside, transfer=fields)
-    for name in _INSIDE.get(kind, ()):
+        transfer = fields
+    inside = _Around(around.at, around.wanted, subject, charge, transfer)
+    for name in names:
+        if type(fields.get(name)) not in _MAY_HOLD_OBJECTS:
+            continue
         if name != "payments" or around.wanted.invoices:
             yield from _inside(fields, name, inside)
 

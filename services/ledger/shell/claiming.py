@@ -53,7 +53,7 @@ async def _standing_events(
     if not first:
         return {}
     rows = sorted(first.items(), key=lambda item: item[0])
-    fresh = await tx.fetch(
+    known = await tx.fetch(
         SQL["remember_events"],
         [book for (book, _), _ in rows],
         [identity for (_, identity), _ in rows],
@@ -61,10 +61,9 @@ async def _standing_events(
         [batch.head_of(each).origin_id for _, each in rows],
         [each.record.offset for _, each in rows],
     )
-    known = first.keys() - {(row["book"], row["identity"]) for row in fresh}
     if not known:
         return {}
-    names = sorted(known)
+    names = sorted((row["book"], row["identity"]) for row in known)
     found = await tx.fetch(SQL["read_events"], [n[0] for n in names], [n[1] for n in names])
     return {(row["book"], row["identity"]): row["digest"] for row in found}
 
@@ -148,7 +147,7 @@ async def _claims(tx: Tx, batch: Batch, first: Mapping[Name, Told]) -> dict[Name
         name: Claim(told.digest, batch.head_of(told.by).origin_id, told.by.record.offset)
         for name, told in rows
     }
-    won = await tx.fetch(
+    lost = await tx.fetch(
         SQL["claim_references"],
         [book for book, _ in wanted],
         [reference for _, reference in wanted],
@@ -156,10 +155,10 @@ async def _claims(tx: Tx, batch: Batch, first: Mapping[Name, Told]) -> dict[Name
         [claim.origin_id for claim in wanted.values()],
         [claim.offset for claim in wanted.values()],
     )
-    lost = sorted(wanted.keys() - {(row["book"], row["reference"]) for row in won})
     if lost:
+        names = sorted((row["book"], row["reference"]) for row in lost)
         for row in await tx.fetch(
-            SQL["read_claims"], [book for book, _ in lost], [reference for _, reference in lost]
+            SQL["read_claims"], [book for book, _ in names], [name for _, name in names]
         ):
             wanted[row["book"], row["reference"]] = Claim(
                 row["digest"], row["origin_id"], row["caused_offset"]

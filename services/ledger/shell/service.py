@@ -35,7 +35,7 @@ from shared.runtime import log
 from shared.runtime.dead_letter_watch import DeadLetterWatch
 from shared.runtime.kafka import Partition, Publisher, check_topics, patiently
 from shared.runtime.kafka_group import BatchBounds, GroupReader
-from shared.runtime.lifecycle import together, unless_stopped
+from shared.runtime.lifecycle import collect_seldom, together, unless_stopped
 from shared.runtime.metrics import Health, health_app, serve
 from shared.runtime.positions import Log, read_positions
 from shared.runtime.postgres import Database
@@ -127,6 +127,7 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
             parts = await unless_stopped(
                 until, _prepare(settings, decider, failpoints, health, held)
             )
+            collect_seldom()
             health.ready(STARTING)
             _logger.info("ledger.started", group=settings.ledger_group, part=settings.ledger_part)
             await together(until, *parts)

@@ -1,8 +1,11 @@
 """JSON read exactly: no float is ever made, and nothing breaks the reader."""
 
+import hashlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.ledger.readers.exact_json import DEPTH_MAX, Inexact, digest, parse, parse_object
 from shared.contracts.errors import Unreadable
@@ -53,3 +56,39 @@ def test_digest_is_of_what_is_said_and_not_of_how_it_is_laid_out() -> None:
 )
 def test_digest_of_something_else_is_another(other: bytes) -> None:
     assert digest(parse(b'{"a": 1}')) != digest(parse(other))
+
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(
+                st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=4
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(told=_VALUES, escaped=st.booleans())
+def test_value_read_by_the_fast_way_is_that_of_the_exact_way(
+    told: object, *, escaped: bool
+) -> None:
+    raw = json.dumps(told, ensure_ascii=escaped).encode()
+    found = parse(raw)
+    assert found == told
+    assert repr(found) == repr(json.loads(raw))
+
+
+@given(_VALUES)
+def test_digest_is_that_of_the_form_of_the_first_version(told: object) -> None:
+    # Digests are kept: a message told again years later is compared with what was said then.
+    form = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert digest(told) == hashlib.sha256(form.encode()).digest()

@@ -28,14 +28,26 @@ from unnest($1::integer[], $2::bigint[], $3::bytea[]) as m (origin_id, sequence,
 where o.origin_id = m.origin_id
 
 -- name: remember_events
--- Remember messages by id. No row for an id that was there before.
-insert into seen_events (book, identity, digest, origin_id, caused_offset)
-select book, identity, digest, origin_id, caused_offset
-from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
-    as n (book, identity, digest, origin_id, caused_offset)
-order by book, identity
-on conflict do nothing
-returning book, identity
+-- Remember messages by id. A row for each id that was there before: nearly all are new, and what is
+-- not returned need not be read.
+with told as materialized (
+    select book, identity, digest, origin_id, caused_offset
+    from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
+        as n (book, identity, digest, origin_id, caused_offset)
+),
+fresh as (
+    insert into seen_events (book, identity, digest, origin_id, caused_offset)
+    select book, identity, digest, origin_id, caused_offset
+    from told
+    order by book, identity
+    on conflict do nothing
+    returning book, identity
+)
+select book, identity
+from told
+except all
+select book, identity
+from fresh
 
 -- name: read_events
 -- What remembered messages said.
@@ -45,14 +57,25 @@ join seen_events as s on s.book = n.book and s.identity = n.identity
 
 -- name: claim_references
 -- Claim references, in sorted order so that two projectors never wait for each other in a ring.
--- No row for one that was claimed before.
-insert into claims (book, reference, digest, origin_id, caused_offset)
-select book, reference, digest, origin_id, caused_offset
-from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
-    as n (book, reference, digest, origin_id, caused_offset)
-order by book, reference
-on conflict do nothing
-returning book, reference
+-- A row for each that was claimed before: nearly all are new.
+with told as materialized (
+    select book, reference, digest, origin_id, caused_offset
+    from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
+        as n (book, reference, digest, origin_id, caused_offset)
+),
+won as (
+    insert into claims (book, reference, digest, origin_id, caused_offset)
+    select book, reference, digest, origin_id, caused_offset
+    from told
+    order by book, reference
+    on conflict do nothing
+    returning book, reference
+)
+select book, reference
+from told
+except all
+select book, reference
+from won
 
 -- name: read_claims
 -- Who claimed references. A later statement than the claim, so that it sees who won meanwhile.
