@@ -247,15 +247,14 @@ def _taken_from(fields: JsonObject, total: Money) -> tuple[Money, Money, Money]:
     currency = fields.get("currency")
     out_of_band = _amount(fields, "out_of_band_amount")
     if fields.get("pre_payment_amount") is not None:
-        on_invoice, refunded = (
-            read.not_negative(fields, "pre_payment_amount"),
-            Money.of(0, currency),
-        )
+        refunded, elsewhere = Money.of(0, currency), Money.of(0, currency)
         for row in read.items(fields, "refunds"):
             part = read.not_negative({**row, "currency": currency}, "amount_refunded")
             if read.link(row, "refund"):
                 refunded += part
-        return on_invoice, refunded, out_of_band
+            else:
+                elsewhere += part
+        return read.not_negative(fields, "pre_payment_amount"), refunded, out_of_band or elsewhere
     nothing = Money.of(0, currency)
     if read.text(fields, "type") == "pre_payment":
         return total, nothing, nothing
