@@ -21,7 +21,7 @@ from shared.runtime.kafka_live import follow
 from tallystick.cli.events_resend import resend_all
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import kafka_away, settings_here
-from tallystick.cli.talk import Talk
+from tallystick.cli.talk import Talk, columns_here
 from tallystick.events import show as shown
 from tallystick.events.index import Found, found
 from tallystick.events.moments import moment_of
@@ -76,7 +76,7 @@ def list_(
         for event in told.events:
             print(json.dumps(shown.as_json(event)))
     elif told.events:
-        print("\n".join(shown.table(told.events)))
+        print("\n".join(shown.table(told.events, width=columns_here())))
     else:
         Talk().done("no such delivery")
     if limit and len(told.events) == limit:
@@ -85,9 +85,7 @@ def list_(
 
 @app.command()
 def show(
-    event_id: Annotated[
-        str, typer.Argument(metavar="ID", help="evt_…, or a position: stripe.events/3@17.")
-    ],
+    event_id: Annotated[str, typer.Argument(metavar="ID", help="evt_…, or a position: 3@17.")],
     raw: Annotated[
         bool, typer.Option("--raw", help="The stored bytes exactly, and nothing else.")
     ] = False,

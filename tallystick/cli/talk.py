@@ -1,11 +1,19 @@
 """What a command says while it works: stdout is for data, stderr for people."""
 
 import os
+import shutil
 import sys
 import time
 from typing import Final
 
 PLAIN_LINE_EVERY_SECONDS: Final = 0.5
+# What a table is made for where there is no terminal to ask; programs take --json.
+COLUMNS_USUAL: Final = 120
+
+
+def columns_here() -> int:
+    """How wide what is printed may be: the terminal's columns, or those that COLUMNS says."""
+    return shutil.get_terminal_size((COLUMNS_USUAL, 24)).columns
 
 
 class Talk:

@@ -10,7 +10,7 @@ from typing import Final
 from services.ingest.stored_events import StoredEvent, Via
 from shared.contracts.topics import STRIPE_EVENTS
 
-_POSITION: Final = re.compile(rf"{re.escape(STRIPE_EVENTS)}/([0-9]{{1,5}})@([0-9]{{1,18}})")
+_POSITION: Final = re.compile(rf"(?:{re.escape(STRIPE_EVENTS)}/)?([0-9]{{1,5}})@([0-9]{{1,18}})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,6 +23,11 @@ class Place:
     def __str__(self) -> str:
         return f"{STRIPE_EVENTS}/{self.partition}@{self.offset}"
 
+    @property
+    def short(self) -> str:
+        """The place without the name of the topic: ``3@17``."""
+        return f"{self.partition}@{self.offset}"
+
     @classmethod
     def of(cls, event: StoredEvent) -> "Place":
         """Where a delivery stands."""
@@ -30,7 +35,7 @@ class Place:
 
     @classmethod
     def written(cls, text: str) -> "Place | None":
-        """The place that a text names, ``None`` where it names none."""
+        """The place that a text names, in full or in short, ``None`` where it names none."""
         found = _POSITION.fullmatch(text)
         return None if found is None else cls(int(found[1]), int(found[2]))
 

@@ -3,9 +3,11 @@
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
-from services.ingest.stored_events import StoredEvent
+from services.ingest.stored_events import StoredEvent, Via
 from shared.contracts.envelope import rfc3339
 from shared.runtime.kafka import Record
 from tallystick.events.proof import Proof
@@ -19,25 +21,76 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def table(events: Sequence[StoredEvent]) -> list[str]:
-    """One line a delivery, in columns; the account only where several are seen."""
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How much of a delivery its line shows; an id is never cut, for it is there to be copied."""
+
+    has_year: bool = True
+    has_topic: bool = True
+    has_position: bool = True
+    has_via: bool = True
+    type_length_max: int = 0
+
+
+_WIDE: Final = _Layout()
+_SHORT: Final = _Layout(has_year=False, has_topic=False)
+# From all of it to the least; the first that fits is taken.
+_LAYOUTS: Final = (
+    _WIDE,
+    _Layout(has_topic=False),
+    _SHORT,
+    replace(_SHORT, has_via=False),
+    replace(_SHORT, has_via=False, type_length_max=24),
+    replace(_SHORT, has_via=False, has_position=False),
+    replace(_SHORT, has_via=False, has_position=False, type_length_max=20),
+    replace(_SHORT, has_via=False, has_position=False, type_length_max=12),
+)
+
+
+def table(events: Sequence[StoredEvent], *, width: int = 0) -> list[str]:
+    """One line a delivery, in columns, as wide as that at most where it can be; 0: any width.
+
+    The account stands there only where several are seen.
+    """
+    for layout in _LAYOUTS if width else (_WIDE,):
+        lines = aligned(_rows(events, layout))
+        if max(map(len, lines)) <= width:
+            break
+    return lines
+
+
+def _rows(events: Sequence[StoredEvent], layout: _Layout) -> list[list[str]]:
+    # That all came by webhook need not be said on each line; that one did not, must.
+    has_via = layout.has_via or {event.via for event in events} != {Via.WEBHOOK}
     has_accounts = len({event.account for event in events}) > 1
-    rows = [("came", "type", "id", "object", "via", "position")]
-    rows += [
-        (
-            instant(event.appended_at),
-            event.event_type or "?",
-            event.event_id,
-            event.object_id,
-            event.via.value,
-            str(Place.of(event)),
-        )
-        for event in events
+    columns = [
+        ["came" if layout.has_year else "came, UTC", *(_came(e, layout) for e in events)],
+        ["type", *(_cut(e.event_type or "?", layout.type_length_max) for e in events)],
+        ["id", *(_harmless(e.event_id) for e in events)],
+        ["object", *(_harmless(e.object_id) for e in events)],
     ]
-    accounts = ["account", *(event.account for event in events)]
-    lines = [(*row, account) for row, account in zip(rows, accounts, strict=True)]
-    shown = lines if has_accounts else rows
-    return aligned(shown)
+    if has_via:
+        columns.append(["via", *(e.via.value for e in events)])
+    if layout.has_position:
+        columns.append(["position", *(_position(e, layout) for e in events)])
+    if has_accounts:
+        columns.append(["account", *(_harmless(e.account) for e in events)])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _came(event: StoredEvent, layout: _Layout) -> str:
+    at = event.appended_at.astimezone(UTC)
+    return instant(at) if layout.has_year else at.strftime("%m-%d %H:%M:%S")
+
+
+def _cut(text: str, length_max: int) -> str:
+    text = _harmless(text)
+    return text if len(text) <= length_max or not length_max else text[: length_max - 1] + "…"
+
+
+def _position(event: StoredEvent, layout: _Layout) -> str:
+    place = Place.of(event)
+    return str(place) if layout.has_topic else place.short
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -51,9 +104,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def line(event: StoredEvent) -> str:
     """A delivery that has just come, in one line."""
+    came = event.appended_at.astimezone(UTC)
     return (
-        f"{instant(event.appended_at)}  {event.event_type or '?':32}  {event.event_id}"
-        f"  {event.object_id}  {event.via.value}  {Place.of(event)}"
+        f"{came:%H:%M:%SZ}  {_harmless(event.event_type) or '?':24}  {_harmless(event.event_id)}"
+        f"  {_harmless(event.object_id)}  {event.via.value}  {Place.of(event).short}"
     )
 
 

@@ -130,7 +130,8 @@ def test_newest_are_each_place_once_newest_first_and_as_many_as_wanted() -> None
 
 def test_place_is_read_as_it_is_written_and_other_text_is_none() -> None:
     assert Place.written(str(Place(3, 17))) == Place(3, 17)
-    for text in ("evt_1", "stripe.objects/3@17", "stripe.events/3", "stripe.events/3@-1"):
+    assert Place.written(Place(3, 17).short) == Place(3, 17)
+    for text in ("evt_1", "stripe.objects/3@17", "stripe.events/3", "stripe.events/3@-1", "/3@1"):
         assert Place.written(text) is None
 
 
@@ -169,6 +170,43 @@ def test_table_shows_the_account_only_where_several_are_seen() -> None:
     two = table([EVENT, replace(EVENT, offset=18, account="acct_2")])
     assert two[0].endswith("account")
     assert [line.split()[-1] for line in two[1:]] == ["acct_1", "acct_2"]
+
+
+LONG = replace(
+    EVENT,
+    event_id="evt_" + "1" * 24,
+    object_id="py_" + "2" * 24,
+    event_type="payment_intent.succeeded",
+    offset=1_234_567,
+)
+
+
+@pytest.mark.parametrize("width", [100, 110, 120, 140])
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [replace(LONG, via=Via.FETCHED)],
+        [replace(LONG, event_type="customer.subscription.pending_update_applied")],
+    ],
+)
+def test_table_fits_the_terminal_and_never_cuts_an_id(
+    width: int, others: list[StoredEvent]
+) -> None:
+    lines = table([LONG, *others], width=width)
+    assert max(map(len, lines)) <= width
+    for line in lines[1:]:
+        assert LONG.event_id in line
+        assert LONG.object_id in line
+    assert [via in lines[-1] for via in ("fetched",)] == [
+        any(each.via is Via.FETCHED for each in others)
+    ]
+
+
+def test_table_of_any_width_shows_the_year_and_the_whole_position() -> None:
+    (_, line) = table([LONG])
+    assert line.startswith("2026-11-21 04:05:06Z")
+    assert line.endswith("stripe.events/3@1234567")
 
 
 def test_delivery_shown_steers_no_terminal() -> None:
