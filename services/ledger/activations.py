@@ -27,6 +27,8 @@ Place = tuple[str, int]
 Since = Mapping[Place, int]
 Value = int | Chart | Basis | BookMap | InForce
 
+# The name under which a decision tells the activation that it made.
+ACTIVATION: Final = "activation"
 FROM_THE_BEGINNING: Final[Since] = MappingProxyType({})
 
 
@@ -114,6 +116,11 @@ class Activations:
     def last(self) -> InForce:
         """What is in force once every position named has been passed."""
         return _folded(self.first, self.made)
+
+    def rules_versions(self) -> frozenset[int]:
+        """Every rules version that is or was in force."""
+        told = (each.applied(self.first).rules_version for each in self.made)
+        return frozenset((self.first.rules_version, *told))
 
     def book_maps(self) -> tuple[BookMap, ...]:
         """Every book map that is or was in force."""

@@ -19,7 +19,7 @@ an identity with a digest, and references with theirs.
       anything else        nothing; what is expanded in it is booked
     bank.observations      bank_line, bank_line_reversed
     reconciliation.matches match, match_undone
-    ledger.commands        manual_entry; a rate is recorded
+    ledger.commands        nothing here: what is asked is judged by where its book stands
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +28,7 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from services.ledger import billing
+from services.ledger.asking import Asked
 from services.ledger.decisions import (
     COMMAND,
     FOREIGN_ACCOUNT,
@@ -48,15 +49,11 @@ from services.ledger.readers import fields as read
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
 from services.ledger.rule_versions import RULES, Rules, RuleTable
-from services.ledger.rules import balance_transactions, commands
+from services.ledger.rules import balance_transactions
+from services.ledger.rules.commands import CommandRefused
 from shared.contracts import references, topics
 from shared.contracts.books import Basis, BookData, BookMap, Mode
-from shared.contracts.commands import (
-    LEDGER_COMMAND,
-    BookManualEntry,
-    Command,
-    SetExchangeRate,
-)
+from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.errors import InvariantBroken, Refused, Unreadable
 from shared.contracts.journal import DEFAULT_BOOK
@@ -334,7 +331,7 @@ def _match(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
     return Decision(book.name, None, None, entries, remarks)
 
 
-def _command(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
+def _command(message: Input, in_force: InForce, _: RuleTable) -> Decision:
     fields = parse_object(message.envelope.data)
     key = fields.get("idempotency_key")
     if not isinstance(key, str) or not key:
@@ -342,37 +339,26 @@ def _command(message: Input, in_force: InForce, rules: RuleTable) -> Decision:
     named = read.text(fields, "book") or message.envelope.extension("book")
     book_map = in_force.book_map
     book = book_map.named(named) if named else book_map.books[0]
-    found = Findings()
+    asked: Asked | None = None
+    remarks: tuple[Remark, ...] = ()
     try:
         command = contracts.read(LEDGER_COMMAND, message.envelope.data)
         if book is None:
-            raise commands.CommandRefused(f"there is no book {named[:80]!r}: name one that is")
-        _obey(command, in_force.of(book), rules, found)
+            raise CommandRefused(
+                f"there is no book {named[:80]!r}",
+                rule="book_known",
+                values={"book": named[:80]},
+                way_out="name one that is",
+            )
+        asked = Asked(command, in_force.of(book))
     except Refused as refused:
-        found.remarks.append(Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused)))
-    entries, remarks = found.told()
+        remarks = (Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused)),)
     return Decision(
         book=book.book if book is not None else DEFAULT_BOOK,
         identity=references.command(key),
         identity_digest=exact_json.digest(fields),
-        entries=entries,
         remarks=remarks,
-    )
-
-
-def _obey(command: Command, book: BookInForce, rules: RuleTable, found: Findings) -> None:
-    reference: str | None = None
-    match command:
-        case BookManualEntry():
-            booked = rules.manual_entry(command, book)
-            found.entries.append(booked)
-            detail, reference = "booked", booked.reference
-        case SetExchangeRate():
-            detail = commands.exchange_rate(command)
-        case _:
-            raise commands.CommandRefused(f"{command.kind} is not available")
-    found.remarks.append(
-        Remark(OutcomeKind.ACCEPTED, COMMAND, command.idempotency_key, detail, reference)
+        asked=asked,
     )
 
 

@@ -8,7 +8,8 @@ What changes is a new version, the one before with some functions replaced:
 Its functions are added to the files under ``rules/``; those that they replace stay there, callable.
 It books nothing until a person puts it in force (``tallystick activate rules 2``); a new
 installation begins with the latest. Readers are shared by all versions: what they tell may grow, it
-never comes to mean something else.
+never comes to mean something else. What a command booked is a decision, which is read again from
+its record and so needs no old version.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,6 @@ from services.ledger.readers.told import BalanceTransaction, Charge, Refund, Rev
 from services.ledger.rules import (
     balance_transactions,
     bank,
-    commands,
     customer_credits,
     invoices,
     matches,
@@ -31,7 +31,6 @@ from services.ledger.rules import (
 )
 from services.ledger.rules.balance_transactions import MOVEMENTS, Movements
 from services.ledger.rules.invoices import Billing
-from shared.contracts.commands import BookManualEntry
 from shared.contracts.journal import Entry
 from shared.contracts.messages import MatchMade, MatchUndone
 from shared.contracts.observations import BankLine
@@ -70,7 +69,6 @@ class RuleTable:
     bank_line_reversed: BankRule
     match_made: Callable[[MatchMade, BookInForce], Entry | None]
     match_undone: Callable[[MatchUndone, BookInForce], Entry | None]
-    manual_entry: Callable[[BookManualEntry, BookInForce], Entry]
 
 
 ONE: Final = RuleTable(
@@ -92,7 +90,6 @@ ONE: Final = RuleTable(
     bank_line_reversed=bank.bank_line_reversed,
     match_made=matches.match_made,
     match_undone=matches.match_undone,
-    manual_entry=commands.manual_entry,
 )
 
 Rules = Mapping[int, RuleTable]

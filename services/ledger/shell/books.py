@@ -13,6 +13,7 @@ keys wait for each other in turn and never in a ring.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from services.ledger.shell.activated import require_decided_under_all
 from services.ledger.shell.batch import SQL, Batch, Booked, Moves, Told
 from services.ledger.shell.claiming import claimed, look_into_conflicts, remember
 from services.ledger.shell.deciding import Decided
@@ -56,6 +57,11 @@ class Books:
         self._zones = zones_of(book_map)
         self._reached = reached
 
+    def learn(self, book_maps: Iterable[BookMap]) -> None:
+        """Know the time zones of books that were put in force since; a known book keeps its own."""
+        for book_map in book_maps:
+            self._zones |= zones_of(book_map)
+
     async def begin(self, tx: Tx, partitions: Iterable[Partition]) -> None:
         """Make the rows of input partitions that have none.
 
@@ -75,9 +81,11 @@ class Books:
         Messages of a partition come in their order.
 
         Raises:
-            Fenced: Another process has moved a position; the transaction must be rolled back.
+            Fenced: Another process has moved a position, or something was put in force since the
+                messages were decided; the transaction must be rolled back.
         """
         await move_positions(tx, self._log, moves)
+        await require_decided_under_all(tx, decided, moves)
         batch = Batch(decided, await _heads(tx))
         batch.booked.messages = len(decided)
         await remember(tx, batch)

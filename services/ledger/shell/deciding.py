@@ -1,14 +1,17 @@
 """From records to decisions: the core is asked for each, and what it cannot read is set aside."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from services.ledger.activations import Activation, Activations, Timeline
 from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, decide
+from services.ledger.rule_versions import RULES, Rules
+from shared.contracts.envelope import Envelope
 from shared.contracts.errors import InvariantBroken, Refused
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.runtime import log
-from shared.runtime.kafka import Record
+from shared.runtime.kafka import Partition, Record
 
 # A rule that fails on one message has met something odd; one that fails on many in a row is wrong
 # itself, and parking the rest of the topic would hide that.
@@ -27,7 +30,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A record and what the core made of it: a decision, or the reason to park it."""
+    """A record and what the core made of it: a decision, or the reason to park it.
+
+    ``under`` is the number of the last activation that was known when it was decided.
+    """
 
     record: Record
     message_id: str
@@ -35,22 +41,49 @@ class Decided:
     book: Book
     decision: Decision | None
     refusal: Refusal | None
+    under: int = 0
 
     def parked(self, refusal: Refusal) -> "Decided":
         """The same record, parked: for what only the database found out."""
-        return Decided(self.record, self.message_id, self.subject, self.book, None, refusal)
+        return replace(self, decision=None, refusal=refusal)
 
 
 @dataclass(slots=True)
 class Decider:
     """The core with what is in force, over records. It never raises for what is in one record.
 
+    ``in_force`` is what the books begin with, before any activation is known.
+
     Raises:
         InvariantBroken: The rules fail on one message after another.
     """
 
     in_force: InForce
+    rules: Rules = field(default_factory=lambda: RULES)
+    made: tuple[Activation, ...] = ()
+    _along: dict[Partition, Timeline] = field(default_factory=dict[Partition, Timeline])
+    _under: int = 0
     _bugs_in_a_row: int = 0
+
+    def activations(self) -> Activations:
+        """What is known to have been put in force."""
+        return Activations(self.in_force, self.made)
+
+    def learn(self, made: tuple[Activation, ...]) -> None:
+        """Decide by these activations from now on.
+
+        Raises:
+            InvariantBroken: A rules version was put in force that this program does not have.
+        """
+        unknown = sorted(Activations(self.in_force, made).rules_versions() - self.rules.keys())
+        if unknown:
+            raise InvariantBroken(
+                f"rules version {unknown[0]} was put in force, and this program knows"
+                f" {', '.join(map(str, sorted(self.rules)))}: it is older than the books"
+            )
+        self.made = made
+        self._under = self.activations().number
+        self._along.clear()
 
     def decided(self, record: Record) -> Decided:
         """What the core makes of a record."""
@@ -58,19 +91,42 @@ class Decider:
             envelope = record.envelope()
         except Refused as refused:
             why = Refusal(refused.reason, str(refused))
-            return Decided(record, record.position, record.position, DEFAULT_BOOK, None, why)
+            return self._decided(record, record.position, record.position, refusal=why)
         try:
-            decision = decide(Input(record.topic, envelope, record.appended_at), self.in_force)
+            decision = self._decision(record, envelope)
         except Refused as refused:
             why = Refusal(refused.reason, str(refused))
+        except InvariantBroken:
+            raise
         except Exception as error:  # noqa: BLE001  # one message must never stop a partition
             why = self._bug(record, error)
         else:
             self._bugs_in_a_row = 0
-            return Decided(record, envelope.id, envelope.subject, decision.book, decision, None)
+            return self._decided(record, envelope.id, envelope.subject, decision.book, decision)
         book = Book(envelope.extension("book") or DEFAULT_BOOK)
-        subject = envelope.subject or envelope.id
-        return Decided(record, envelope.id, subject, book, None, why)
+        return self._decided(
+            record, envelope.id, envelope.subject or envelope.id, book, refusal=why
+        )
+
+    def _decided(
+        self,
+        record: Record,
+        message_id: str,
+        subject: str,
+        book: Book = DEFAULT_BOOK,
+        decision: Decision | None = None,
+        *,
+        refusal: Refusal | None = None,
+    ) -> Decided:
+        return Decided(record, message_id, subject, book, decision, refusal, self._under)
+
+    def _decision(self, record: Record, envelope: Envelope) -> Decision:
+        place = Partition(record.topic, record.partition)
+        along = self._along.get(place)
+        if along is None:
+            along = self._along[place] = self.activations().along(*place)
+        told = Input(record.topic, envelope, record.appended_at)
+        return decide(told, along.at(record.offset), self.rules)
 
     def _bug(self, record: Record, error: Exception) -> Refusal:
         self._bugs_in_a_row += 1

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.ledger.shell import measures
 from services.ledger.shell.batch import Booked
+from services.ledger.shell.beginning import learn_what_is_in_force
 from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.deciding import Decided, Decider
 from services.ledger.shell.failpoints import Failpoint, Failpoints
@@ -29,6 +30,9 @@ _logger = log.get(__name__)
 class Projector:
     """Books what the group gives us to read, until asked to stop.
 
+    A batch that is fenced off may have been decided under less than is in force by now; so that is
+    read again before the batch is.
+
     ``booked`` is set after each commit, so that the publisher need not wait for its turn.
     """
 
@@ -38,6 +42,7 @@ class Projector:
     health: Health
     failpoints: Failpoints
     booked: asyncio.Event
+    _must_learn: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """The loop; what is in hand when ``stop`` is set is finished.
@@ -51,6 +56,7 @@ class Projector:
                 await self._book_until(stop)
             except Fenced as fenced:
                 measures.FENCED.inc()
+                self._must_learn = True
                 _logger.info("batch.fenced", partitions=[str(p) for p in fenced.partitions])
             except Unavailable as error:
                 if HEALTH not in self.health.reasons:
@@ -66,6 +72,9 @@ class Projector:
 
         When a batch fails, the next, which counts on it, is forgotten, and both are read again.
         """
+        if self._must_learn:
+            await learn_what_is_in_force(self.booker.database, self.decider, self.booker.books)
+            self._must_learn = False
         upcoming = asyncio.create_task(self._decided_batch())
         try:
             while not stop.is_set():

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.ledger.shell.batch import SQL
+from services.ledger.shell.beginning import learn_what_is_in_force
 from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import Books
 from services.ledger.shell.deciding import Decided, Decider
@@ -66,6 +67,7 @@ class Replay:
             await self.books.begin(tx, until)
             at = await read_positions(tx, self.log)
         await learn_from_tails(self.shadow, self.kafka)
+        await learn_what_is_in_force(self.shadow, self.decider, self.books)
         spans = {p: (at[p], before) for p, before in until.items() if at[p] < before}
         total = sum(before - since for since, before in spans.values())
         booker, read = BatchBooker(self.shadow, self.books), 0

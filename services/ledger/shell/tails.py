@@ -13,9 +13,16 @@ from typing import Final
 from pydantic import ValidationError
 
 from services.ledger.hash_chain import GENESIS
+from services.ledger.shell.activated import Kept, activation_in, keep_activations
 from services.ledger.shell.batch import SQL
 from shared.contracts.errors import InvariantBroken
-from shared.contracts.messages import OUTCOME_RECORD, EntryBooked, Progress
+from shared.contracts.messages import (
+    OUTCOME_RECORD,
+    EntryBooked,
+    Outcome,
+    OutcomeKind,
+    Progress,
+)
 from shared.contracts.topics import LEDGER_ENTRIES, LEDGER_OUTCOMES
 from shared.contracts.topics import origin as origin_name
 from shared.runtime import log
@@ -45,6 +52,7 @@ class _Seeding:
     claims: list[tuple[str, str, bytes, int, int]] = field(
         default_factory=list[tuple[str, str, bytes, int, int]]
     )
+    activations: list[Kept] = field(default_factory=list[Kept])
     seeded: int = 0
 
     def entry(self, told: EntryBooked) -> None:
@@ -58,6 +66,14 @@ class _Seeding:
             place = (bytes.fromhex(told.digest), origin_id, told.caused_by.offset)
             self.claims.append((told.book, told.reference, *place))
             self.seeded += 1
+
+    def outcome(self, told: Outcome) -> None:
+        """Take in what was put in force; a repeated telling says nothing new."""
+        record = activation_in(told.decided)
+        if record is not None and told.outcome is OutcomeKind.ACCEPTED:
+            cause = told.caused_by
+            origin_id = self._origin_id(origin_name(cause.topic, cause.partition))
+            self.activations.append(Kept(record, origin_id, cause.offset, told.recorded_at))
 
     def progress(self, told: Progress) -> None:
         """Take in a progress mark."""
@@ -142,6 +158,8 @@ async def _read_through(tx: Tx, seeding: _Seeding, batches: AsyncIterator[list[R
                     told = OUTCOME_RECORD.validate_json(record.value)
                     if isinstance(told, Progress):
                         seeding.progress(told)
+                    else:
+                        seeding.outcome(told)
             except ValidationError as error:
                 raise InvariantBroken(
                     f"{record.position} is not what we publish: {error.error_count()} mistakes"
@@ -167,6 +185,7 @@ async def _write(tx: Tx, seeding: _Seeding, spans: Mapping[Partition, tuple[int,
         [tail.chain for _, tail in found],
         [tail.next_offset for _, tail in found],
     )
+    await keep_activations(tx, seeding.activations)
     ends = sorted(spans.items())
     await tx.execute(
         SQL["move_tails"],

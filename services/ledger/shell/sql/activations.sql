@@ -1,0 +1,27 @@
+-- name: read_activations
+-- All that was put in force, in the order it was decided.
+select number, record
+from activations
+order by number
+
+-- name: last_activation
+-- The number of the last one; 0 before any.
+select coalesce(max(number), 0) as number
+from activations
+
+-- name: add_activations!
+-- Keep what was put in force. One that is known already stays as it is.
+insert into activations (number, record, origin_id, caused_offset, recorded_at)
+select number, record, origin_id, caused_offset, recorded_at
+from unnest(
+    $1::integer[], $2::jsonb[], $3::integer[], $4::bigint[], $5::timestamptz[]
+) as n (number, record, origin_id, caused_offset, recorded_at)
+order by number
+on conflict do nothing
+
+-- name: hold_positions
+-- Every position, held until the end of the transaction: nobody books meanwhile.
+select topic, partition
+from positions
+order by topic, partition
+for update
