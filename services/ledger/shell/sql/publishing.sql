@@ -1,18 +1,38 @@
 -- name: due_origins
 -- Origins with something to publish, those after a certain one first, so that each has its turn;
 -- held until the end of the transaction. Those that another publisher holds are left to it.
+-- While it is not yet published that something was put in force, that goes first and nothing
+-- behind it: who lost the database then must know it before what was booked by it.
+with untold as (
+    select a.origin_id, min(a.caused_offset) as caused_offset
+    from activations as a
+    join published as p on p.origin_id = a.origin_id
+    where a.caused_offset >= p.next_offset and a.record ->> 'what' <> 'genesis'
+    group by a.origin_id
+)
 select
     p.origin_id,
     o.topic,
     o.partition,
     p.sequence as published_sequence,
     p.next_offset as published_offset,
-    o.sequence,
-    q.next_offset
+    case when u.origin_id is null then o.sequence else before.sequence end as sequence,
+    case
+        when u.origin_id is null then q.next_offset
+        else least(q.next_offset, u.caused_offset + 1)
+    end as next_offset
 from published as p
 join origins as o on o.origin_id = p.origin_id
 join positions as q on q.topic = o.topic and q.partition = o.partition
-where o.sequence > p.sequence or q.next_offset > p.next_offset
+left join untold as u on u.origin_id = p.origin_id
+left join lateral (
+    select greatest(p.sequence, coalesce(max(e.sequence), 0)) as sequence
+    from entries as e
+    where e.origin_id = u.origin_id and e.caused_offset <= u.caused_offset
+) as before on u.origin_id is not null
+where
+    (o.sequence > p.sequence or q.next_offset > p.next_offset)
+    and (u.origin_id is not null or not exists (select from untold))
 order by p.origin_id <= $2, p.origin_id
 limit $1
 for update of p skip locked
