@@ -2,21 +2,21 @@
 
 The one way in, for a webhook and for an event fetched through the API alike:
 
-    body ──verify──▶ JSON ──▶ an event ──▶ snapshot or thin ──▶ mode ──▶ account, book ──▶ envelope
+    body ──verify──▶ JSON ──▶ an event ──▶ snapshot or thin ──▶ mode ──▶ account, book ──▶ headers
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.ingest.endpoints import Endpoint, EndpointKind, Payload, Whose
 from services.ingest.event_body import EventBody, NoEvent, event_body
 from services.ingest.signature import TOLERANCE_SECONDS_DEFAULT, SignatureReason, verify
 from shared.contracts.books import BookMap, Mode
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import Envelope, Mould, envelope_of
 from shared.contracts.messages import VerdictReason
 from shared.contracts.stripe_context import account_named
 from shared.contracts.topics import stripe_key
@@ -29,6 +29,10 @@ VERDICT_FETCHED: Final = "fetched"
 RESENT: Final = "resent"
 # The position of the stored delivery that is sent once more.
 RESENT_FROM: Final = re.compile(r"[a-z.-]{1,40}/[0-9]{1,5}@[0-9]{1,18}", re.ASCII)
+_SIGNATURE: Final = "signature"
+_ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Kinds of events that a desk remembers; whoever has more of them pays for each anew.
+_STAMPS_MAX: Final = 1_024
 _TEXT_OF_BOOL: Final = MappingProxyType({True: "true", False: "false"})
 _TYPES: Final = MappingProxyType({Payload.SNAPSHOT: EVENT_TYPE, Payload.THIN: THIN_EVENT_TYPE})
 _WRONG_PAYLOADS: Final = MappingProxyType(
@@ -41,15 +45,15 @@ _WRONG_PAYLOADS: Final = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """An event and the record that it becomes.
+class Admitted(NamedTuple):
+    """An event and the record that it becomes: key, headers, and its bytes as they came.
 
     ``is_other_mode``: a test event, which a live Connect endpoint lawfully gets and nothing books.
     ``expected_version`` is what its endpoint was to be sent, where ``api_version`` is another.
     """
 
-    envelope: Envelope
+    headers: list[tuple[str, bytes]]
+    data: bytes
     key: bytes
     event_id: str
     event_type: str
@@ -59,6 +63,11 @@ class Admitted:
     is_other_mode: bool = False
     api_version: str = ""
     expected_version: str = ""
+
+    @property
+    def envelope(self) -> Envelope:
+        """The record as an envelope, read from its headers."""
+        return envelope_of(self.headers, self.data)
 
     @property
     def detail(self) -> str:
@@ -87,6 +96,109 @@ class Turned:
     secret: str = ""
 
 
+class _Stamp(NamedTuple):
+    """What all events of one account, mode and version at one place have in common."""
+
+    mould: Mould
+    account: str
+    is_foreign: bool
+    is_other_mode: bool
+    expected_version: str
+
+
+class Desk:
+    """One endpoint's rules, put to delivery after delivery.
+
+    What its events have in common is worked out once for each kind of them: of one account that
+    is one or two kinds, of a platform as many as it has accounts.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        books: BookMap,
+        *,
+        tolerance_seconds: int = TOLERANCE_SECONDS_DEFAULT,
+    ) -> None:
+        self.endpoint = endpoint
+        self._books = books
+        self._tolerance_seconds = tolerance_seconds
+        self._stamps: dict[tuple[object, ...], _Stamp] = {}
+
+    def admission(
+        self, body: bytes, header: str | None, *, received_at: datetime, resent_from: str = ""
+    ) -> Admitted | Turned:
+        """The answer to a delivery: nothing of the body is parsed before its signature is right.
+
+        ``resent_from`` is what the sender says of itself: it is written down and decides nothing.
+        """
+        endpoint = self.endpoint
+        verdict = verify(
+            body,
+            header,
+            endpoint.secrets_in_force(received_at),
+            now_seconds=received_at.timestamp(),
+            tolerance_seconds=self._tolerance_seconds,
+        )
+        if not verdict.is_accepted:
+            detail = verdict.detail
+            if verdict.reason is SignatureReason.BAD_SIGNATURE:
+                detail += _out_of_force(body, header, endpoint, received_at)
+            return Turned(VerdictReason(verdict.reason.value), 400, detail, secret=verdict.secret)
+        read = event_body(body)
+        if isinstance(read, NoEvent):
+            return Turned(read.reason, 400, read.detail, secret=verdict.secret)
+        wrong = _wrong(read, endpoint)
+        if wrong is not None:
+            reason, detail = wrong
+            return Turned(reason, 400, detail, read.id, read.type, secret=verdict.secret)
+        stamp = self._stamp(read, resent_from if RESENT_FROM.fullmatch(resent_from) else "")
+        return _admitted(
+            read,
+            stamp,
+            body,
+            received_at=received_at,
+            signature=header or "",
+            secret=verdict.secret,
+        )
+
+    def _stamp(self, event: EventBody, resent_from: str) -> _Stamp:
+        if resent_from:
+            # Each names another delivery: there is nothing to remember.
+            return self._new_stamp(event, resent_from)
+        kind = (
+            event.payload,
+            event.account,
+            event.context,
+            event.is_live,
+            event.api_version,
+            bool(event.object_id),
+        )
+        stamp = self._stamps.get(kind)
+        if stamp is None:
+            if len(self._stamps) >= _STAMPS_MAX:
+                self._stamps.clear()
+            stamp = self._stamps[kind] = self._new_stamp(event)
+        return stamp
+
+    def _new_stamp(self, event: EventBody, resent_from: str = "") -> _Stamp:
+        told = {
+            "via": VIA_WEBHOOK,
+            "verdict": "accepted",
+            # Any text: each event has its own.
+            _SIGNATURE: _SIGNATURE,
+            RESENT: resent_from,
+        }
+        return _stamp(
+            event,
+            self.endpoint,
+            self._books,
+            told=told,
+            kind=self.endpoint.kind,
+            expected_version=self.endpoint.api_version,
+        )
+
+
 def admission(
     body: bytes,
     header: str | None,
@@ -97,45 +209,9 @@ def admission(
     tolerance_seconds: int = TOLERANCE_SECONDS_DEFAULT,
     resent_from: str = "",
 ) -> Admitted | Turned:
-    """The answer to a delivery: nothing of the body is parsed before its signature is right.
-
-    ``resent_from`` is what the sender says of itself: it is written down and decides nothing.
-    """
-    verdict = verify(
-        body,
-        header,
-        endpoint.secrets_in_force(received_at),
-        now_seconds=received_at.timestamp(),
-        tolerance_seconds=tolerance_seconds,
-    )
-    if not verdict.is_accepted:
-        detail = verdict.detail
-        if verdict.reason is SignatureReason.BAD_SIGNATURE:
-            detail += _out_of_force(body, header, endpoint, received_at)
-        return Turned(VerdictReason(verdict.reason.value), 400, detail, secret=verdict.secret)
-    read = event_body(body)
-    if isinstance(read, NoEvent):
-        return Turned(read.reason, 400, read.detail, secret=verdict.secret)
-    wrong = _wrong(read, endpoint)
-    if wrong is not None:
-        reason, detail = wrong
-        return Turned(reason, 400, detail, read.id, read.type, secret=verdict.secret)
-    return _admitted(
-        read,
-        body,
-        endpoint,
-        books,
-        received_at=received_at,
-        told={
-            "via": VIA_WEBHOOK,
-            "verdict": "accepted",
-            "signature": header or "",
-            **({RESENT: resent_from} if RESENT_FROM.fullmatch(resent_from) else {}),
-        },
-        secret=verdict.secret,
-        kind=endpoint.kind,
-        expected_version=endpoint.api_version,
-    )
+    """The answer to one delivery, at a desk of its own."""
+    desk = Desk(endpoint, books, tolerance_seconds=tolerance_seconds)
+    return desk.admission(body, header, received_at=received_at, resent_from=resent_from)
 
 
 def fetched(
@@ -149,28 +225,26 @@ def fetched(
     if other:
         return Turned(VerdictReason.WRONG_MODE, 400, other, read.id, read.type)
     told = {"via": VIA_FETCHED, "verdict": VERDICT_FETCHED}
-    return _admitted(read, body, whose, books, received_at=received_at, told=told)
+    return _admitted(read, _stamp(read, whose, books, told=told), body, received_at=received_at)
 
 
-def _admitted(
+def _stamp(
     event: EventBody,
-    body: bytes,
     whose: Whose,
     books: BookMap,
     *,
-    received_at: datetime,
     told: Mapping[str, str],
-    secret: str = "",
     kind: EndpointKind = EndpointKind.ACCOUNT,
     expected_version: str = "",
-) -> Admitted:
+) -> _Stamp:
     account = event.named_account or whose.account
     found = books.of_stripe(account, Mode.of(livemode=event.is_live)) if account else None
     is_other_mode = (
         whose.mode is Mode.LIVE and not event.is_live and (found is None or not found.mode)
     )
     is_foreign = _is_anothers(event, whose, books, kind)
-    is_unexpected = bool(expected_version and event.api_version not in ("", expected_version))
+    if event.api_version in ("", expected_version):
+        expected_version = ""
     extensions = dict(told) | {
         "book": found.name if found is not None else str(whose.book),
         "account": account,
@@ -178,30 +252,52 @@ def _admitted(
         "endpoint": whose.name,
         "context": event.context,
         "stripeversion": event.api_version,
-        "expectedversion": expected_version if is_unexpected else "",
+        "expectedversion": expected_version,
         "foreign": "true" if is_foreign else "",
         "othermode": "true" if is_other_mode else "",
     }
+    first = Envelope(
+        id=event.id,
+        source=f"stripe/{account or whose.name}",
+        type=_TYPES[event.payload],
+        time=_ANY_TIME,
+        data=b"",
+        subject=event.object_id,
+        extensions=extensions,
+    )
+    return _Stamp(
+        Mould(first, extension=_SIGNATURE if _SIGNATURE in told else ""),
+        account,
+        is_foreign,
+        is_other_mode,
+        expected_version,
+    )
+
+
+def _admitted(
+    event: EventBody,
+    stamp: _Stamp,
+    body: bytes,
+    *,
+    received_at: datetime,
+    signature: str = "",
+    secret: str = "",
+) -> Admitted:
     return Admitted(
-        envelope=Envelope(
-            id=event.id,
-            source=f"stripe/{account or whose.name}",
-            type=_TYPES[event.payload],
-            time=received_at,
-            data=body,
-            subject=event.object_id,
-            extensions=MappingProxyType({name: text for name, text in extensions.items() if text}),
+        stamp.mould.headers(
+            ident=event.id, time=received_at, subject=event.object_id, extension=signature
         ),
+        body,
         # An event about no object is a matter of its own.
-        key=stripe_key(account, event.object_id or event.id),
-        event_id=event.id,
-        event_type=event.type,
-        created=event.created,
-        is_foreign=is_foreign,
-        secret=secret,
-        is_other_mode=is_other_mode,
-        api_version=event.api_version,
-        expected_version=expected_version if is_unexpected else "",
+        stripe_key(stamp.account, event.object_id or event.id),
+        event.id,
+        event.type,
+        event.created,
+        stamp.is_foreign,
+        secret,
+        stamp.is_other_mode,
+        event.api_version,
+        stamp.expected_version,
     )
 
 

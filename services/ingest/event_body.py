@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final, NoReturn, TypeGuard, cast
+from typing import Final, NamedTuple, NoReturn, TypeGuard, cast
 
 import orjson
 
@@ -28,8 +28,7 @@ _PAYLOADS: Final[Mapping[object, Payload]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EventBody:
+class EventBody(NamedTuple):
     """An event of either form.
 
     ``account`` and ``context`` are as Stripe wrote them, empty where the event is the receiver's

@@ -5,7 +5,7 @@ Topic administration is in ``kafka_admin`` and can be had from here too.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ from shared.runtime.kafka_client import (
     patiently,
     started,
 )
-from shared.runtime.kafka_lanes import Lanes
+from shared.runtime.kafka_lanes import Lanes, Row
 
 __all__ = [
     "KafkaAddress",
@@ -44,6 +44,7 @@ __all__ = [
     "Publication",
     "Publisher",
     "Record",
+    "Row",
     "TopicsInvalid",
     "check_topics",
     "cluster_id",
@@ -157,7 +158,8 @@ class Publisher:
         self._linger_ms = linger_ms
         self._in_flight_max = in_flight_max
         self._starting = asyncio.Lock()
-        self._lanes: Lanes | None = None
+        # Those of the producer in use; there are none before the first record.
+        self.lanes: Lanes | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -170,7 +172,7 @@ class Publisher:
 
     async def stop(self) -> None:
         """Send what is pending, for a bounded time, and disconnect."""
-        lanes, self._lanes = self._lanes, None
+        lanes, self.lanes = self.lanes, None
         if lanes is not None:
             await _close(lanes)
         await asyncio.gather(*self._closing)
@@ -184,15 +186,16 @@ class Publisher:
             Unavailable: Not acknowledged in time; it may or may not have arrived.
             RecordTooLarge: No topic takes a record of this size.
         """
-        lanes = self._lanes
-        if lanes is None:
-            (where,) = await self.publish_all([Publication(topic, key, envelope)], timeout_seconds)
-            return where
+        lanes = self.lanes
         try:
-            sent = lanes.add_now(topic, key, envelope.data, list(envelope.headers()))
+            sent = (
+                None
+                if lanes is None
+                else lanes.add_now(topic, key, envelope.data, list(envelope.headers()))
+            )
         except ERRORS.MessageSizeTooLargeError as error:
             raise RecordTooLarge(str(error)) from error
-        if sent is None:
+        if lanes is None or sent is None:
             (where,) = await self.publish_all([Publication(topic, key, envelope)], timeout_seconds)
             return where
         # The deadline lies on the future itself: a timeout around it costs three times as much.
@@ -202,7 +205,7 @@ class Publisher:
         except TimeoutError as error:
             raise Unavailable(f"Kafka did not acknowledge in {timeout_seconds:g} s") from error
         except (KafkaFault, OSError) as error:
-            self._drop(lanes)
+            self.drop(lanes)
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
         finally:
             deadline.cancel()
@@ -218,18 +221,23 @@ class Publisher:
             Unavailable: Not all acknowledged in time.
             RecordTooLarge: One is too large; those before it may have been sent.
         """
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                return await self._publish_all(publications)
-        except TimeoutError as error:
-            raise Unavailable(f"Kafka did not acknowledge in {timeout_seconds:g} s") from error
-        except ERRORS.MessageSizeTooLargeError as error:
-            raise RecordTooLarge(str(error)) from error
-        except (KafkaFault, OSError) as error:
-            raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
+        async with _within(timeout_seconds):
+            return await self._publish_all(publications)
+
+    async def publish_rows(self, topic: str, rows: Sequence[Row], timeout_seconds: float) -> None:
+        """As ``publish_all``, for records of one topic: one wait for all, in place of one each."""
+        async with _within(timeout_seconds):
+            lanes = self.lanes or await self._ready()
+            try:
+                await lanes.post_all(topic, rows)
+            except ERRORS.MessageSizeTooLargeError:
+                raise
+            except (KafkaFault, OSError):
+                self.drop(lanes)
+                raise
 
     async def _publish_all(self, publications: Iterable[Publication]) -> list[Partition]:
-        lanes = self._lanes or await self._ready()
+        lanes = self.lanes or await self._ready()
         try:
             sent: list[asyncio.Future[Partition]] = []
             for number, publication in enumerate(publications, 1):
@@ -250,12 +258,12 @@ class Publisher:
         except ERRORS.MessageSizeTooLargeError:
             raise
         except (KafkaFault, OSError):
-            self._drop(lanes)
+            self.drop(lanes)
             raise
 
     async def _ready(self) -> Lanes:
         async with self._starting:
-            if self._lanes is None:
+            if self.lanes is None:
                 client = await started(
                     LIBRARY.AIOKafkaProducer(
                         client_id=self._client_id,
@@ -267,18 +275,19 @@ class Publisher:
                         **self._address.options(),
                     )
                 )
-                self._lanes = Lanes(
+                self.lanes = Lanes(
                     client,
                     linger_seconds=self._linger_ms / 1000,
                     records_max=self._in_flight_max,
                 )
-            return self._lanes
+            return self.lanes
 
-    def _drop(self, lanes: Lanes) -> None:
+    def drop(self, lanes: Lanes) -> None:
+        """Begin anew with a fresh producer: this one has failed."""
         # Failures of one client come in crowds: the fresh one that the first of them made must
         # not be dropped by the second. Closing takes its time, and no caller's deadline.
-        if self._lanes is lanes:
-            self._lanes = None
+        if self.lanes is lanes:
+            self.lanes = None
             closing = asyncio.create_task(_close(lanes))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -287,6 +296,20 @@ class Publisher:
 def _expire(sent: asyncio.Future[Partition]) -> None:
     if not sent.done():
         sent.set_exception(TimeoutError())
+
+
+@asynccontextmanager
+async def _within(timeout_seconds: float) -> AsyncGenerator[None]:
+    """A deadline around what the library does, and its faults in our words."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(f"Kafka did not acknowledge in {timeout_seconds:g} s") from error
+    except ERRORS.MessageSizeTooLargeError as error:
+        raise RecordTooLarge(str(error)) from error
+    except (KafkaFault, OSError) as error:
+        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
 
 async def _close(lanes: Lanes) -> None:

@@ -3,6 +3,8 @@
 What is published while a batch travels gathers in the next, so the batches grow with the load and
 a lone record waits for nobody. The library's ``send`` costs a lookup, a lock and a future of its
 own for every record; filling its batches ourselves costs a third of that, and the door lives on it.
+Who adds a record gets a future of its own (``add``), or posts it and hears of it together with the
+others of its batch (``post``), which costs a list entry in place of a future and a wake-up.
 """
 
 import asyncio
@@ -10,10 +12,12 @@ import copy
 import random
 import struct
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.contracts.topics import RECORD_BYTES_MAX
+from shared.runtime import log
 from shared.runtime.kafka_client import ERRORS, KafkaFault, Partition
 
 IN_FLIGHT_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -22,13 +26,23 @@ _MURMUR_SEED: Final = 0x9747B28C
 _MURMUR_MIX: Final = 0x5BD1E995
 _WORD: Final = 0xFFFFFFFF
 
+# Posted at a stretch, while nothing else runs.
+_POSTED_AT_ONCE: Final = 100
+_log = log.get(__name__)
+
 RecordHeaders = list[tuple[str, bytes]]
+# A record without its topic: key, value and headers.
+Row = tuple[bytes | None, bytes, RecordHeaders]
+# Hears what became of those of a batch: the parcels that were given with them, and what failed.
+Told = Callable[[list[Any], Exception | None], None]  # Any: whatever stands for a record
 
 
 @dataclass(slots=True)
 class _Batch:
     builder: Any  # Any: aiokafka has no types
     waiting: list[asyncio.Future[Partition]] = field(default_factory=list)
+    posted: dict[Told, list[Any]] = field(default_factory=dict)  # Any: as for ``Told``
+    records: int = 0
     size_bytes: int = 0
 
 
@@ -81,11 +95,7 @@ class Lanes:
             MessageSizeTooLargeError: No topic takes a record of this size.
             KafkaError: The broker does not tell the topic's partitions.
         """
-        if topic not in self._partitions:
-            found = await self.client.partitions_for(topic)
-            if not found:
-                raise ERRORS.UnknownTopicOrPartitionError(f"{topic} has no partitions")
-            self._partitions[topic] = [Partition(topic, number) for number in sorted(found)]
+        await self._learn(topic)
         # Whoever asked first may have taken all the room while the partitions were asked for.
         while (future := self.add_now(topic, key, value, headers, partition)) is None:
             await self._room.wait()
@@ -104,18 +114,63 @@ class Lanes:
         Raises:
             MessageSizeTooLargeError: As for ``add``.
         """
-        known = self._partitions.get(topic)
-        if known is None or not self._room.is_set():
+        batch = self._batch_with(topic, key, value, headers, partition)
+        if batch is None:
             return None
-        if value is not None and len(value) > _SIZED_FROM:
-            _check_size(key, value, headers)
-        if partition is not None:
-            where = Partition(topic, partition)
-        elif key is not None:
-            where = known[(murmur2(key) & 0x7FFFFFFF) % len(known)]
+        future: asyncio.Future[Partition] = asyncio.get_running_loop().create_future()
+        batch.waiting.append(future)
+        return future
+
+    def post(self, topic: str, row: Row, parcel: Any, told: Told) -> bool:  # Any: as for ``Told``
+        """Take a row without waiting; ``told`` hears of its parcel once its batch is settled.
+
+        ``False`` where there is something to wait for: nothing was taken then. ``told`` is never
+        called before this returns, and exactly once for each parcel.
+
+        Raises:
+            MessageSizeTooLargeError: As for ``add``.
+        """
+        key, value, headers = row
+        batch = self._batch_with(topic, key, value, headers, None)
+        if batch is None:
+            return False
+        parcels = batch.posted.get(told)
+        if parcels is None:
+            batch.posted[told] = [parcel]
         else:
-            where = random.choice(known)  # noqa: S311 - spreads load, hides nothing
-        return self._append(where, key, value, headers)
+            parcels.append(parcel)
+        return True
+
+    async def post_all(self, topic: str, rows: Sequence[Row]) -> None:
+        """Take rows in this order and wait until all in-sync replicas have all of them.
+
+        Raises:
+            KafkaError: Of one at least it is not known that it was kept.
+            MessageSizeTooLargeError: As for ``add``; those before it may be sent.
+        """
+        await self._learn(topic)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        left = len(rows)
+
+        def told(parcels: list[Any], error: Exception | None) -> None:  # Any: as for ``Told``
+            nonlocal left
+            left -= len(parcels)
+            if done.done():
+                return
+            if error is not None:
+                done.set_exception(copy.copy(error))
+                # Asked for at once: the rows behind it may not be taken yet, or never.
+                done.exception()
+            elif not left:
+                done.set_result(None)
+
+        for number, row in enumerate(rows, 1):
+            if number % _POSTED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # lets others go first
+            while not self.post(topic, row, None, told):
+                await self._room.wait()
+        if rows:
+            await done
 
     async def drain(self) -> None:
         """Wait until every lane is empty."""
@@ -131,9 +186,34 @@ class Lanes:
         for lane in self._lanes.values():
             self._leave(lane)
 
-    def _append(
-        self, where: Partition, key: bytes | None, value: bytes | None, headers: RecordHeaders
-    ) -> asyncio.Future[Partition]:
+    async def _learn(self, topic: str) -> None:
+        if topic in self._partitions:
+            return
+        found = await self.client.partitions_for(topic)
+        if not found:
+            raise ERRORS.UnknownTopicOrPartitionError(f"{topic} has no partitions")
+        self._partitions[topic] = [Partition(topic, number) for number in sorted(found)]
+
+    def _batch_with(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: RecordHeaders,
+        partition: int | None,
+    ) -> _Batch | None:
+        """The batch that a record now stands in; ``None`` where there is something to wait for."""
+        known = self._partitions.get(topic)
+        if known is None or not self._room.is_set():
+            return None
+        if value is not None and len(value) > _SIZED_FROM:
+            _check_size(key, value, headers)
+        if partition is not None:
+            where = Partition(topic, partition)
+        elif key is not None:
+            where = known[(murmur2(key) & 0x7FFFFFFF) % len(known)]
+        else:
+            where = random.choice(known)  # noqa: S311 - spreads load, hides nothing
         lane = self._lanes.get(where)
         if lane is None:
             lane = self._lanes[where] = _Lane(where)
@@ -146,9 +226,8 @@ class Lanes:
             batch = _Batch(self.client.create_batch())
             batch.builder.append(timestamp=None, key=key, value=value, headers=headers)
             lane.batches.append(batch)
-        future: asyncio.Future[Partition] = asyncio.get_running_loop().create_future()
-        batch.waiting.append(future)
-        size = len(value or b"")
+        size = len(value) if value is not None else 0
+        batch.records += 1
         batch.size_bytes += size
         self._records += 1
         self._bytes += size
@@ -159,7 +238,7 @@ class Lanes:
             task = asyncio.create_task(self._run(lane))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return future
+        return batch
 
     async def _run(self, lane: _Lane) -> None:
         """Send batch after batch until the lane is empty."""
@@ -198,7 +277,7 @@ class Lanes:
             self._settle(batch, where, None)
 
     def _settle(self, batch: _Batch, where: Partition, error: Exception | None) -> None:
-        self._records -= len(batch.waiting)
+        self._records -= batch.records
         self._bytes -= batch.size_bytes
         if self._records < self._records_max and self._bytes < IN_FLIGHT_BYTES_MAX:
             self._room.set()
@@ -212,6 +291,11 @@ class Lanes:
                 # at once, so that one nobody waits for any more is not warned about.
                 future.set_exception(copy.copy(error))
                 future.exception()
+        for told, parcels in batch.posted.items():
+            try:
+                told(parcels, error)
+            except Exception:  # noqa: BLE001  # whatever it is, others wait behind in the lane
+                _log.exception("batch.told_badly", records=len(parcels))
 
 
 def _check_size(key: bytes | None, value: bytes, headers: RecordHeaders) -> None:

@@ -14,11 +14,11 @@ from prometheus_client import Counter
 
 from services.ingest.shell.verdict_files import VerdictFiles
 from services.ingest.verdict_lines import Said, line_of
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import Envelope, Mould
 from shared.contracts.errors import Unavailable
 from shared.contracts.topics import INGEST_VERDICTS
 from shared.runtime import log
-from shared.runtime.kafka import Publication, Publisher
+from shared.runtime.kafka import Publisher, Row
 
 VERDICT_TYPE: Final = "com.tallystick.ingest.verdict.v1"
 BATCH_MAX: Final = 500
@@ -55,7 +55,8 @@ class VerdictLog:
         process = uuid.uuid4().hex
         self._ids = (f"{process}-{number}" for number in itertools.count(1))
         self._said: deque[tuple[Said, str]] = deque()
-        self._waiting: deque[Publication] = deque()
+        self._waiting: deque[Row] = deque()
+        self._moulds: dict[tuple[str, bool], Mould] = {}
         self._there = asyncio.Event()
         self._to_publish = asyncio.Event()
         self._is_published = asyncio.Event()
@@ -115,18 +116,29 @@ class VerdictLog:
         if len(self._waiting) >= self._queue_max:
             _DROPPED.inc()
             return line
-        envelope = Envelope(
-            id=ident,
-            source="ingest/door",
-            type=VERDICT_TYPE,
-            time=said.received_at,
-            data=line,
-            subject=said.event_id,
-            extensions={"book": book},
+        headers = self._mould(said, book).headers(
+            ident=ident, time=said.received_at, subject=said.event_id
         )
         self._is_published.clear()
-        self._waiting.append(Publication(INGEST_VERDICTS, said.endpoint.encode() or None, envelope))
+        self._waiting.append((said.endpoint.encode() or None, line, headers))
         return line
+
+    def _mould(self, said: Said, book: str) -> Mould:
+        """What the records of a book have in common; there are as many as books."""
+        kind = book, bool(said.event_id)
+        mould = self._moulds.get(kind)
+        if mould is None:
+            first = Envelope(
+                id=VERDICT_TYPE,
+                source="ingest/door",
+                type=VERDICT_TYPE,
+                time=said.received_at,
+                data=b"",
+                subject=said.event_id,
+                extensions={"book": book},
+            )
+            mould = self._moulds[kind] = Mould(first)
+        return mould
 
     async def _publish(self) -> None:
         while True:
@@ -148,11 +160,11 @@ class VerdictLog:
             _DROPPED.inc(left)
             _log.warning("verdicts.left_behind", verdicts=left)
 
-    async def _published(self, batch: list[Publication]) -> None:
+    async def _published(self, batch: list[Row]) -> None:
         has_said = False
         while True:
             try:
-                await self._publisher.publish_all(batch, PUBLISH_SECONDS_MAX)
+                await self._publisher.publish_rows(INGEST_VERDICTS, batch, PUBLISH_SECONDS_MAX)
             except Unavailable as error:
                 if not has_said:
                     _log.warning("verdicts.waited", verdicts=len(batch), reason=str(error))

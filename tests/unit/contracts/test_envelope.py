@@ -2,8 +2,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.contracts.envelope import Envelope, envelope_of, instant_of, rfc3339
+from shared.contracts.envelope import Envelope, Mould, envelope_of, instant_of, rfc3339
 from shared.contracts.errors import Unreadable
 
 ENVELOPE = Envelope(
@@ -73,3 +75,21 @@ def test_time_without_offset_or_sense_is_unreadable(text: str) -> None:
 
 def test_extension_that_is_not_there_is_empty() -> None:
     assert replace(ENVELOPE, extensions={}).extension("book") == ""
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+OFFSETS = st.timezones() | st.just(UTC)
+
+
+@given(TEXTS, TEXTS | st.just(""), st.datetimes(timezones=OFFSETS), TEXTS | st.just(""))
+def test_mould_makes_the_headers_that_an_envelope_makes_itself(
+    ident: str, subject: str, at: datetime, signature: str
+) -> None:
+    told = {"book": "main", "via": "webhook", "signature": signature}
+    wanted = replace(ENVELOPE, id=ident, subject=subject, time=at, extensions=told)
+    another = told | {"signature": signature and "another"}
+    first = replace(ENVELOPE, subject=subject and "another", extensions=another)
+    mould = Mould(first, extension="signature" if signature else "")
+    for _ in range(2):
+        made = mould.headers(ident=ident, time=at, subject=subject, extension=signature)
+        assert tuple(made) == wanted.headers()

@@ -210,6 +210,17 @@ def test_signature_never_accepts_what_the_library_refuses(
             assert library_accepts(body, header, SECRET, now, monkeypatch)
 
 
+@given(headers(), st.floats(NOW - 400, NOW + 400))
+def test_signature_is_judged_alike_in_the_usual_form_of_a_header_and_in_any_other(
+    delivery: tuple[bytes, str], now: float
+) -> None:
+    body, header = delivery
+    secrets = [Secret("current", SECRET)]
+    # An item of another scheme is passed over, and no header with one is of the usual form.
+    told = verify(body, f"{header},zz=1", secrets, now_seconds=now)
+    assert verify(body, header, secrets, now_seconds=now) == told
+
+
 @given(st.binary(max_size=200), st.text(max_size=300), st.floats(0, 2e9))
 def test_signature_refuses_whatever_was_not_signed(body: bytes, header: str, now: float) -> None:
     assert not verify(body, header, [Secret("current", SECRET)], now_seconds=now).is_accepted

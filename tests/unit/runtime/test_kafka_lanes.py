@@ -13,7 +13,7 @@ from aiokafka.partitioner import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.runtime.kafka_lanes import IN_FLIGHT_BYTES_MAX, Lanes, murmur2
+from shared.runtime.kafka_lanes import IN_FLIGHT_BYTES_MAX, Lanes, Row, murmur2
 
 TOPIC: Final = "stripe.events"
 PARTITIONS: Final = 3
@@ -94,6 +94,11 @@ def lanes_over(client: Client, *, records_max: int = 100) -> Lanes:
 async def add(lanes: Lanes, value: bytes, partition: int | None = None) -> "asyncio.Future[Any]":
     # Any: the place that it was kept at
     return await lanes.add(TOPIC, b"key", value, [], partition)
+
+
+async def know(lanes: Lanes) -> None:
+    """Learn the topic's partitions, without a record."""
+    await lanes.post_all(TOPIC, [])
 
 
 async def room_is_all_there(lanes: Lanes, records: int) -> bool:
@@ -256,6 +261,86 @@ def test_whatever_becomes_of_batches_each_caller_is_told_and_all_room_comes_back
         await lanes.abandon()
 
     asyncio.run(story())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.sampled_from(FATES), min_size=1, max_size=12),
+    st.integers(1, 80),
+    st.integers(1, 20),
+)
+def test_whatever_becomes_of_batches_each_parcel_is_told_of_once_and_all_room_comes_back(
+    fates: list[str], records: int, records_max: int
+) -> None:
+    def fate(number: int) -> BaseException | str | None:
+        told = fates[number % len(fates)]
+        return KafkaConnectionError("later") if told == "failed" else told
+
+    async def story() -> None:
+        client = Client(fate, batch_records=3)
+        lanes = lanes_over(client, records_max=records_max)
+        outcomes: dict[int, Exception | None] = {}
+
+        def told(parcels: list[int], error: Exception | None) -> None:
+            assert not outcomes.keys() & set(parcels)
+            outcomes.update(dict.fromkeys(parcels, error))
+
+        await know(lanes)
+        async with asyncio.timeout(10):
+            for number in range(records):
+                row: Row = (b"%d" % number, b"%d" % number, [])
+                while not lanes.post(TOPIC, row, number, told):  # noqa: ASYNC110 - no event tells
+                    await asyncio.sleep(0)  # one turn of the loop
+                assert number not in outcomes
+            await lanes.drain()
+        assert outcomes.keys() == set(range(records))
+        kept = {value for values in client.kept.values() for value in values}
+        for number, error in outcomes.items():
+            assert error is None or isinstance(error, KafkaError)
+            assert (error is None) <= (b"%d" % number in kept)
+        assert await room_is_all_there(lanes, records_max)
+        await lanes.abandon()
+
+    asyncio.run(story())
+
+
+async def test_who_hears_of_a_batch_and_fails_keeps_nobody_behind_it_waiting() -> None:
+    lanes = lanes_over(Client(lambda _: None))
+    await know(lanes)
+
+    def told(parcels: list[object], error: Exception | None) -> None:
+        raise AssertionError(parcels, error)
+
+    assert lanes.post(TOPIC, (b"key", b"x", []), object(), told)
+    waiting = await add(lanes, b"y")
+    async with asyncio.timeout(5):
+        await waiting
+        await lanes.drain()
+    assert await room_is_all_there(lanes, 100)
+    await lanes.drain()
+
+
+async def test_rows_posted_at_once_are_kept_in_order_past_any_bound() -> None:
+    client = Client(lambda _: None)
+    lanes = lanes_over(client, records_max=10)
+    async with asyncio.timeout(10):
+        await lanes.post_all(TOPIC, [])
+        await lanes.post_all(TOPIC, [(b"key", b"%d" % number, []) for number in range(500)])
+    (kept,) = client.kept.values()
+    assert [int(value) for value in kept] == list(range(500))
+    assert await room_is_all_there(lanes, 10)
+    await lanes.drain()
+
+
+async def test_rows_of_which_one_is_not_kept_are_not_called_kept() -> None:
+    lanes = lanes_over(Client(lambda number: "refused" if number == 2 else None))
+    rows: list[Row] = [(b"key", b"%d" % number, []) for number in range(40)]
+    async with asyncio.timeout(10):
+        with pytest.raises(KafkaConnectionError):
+            await lanes.post_all(TOPIC, rows)
+        await lanes.drain()
+    assert await room_is_all_there(lanes, 100)
+    await lanes.drain()
 
 
 @pytest.mark.parametrize("found", [set[int](), None])
