@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr, ValidationError
 
+from services.console.monitors import Monitor, monitors_of
 from services.console.permissions import Scope, Token, TokenFile
+from shared.contracts.errors import Unreadable
 from shared.runtime.settings import PREFIX, Settings, SettingsInvalid
 
 
@@ -34,6 +36,17 @@ class ConsoleSettings(Settings):
     )
     console_body_bytes_max: int = Field(
         default=262_144, ge=1_024, le=3_145_728, description="the largest body taken"
+    )
+
+    console_monitors_file: Path | None = Field(
+        default=None,
+        description="TOML file of monitors: thresholds on balances and ratios; one process has it",
+    )
+    console_monitors_seconds: float = Field(
+        default=1.0,
+        ge=0.05,
+        le=3_600,
+        description="how often monitors look whether more was booked",
     )
 
     def tokens(self) -> tuple[Token, ...]:
@@ -63,6 +76,20 @@ class ConsoleSettings(Settings):
                 f"{PREFIX}CONSOLE_HOST: beyond this machine the console needs tokens"
             )
         return tuple(found)
+
+    def monitors(self) -> tuple[Monitor, ...]:
+        """What is watched.
+
+        Raises:
+            SettingsInvalid: The file cannot be read, or is none of monitors.
+        """
+        if self.console_monitors_file is None:
+            return ()
+        try:
+            text = self.console_monitors_file.read_text("utf-8")
+            return monitors_of(text, [book.name for book in self.books().books])
+        except (OSError, ValueError, Unreadable) as error:
+            raise SettingsInvalid(f"{PREFIX}CONSOLE_MONITORS_FILE: {error}") from None
 
     @property
     def is_loopback(self) -> bool:

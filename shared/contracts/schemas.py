@@ -44,6 +44,7 @@ from shared.contracts.messages import (
     Progress,
     Verdict,
 )
+from shared.contracts.monitors import MonitorCrossed
 from shared.contracts.observations import BankBalance, BankLine
 from shared.contracts.tree_heads import TreeHead
 
@@ -102,6 +103,7 @@ _TYPES: Final = (
     MessageType("com.tallystick.ledger.outcome.v1", Outcome, (topics.LEDGER_OUTCOMES,)),
     MessageType("com.tallystick.ledger.progress.v1", Progress, (topics.LEDGER_OUTCOMES,)),
     MessageType("com.tallystick.ledger.tree-head.v1", TreeHead, (topics.LEDGER_TREE_HEADS,)),
+    MessageType("com.tallystick.ledger.monitor.v1", MonitorCrossed, (topics.LEDGER_MONITORS,)),
     MessageType("com.tallystick.reconciliation.match-made.v1", MatchMade, (topics.MATCHES,)),
     MessageType("com.tallystick.reconciliation.match-undone.v1", MatchUndone, (topics.MATCHES,)),
     MessageType(

@@ -20,6 +20,7 @@ from shared.contracts.messages import (
     EntryBooked,
     Verdict,
 )
+from shared.contracts.monitors import MonitorCrossed
 from shared.contracts.observations import BANK_OBSERVATION
 from shared.contracts.tree_heads import TreeHead
 
@@ -35,6 +36,7 @@ LEDGER_COMMANDS: Final = "ledger.commands"
 LEDGER_ENTRIES: Final = "ledger.entries"
 LEDGER_OUTCOMES: Final = "ledger.outcomes"
 LEDGER_TREE_HEADS: Final = "ledger.tree-heads"
+LEDGER_MONITORS: Final = "ledger.monitors"
 MATCHES: Final = "reconciliation.matches"
 DISCREPANCIES: Final = "reconciliation.discrepancies"
 DISCREPANCIES_CURRENT: Final = "reconciliation.discrepancies.current"
@@ -143,6 +145,14 @@ _TOPICS: Final = (
         TypeAdapter(TreeHead),
         ("ledger",),
         ("ledger",),
+    ),
+    Topic(
+        LEDGER_MONITORS,
+        "Figures of the books that crossed a watched threshold, or came back",
+        "book",
+        TypeAdapter(MonitorCrossed),
+        ("console",),
+        ("console",),
     ),
     Topic(
         MATCHES,

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.console.config import ConsoleSettings
+from services.console.permissions import Token
 from services.console.shell.api import Desk, application
 from services.console.shell.command_desk import CommandDesk
+from services.console.shell.monitor_watch import MonitorWatch
 from services.console.shell.readers import Views
 from shared.contracts.errors import Unavailable
-from shared.contracts.topics import LEDGER_COMMANDS, TOPICS
+from shared.contracts.topics import LEDGER_COMMANDS, LEDGER_MONITORS, TOPICS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, patiently
 from shared.runtime.lifecycle import pause, together, unless_stopped
@@ -29,11 +31,13 @@ async def run_console(stop: asyncio.Event) -> None:
     """
     settings = ConsoleSettings.load()
     log.configure(settings, service="console")
-    tokens = settings.tokens()
+    tokens, monitors = settings.tokens(), settings.monitors()
     await unless_stopped(
         stop,
         patiently(
-            lambda: check_topics(settings.kafka, [TOPICS[LEDGER_COMMANDS]]),
+            lambda: check_topics(
+                settings.kafka, [TOPICS[LEDGER_COMMANDS], TOPICS[LEDGER_MONITORS]]
+            ),
             what="Kafka",
             give_up_after_seconds=WAIT_SECONDS_MAX,
         ),
@@ -42,7 +46,46 @@ async def run_console(stop: asyncio.Event) -> None:
     ledger, reconciler = Views(dsn, "ledger"), Views(dsn, "reconciler")
     publisher = Publisher(settings.kafka, client_id="tallystick-console")
     health = Health()
-    desk = Desk(
+    served = application(_desk(settings, tokens, ledger, reconciler, publisher), health)
+
+    async def web(stopping: asyncio.Event) -> None:
+        await serve(
+            served,
+            host=settings.console_host,
+            port=settings.console_port,
+            stop=stopping,
+        )
+
+    async def watch(stopping: asyncio.Event) -> None:
+        await look_after(health, ledger, reconciler, publisher, stopping)
+
+    figures = MonitorWatch(
+        monitors,
+        settings.books(),
+        settings.kafka,
+        ledger,
+        publisher,
+        health,
+        clock=lambda: datetime.now(UTC),
+        seconds=settings.console_monitors_seconds,
+    )
+    parts = [web, watch, *([figures.run] if settings.console_monitors_file else [])]
+    try:
+        await together(stop, *parts)
+    finally:
+        await publisher.stop()
+        await ledger.close()
+        await reconciler.close()
+
+
+def _desk(
+    settings: ConsoleSettings,
+    tokens: tuple[Token, ...],
+    ledger: Views,
+    reconciler: Views,
+    publisher: Publisher,
+) -> Desk:
+    return Desk(
         books=settings.books(),
         tokens=tokens,
         ledger=ledger,
@@ -58,24 +101,6 @@ async def run_console(stop: asyncio.Event) -> None:
             name.strip() for name in settings.console_hosts_allowed.split(",") if name.strip()
         ),
     )
-
-    async def web(stopping: asyncio.Event) -> None:
-        await serve(
-            application(desk, health),
-            host=settings.console_host,
-            port=settings.console_port,
-            stop=stopping,
-        )
-
-    async def watch(stopping: asyncio.Event) -> None:
-        await look_after(health, ledger, reconciler, publisher, stopping)
-
-    try:
-        await together(stop, web, watch)
-    finally:
-        await publisher.stop()
-        await ledger.close()
-        await reconciler.close()
 
 
 async def look_after(

@@ -30,6 +30,15 @@ where
 order by account, key, currency
 limit $5
 
+-- name: open_key
+-- What stands under one key of an account. No row: nothing.
+select currency, minor
+from open_items
+where
+    book = $1
+    and account = $2
+    and key = $3
+
 -- name: entries_of_origin
 -- The entries of one input partition after a sequence, in their order. No row: no more.
 select
