@@ -17,7 +17,23 @@ async def journal_at(dsn: str) -> AsyncGenerator[Database]:
         Problem: No ledger has run there.
         Unavailable: Postgres is away.
     """
-    # Asked with our own role first, since the ledger's is made together with its schema.
+    await require_journal(dsn)
+    journal = await open_journal(dsn, connections_max=2)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+async def require_journal(dsn: str) -> None:
+    """Refuse a database on which no ledger has run.
+
+    Asked with our own role, since the ledger's is made together with its schema.
+
+    Raises:
+        Problem: No ledger has run there.
+        Unavailable: Postgres is away.
+    """
     database = await Database.open(dsn, search_path=SCHEMA, connections_max=1)
     try:
         async with database.connection() as connection:
@@ -31,8 +47,3 @@ async def journal_at(dsn: str) -> AsyncGenerator[Database]:
             " no ledger has run on it",
             fix=f"start the ledger (`tallystick run`), or correct {POSTGRES_VARIABLE}",
         )
-    journal = await open_journal(dsn, connections_max=2)
-    try:
-        yield journal
-    finally:
-        await journal.close()

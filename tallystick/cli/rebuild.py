@@ -1,43 +1,110 @@
-"""The books once more from the topics, and whether they are the same: `rebuild`."""
+"""The books once more from the topics: `rebuild`, and the generations that come of it."""
 
 import asyncio
 import json
+import time
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 import typer
 
 from services.ledger.shell.comparing import Comparison
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.shell.generations import (
+    Generation,
+    drop_generation,
+    generations,
+    hold_generations,
+    owner_at,
+)
+from services.ledger.shell.rebuild import Swapped, rebuild_and_compare, rebuild_and_swap
 from services.ledger.shell.store import SCHEMA, open_journal
 from services.ledger.shell.verify import Verified, verify_journal
 from shared.runtime import log
-from shared.runtime.postgres import Database
 from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 from tallystick.cli.talk import Talk
-from tallystick.processes import POSTGRES_VARIABLE
+from tallystick.journal_here import require_journal
 
 DIGEST_SHOWN: Final = 16
+_SHOWN_BYTES: Final = 1_000_000
+_LINE: Final = "{:>10}  {:12} {:10} {:>12} {:>12} {:>10}  {}"
+
+AsJson = Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")]
+app = typer.Typer(invoke_without_command=True)
 
 
+@dataclass(slots=True)
+class Pace:
+    """Progress with its rate and how long the rest takes at it; ``clock`` tells seconds."""
+
+    talk: Talk
+    began: float = field(default_factory=time.monotonic)
+    _total: int = 0
+    _last: int = 0
+
+    def __call__(self, read: int, total: int) -> None:
+        """Say how far it is."""
+        now = time.monotonic()
+        if read < self._last or total != self._total:
+            self.began, self._total = now, total
+        self._last = read
+        self.talk(told_pace(read, total, now - self.began))
+
+
+def told_pace(read: int, total: int, seconds: float) -> str:
+    """How far a replay is, how fast it goes, and how long the rest takes at that rate."""
+    text = f"read {read:,} of {total:,} messages"
+    if seconds < 1 or not read:
+        return text
+    rate = read / seconds
+    return f"{text}, {rate:,.0f}/s, {(total - read) / rate:,.0f} s left"
+
+
+@app.callback()
 def rebuild(
+    context: typer.Context,
+    swap: Annotated[
+        bool,
+        typer.Option("--swap", help="Put what was built in the place of the books in use."),
+    ] = False,
+    generation: Annotated[
+        int,
+        typer.Option(
+            "--generation",
+            metavar="N",
+            min=0,
+            help="With --swap: one that is there, to go back to it or to go on building it.",
+        ),
+    ] = 0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the schema that was built, to look into it.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build the books once more from the topics and lay them beside those in use.
 
     Reads the input topics from their beginning into a schema of its own and publishes nothing.
-    Says whether content, balances, open items and chains are equal, or where they part; exit 1
-    when they do, or when there is no journal yet. The chain of the journal in use is checked on
-    the way.
+    Says whether content, balances, open items, outcomes and chains are equal, or where they part;
+    exit 1 when they do, or when there is no journal yet. The chain of the journal in use is
+    checked on the way.
+
+    With --swap, what was built takes the place of the books in use, when it is equal. Booking and
+    reading go on meanwhile; booking waits for a moment at the end. The books from before stay
+    until `tallystick rebuild drop-old`, and `--swap --generation N` goes back to them.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if generation and not swap:
+        raise typer.BadParameter("goes with --swap", param_hint="--generation")
     settings, talk = settings_here(), Talk()
     # What the service would log is told here by the result; stdout is for data.
     log.set_up(level="error")
     dsn = require_database(settings)
+    if swap:
+        swapped = asyncio.run(_swapped(settings, dsn, talk, onto=generation, keep=keep))
+        _tell_swap(swapped, talk, as_json=as_json)
+        return
     compared, verified, schema = asyncio.run(_rebuilt(settings, dsn, talk, keep=keep))
     if as_json:
         print(json.dumps(_told(compared, verified, schema if keep else "")))
@@ -46,24 +113,53 @@ def rebuild(
     if keep:
         talk.done(f"what was built is in the schema {schema}")
     if not (compared.is_equal and verified.is_sound):
-        raise Problem(
-            "The books in use are not what the topics say",
-            why="\n".join((*compared.differences, *verified.problems)),
-            fix="keep the data as it is; look closer with `tallystick rebuild --keep`",
-            code=ExitCode.FOUND_A_PROBLEM,
+        raise _differ(*compared.differences, *verified.problems)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """The generations of the journal: which is in use, which stand beside it, how large."""
+    dsn = require_database(settings_here())
+    found = asyncio.run(_generations(dsn))
+    if as_json:
+        print(json.dumps([_told_generation(each) for each in found]))
+        return
+    print(_LINE.format("generation", "schema", "state", "messages", "entries", "MB", "since"))
+    for each in found:
+        print(
+            _LINE.format(
+                each.number,
+                each.schema,
+                _state(each),
+                f"{each.messages:,}",
+                f"{each.entries:,}",
+                f"{each.bytes / _SHOWN_BYTES:,.1f}",
+                f"{(each.in_use_until or each.in_use_since or each.made_at):%Y-%m-%d %H:%M}",
+            )
         )
+
+
+@app.command(name="drop-old")
+def drop_old(
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="N", min=0, help="Leave the N last that were in use.")
+    ] = 0,
+) -> None:
+    """Drop the generations that are not in use: those from before, and what was never finished."""
+    dsn, talk = require_database(settings_here()), Talk()
+    dropped = asyncio.run(_dropped(dsn, keep))
+    for each in dropped:
+        talk.done(f"dropped {each.schema}, {each.bytes / _SHOWN_BYTES:,.1f} MB")
+    if not dropped:
+        talk.done("there is nothing to drop")
 
 
 async def _rebuilt(
     settings: Settings, dsn: str, talk: Talk, *, keep: bool
 ) -> tuple[Comparison, Verified, str]:
-    await _require_journal(dsn)
-
-    def progress(read: int, total: int) -> None:
-        talk(f"read {read:,} of {total:,} messages")
-
+    await require_journal(dsn)
     compared, schema = await rebuild_and_compare(
-        settings.kafka, dsn, settings.books(), keep=keep, progress=progress
+        settings.kafka, dsn, settings.books(), keep=keep, progress=Pace(talk)
     )
     talk("checking the chain of the journal in use")
     journal = await open_journal(dsn, connections_max=2)
@@ -75,29 +171,68 @@ async def _rebuilt(
     return compared, verified, schema
 
 
-async def _require_journal(dsn: str) -> None:
-    """Refuse a database on which no ledger has run: there is nothing to lay a rebuilding beside.
+async def _swapped(settings: Settings, dsn: str, talk: Talk, *, onto: int, keep: bool) -> Swapped:
+    await require_journal(dsn)
+    return await rebuild_and_swap(
+        settings.kafka,
+        dsn,
+        settings.books(),
+        onto=f"{SCHEMA}_g{onto}" if onto else "",
+        keep=keep,
+        progress=Pace(talk),
+    )
 
-    Asked with our own role, since the ledger's is made together with its schema.
 
-    Raises:
-        Problem: There is no journal.
-        Unavailable: Postgres is away.
-    """
-    database = await Database.open(dsn, search_path=SCHEMA, connections_max=1)
-    try:
-        async with database.connection() as connection:
-            has_journal = await connection.fetchval("select to_regclass($1)", f"{SCHEMA}.entries")
-    finally:
-        await database.close()
-    if has_journal is None:
-        raise Problem(
-            "There are no books here to compare with",
-            why=f"the database {dsn.rpartition('@')[2]} has no schema `{SCHEMA}`:"
-            " no ledger has run on it",
-            fix="start the ledger (`tallystick run`), let it read the topics, and rebuild then;"
-            f" or correct {POSTGRES_VARIABLE}",
+async def _generations(dsn: str) -> list[Generation]:
+    await require_journal(dsn)
+    async with owner_at(dsn) as owner:
+        return await generations(owner)
+
+
+async def _dropped(dsn: str, keep: int) -> list[Generation]:
+    await require_journal(dsn)
+    async with owner_at(dsn) as owner:
+        await hold_generations(owner)
+        others = [each for each in await generations(owner) if not each.is_in_use]
+        before = sorted(
+            (each for each in others if each.was_in_use),
+            key=lambda each: each.in_use_until or each.made_at,
+            reverse=True,
         )
+        kept = {each.schema for each in before[:keep]}
+        dropped = [each for each in others if each.schema not in kept]
+        for each in dropped:
+            await drop_generation(owner, each.schema)
+        return dropped
+
+
+def _differ(*differences: str) -> Problem:
+    return Problem(
+        "The books in use are not what the topics say",
+        why="\n".join(differences),
+        fix="keep the data as it is; look closer with `tallystick rebuild --keep`",
+        code=ExitCode.FOUND_A_PROBLEM,
+    )
+
+
+def _tell_swap(swapped: Swapped, talk: Talk, *, as_json: bool) -> None:
+    compared = swapped.comparison
+    if as_json:
+        told = {
+            "swapped": bool(swapped.kept),
+            "kept": swapped.kept,
+            "messages": swapped.messages,
+            "booking_stopped_seconds": round(swapped.stopped_seconds, 3),
+            "differences": list(compared.differences),
+        }
+        print(json.dumps(told))
+    if not swapped.kept:
+        raise _differ(*compared.differences)
+    talk.done(f"{swapped.messages:,} messages read again, {compared.used.entries:,} entries equal")
+    talk.done(
+        f"swapped; booking stood still for {swapped.stopped_seconds:.1f} s, the books from before"
+        f" are in {swapped.kept}"
+    )
 
 
 def _show(compared: Comparison, verified: Verified) -> None:
@@ -108,6 +243,7 @@ def _show(compared: Comparison, verified: Verified) -> None:
         ("digest", used.digest[:DIGEST_SHOWN], rebuilt.digest[:DIGEST_SHOWN]),
         ("balances", f"{len(used.balances):,}", f"{len(rebuilt.balances):,}"),
         ("open items", f"{used.open_items:,}", f"{rebuilt.open_items:,}"),
+        ("outcomes", f"{used.outcomes[0]:,}", f"{rebuilt.outcomes[0]:,}"),
     ):
         print(f"{name:12} {one:>20} {other:>20}")
     if compared.is_equal:
@@ -127,4 +263,24 @@ def _told(compared: Comparison, verified: Verified, schema: str) -> dict[str, ob
         "differences": list(compared.differences),
         "problems": list(verified.problems),
         "schema": schema,
+    }
+
+
+def _state(each: Generation) -> str:
+    if each.is_in_use:
+        return "in use"
+    return "before" if each.was_in_use else "unfinished"
+
+
+def _told_generation(each: Generation) -> dict[str, object]:
+    return {
+        "number": each.number,
+        "schema": each.schema,
+        "state": _state(each),
+        "messages": each.messages,
+        "entries": each.entries,
+        "bytes": each.bytes,
+        "made_at": each.made_at.isoformat(),
+        "in_use_since": each.in_use_since.isoformat() if each.in_use_since else None,
+        "in_use_until": each.in_use_until.isoformat() if each.in_use_until else None,
     }

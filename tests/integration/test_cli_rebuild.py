@@ -30,7 +30,7 @@ def test_rebuild_where_the_ledger_never_ran_says_so_and_what_to_do(
     )
     assert done.returncode == 1
     what, why, fix = done.stderr.splitlines()
-    assert what == "There are no books here to compare with"
+    assert what == "There are no books here yet"
     assert why.startswith("  why: the database ")
     assert "has no schema `ledger`: no ledger has run on it" in why
     assert database_dsn.rpartition("@")[2] in why
