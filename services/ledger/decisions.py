@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
@@ -13,6 +13,9 @@ from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.journal import Book, Entry, Reference
 from shared.contracts.messages import OutcomeKind
 from shared.contracts.money import MINOR_MAX, Currency, Money
+
+if TYPE_CHECKING:
+    from services.ledger.asking import Asked
 
 RULES_VERSION: Final = 1
 
@@ -57,7 +60,8 @@ class Decision:
     ``identity`` is what to remember of the message itself (a Stripe event's id, a command's key)
     and ``identity_digest`` is what it says. Of two messages with one identity and two digests the
     first stands, and nothing of the other is booked. ``unearned`` is what entries, each by its
-    reference, change of what clock ticks are to release.
+    reference, change of what clock ticks are to release. What is ``asked`` by a command is judged
+    by where its book stands when it is booked, see ``judging``.
     """
 
     book: Book
@@ -66,6 +70,7 @@ class Decision:
     entries: tuple[Entry, ...] = ()
     remarks: tuple[Remark, ...] = ()
     unearned: tuple[tuple[Reference, UnearnedChange], ...] = ()
+    asked: "Asked | None" = None
 
 
 @dataclass(frozen=True, slots=True)

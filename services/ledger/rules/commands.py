@@ -1,15 +1,49 @@
-"""Commands: what a person or a service asks for, booked or refused with the way out."""
+"""Commands that book: what a person or a service asks for, or the refusal with the way out.
 
-from collections.abc import Iterator
+Each rule is given the accounts as they are known where the command is judged. Whether a day is open
+and whether an amount is available is no matter of a rule: see ``judging``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
-from services.ledger.chart import Chart
+from services.ledger.account_changes import KnownAccount
+from services.ledger.chart import Root
+from services.ledger.holds import Hold
 from services.ledger.in_force import BookInForce
 from shared.contracts import references
-from shared.contracts.commands import BookManualEntry, ManualPosting, SetExchangeRate, Side
+from shared.contracts.commands import (
+    BookExpense,
+    BookManualEntry,
+    CapitalDirection,
+    Command,
+    ManualPosting,
+    OwnerCapital,
+    ReverseEntry,
+    SetExchangeRate,
+    SettleHold,
+    Side,
+)
 from shared.contracts.errors import Refused
-from shared.contracts.journal import Entry, Line, account, credit, debit, entry
-from shared.contracts.money import Money, currency_of
+from shared.contracts.journal import (
+    Account,
+    Direction,
+    Entry,
+    Line,
+    account,
+    credit,
+    debit,
+    entry,
+    reversal_of,
+)
+from shared.contracts.money import Money, MoneyOnWire, currency_of
+
+OWNER_EQUITY: Final = Account("equity:owner")
+Find = Callable[[str], KnownAccount | None]
+# What a match has cleared is the reconciler's to undo, which would only make it again.
+_OF_THE_RECONCILER: Final = frozenset({"match", "match_undone"})
 
 
 class CommandRefused(Refused):
@@ -17,41 +51,153 @@ class CommandRefused(Refused):
 
     reason = "command"
 
+    def __init__(
+        self,
+        said: str,
+        *,
+        rule: str = "form",
+        values: Mapping[str, str] | None = None,
+        way_out: str = "",
+    ) -> None:
+        self.rule = rule
+        self.values = dict(values or {})
+        self.way_out = way_out
+        super().__init__(f"{said}; {way_out}" if way_out else said)
 
-def manual_entry(command: BookManualEntry, book: BookInForce) -> Entry:
+
+def manual_entry(command: BookManualEntry, book: BookInForce, find: Find) -> Entry:
     """A person's entry, as asked for, when every rule holds.
 
         Dr …                                    as the command says
         Cr …                                    as the command says
 
     Raises:
-        CommandRefused: Under two postings, an amount not above zero, an account that the chart
-            does not have or keeps for balance transactions, a clearing account without a key, or
+        CommandRefused: Under two postings, an amount not above zero, an account that is not there,
+            is closed, or is kept for balance transactions, a clearing account without a key, or
             sides that differ in a currency.
     """
     if len(command.postings) < 2:
         raise CommandRefused(
-            f"an entry has two or more postings, not {len(command.postings)}: name both sides"
+            f"an entry has two or more postings, not {len(command.postings)}",
+            way_out="name both sides",
         )
-    lines = [_line(posting, book.chart) for posting in command.postings]
+    lines = [_manual_line(posting, find) for posting in command.postings]
     for excess in _excess(lines):
         side = "debits exceed credits" if excess.minor > 0 else "credits exceed debits"
         raise CommandRefused(
-            f"debits equal credits in each currency: {side} by {abs(excess)};"
-            " add the missing posting"
+            f"debits equal credits in each currency: {side} by {abs(excess)}",
+            rule="balanced",
+            values={"currency": excess.currency.code, "excess_minor": str(excess.minor)},
+            way_out="add the missing posting",
         )
-    booked = entry(
-        book=book.name,
-        reference=references.command(command.idempotency_key),
-        kind="manual_entry",
-        effective_at=_in_utc(command.effective_at),
-        lines=lines,
-        rules_version=book.rules_version,
-        description=command.description or command.reason,
+    return _entry(command, book, lines, command.effective_at, said=command.description)
+
+
+def book_expense(command: BookExpense, book: BookInForce, find: Find) -> Entry:
+    """What was bought, at once or owed for.
+
+        Dr expenses:CATEGORY                    amount
+        Cr the account that it is paid from     amount
+
+    Raises:
+        CommandRefused: The category is no account of expenses, or the other is none of assets or
+            liabilities.
+    """
+    named = command.category if ":" in command.category else f"expenses:{command.category}"
+    amount = positive(command.amount, named)
+    bought = usable(named, find, key=command.key, roots=(Root.EXPENSES,))
+    paid = usable(
+        command.paid_from,
+        find,
+        key=command.paid_from_key,
+        roots=(Root.ASSETS, Root.LIABILITIES),
     )
-    if booked is None:
-        raise CommandRefused("an entry moves money: no posting is above zero")
-    return booked
+    lines = [
+        debit(account(bought.name), amount, key=command.key),
+        credit(account(paid.name), amount, key=command.paid_from_key),
+    ]
+    said = ": ".join(part for part in (command.supplier, command.description) if part)
+    return _entry(command, book, lines, command.effective_at, said=said, kind="expense")
+
+
+def owner_capital(command: OwnerCapital, book: BookInForce, find: Find) -> Entry:
+    """What an owner puts in; taken out, the sides are turned.
+
+        Dr the account                          amount
+        Cr equity:owner                         amount
+
+    Raises:
+        CommandRefused: The account is none of assets.
+    """
+    amount = positive(command.amount, command.account)
+    known = usable(command.account, find, key=command.key, roots=(Root.ASSETS,))
+    usable(OWNER_EQUITY, find)
+    if command.direction is CapitalDirection.WITHDRAW:
+        amount = -amount
+    lines = [
+        debit(account(known.name), amount, key=command.key),
+        credit(OWNER_EQUITY, amount),
+    ]
+    return _entry(command, book, lines, command.effective_at, said=command.description)
+
+
+def reverse_entry(
+    command: ReverseEntry, book: BookInForce, find: Find, original: Entry, *, effective_at: datetime
+) -> Entry:
+    """The entry that undoes another: each posting on the other side.
+
+    Raises:
+        CommandRefused: It is the reconciler's, or moves an account that repeats what somebody else
+            keeps.
+    """
+    if original.kind in _OF_THE_RECONCILER:
+        raise CommandRefused(
+            f"{original.reference} is what a match cleared",
+            rule="matches_are_the_reconcilers",
+            values={"reference": original.reference, "kind": original.kind},
+            way_out="have the match undone, or book the difference by hand",
+        )
+    for posting in original.postings:
+        usable(posting.account, find, key=posting.key)
+    return replace(
+        reversal_of(
+            original,
+            reference=references.command(command.idempotency_key),
+            kind=command.kind,
+            effective_at=effective_at,
+        ),
+        rules_version=book.rules_version,
+        description=command.reason,
+    )
+
+
+def settle_hold(
+    command: SettleHold,
+    book: BookInForce,
+    find: Find,
+    hold: Hold,
+    *,
+    amount: Money,
+    effective_at: datetime,
+) -> Entry:
+    """What was set aside goes where it was meant to go.
+
+        Dr the held account[key]                amount
+        Cr the account that it goes to[key]     amount
+
+    Where the held account grows by debit, the sides are turned.
+
+    Raises:
+        CommandRefused: One of the accounts is not there, closed, or kept for balance transactions.
+    """
+    held = usable(hold.account, find, key=hold.key)
+    to = usable(command.to, find, key=command.to_key)
+    taken = amount if held.normal is Direction.CREDIT else -amount
+    lines = [
+        debit(account(held.name), taken, key=hold.key),
+        credit(account(to.name), taken, key=command.to_key),
+    ]
+    return _entry(command, book, lines, effective_at, said=command.description)
 
 
 def exchange_rate(command: SetExchangeRate) -> str:
@@ -67,36 +213,110 @@ def exchange_rate(command: SetExchangeRate) -> str:
     return f"1 {base} is {command.rate} {quote} on {command.on}"
 
 
-def _in_utc(at: datetime) -> datetime:
+def usable(
+    name: str, find: Find, *, key: str = "", roots: tuple[Root, ...] | None = None
+) -> KnownAccount:
+    """The account of that name, if a command may post to it under that key.
+
+    Raises:
+        CommandRefused: It may not.
+    """
+    known = find(name)
+    if known is None:
+        raise CommandRefused(
+            f"an entry posts to accounts of the chart: {name[:120]!r} is not one",
+            rule="account_known",
+            values={"account": name[:120]},
+            way_out="choose another, open it by a command, or add it to the chart",
+        )
+    if not known.is_open:
+        raise CommandRefused(
+            f"{name} is closed",
+            rule="account_open",
+            values={"account": name},
+            way_out="choose another, or open it again",
+        )
+    if roots is not None and known.root not in roots:
+        raise CommandRefused(
+            f"{name} is none of {', '.join(roots)}",
+            rule="account_fits",
+            values={"account": name, "roots": ",".join(roots)},
+            way_out="choose another, or book it as a manual entry",
+        )
+    if known.is_mirror:
+        raise CommandRefused(
+            f"{name} always equals what Stripe says and takes balance transactions only",
+            rule="mirror",
+            values={"account": name},
+            way_out="book against a key of assets:stripe:settling or liabilities:suspense",
+        )
+    if known.is_clearing and not key:
+        raise CommandRefused(
+            f"{name} is cleared by key",
+            rule="clearing_key",
+            values={"account": name, "key": known.key},
+            way_out=f"name the {known.key} that this posting is about",
+        )
+    return known
+
+
+def positive(told: MoneyOnWire, name: str) -> Money:
+    """An amount that is above zero.
+
+    Raises:
+        CommandRefused: It is not.
+    """
+    amount = told.money()
+    if amount.minor <= 0:
+        raise CommandRefused(
+            f"an amount is above zero: {name} has {amount}",
+            rule="positive",
+            values={"account": name, "minor": str(amount.minor)},
+            way_out="turn the side instead",
+        )
+    return amount
+
+
+def in_utc(at: datetime) -> datetime:
+    """A moment in UTC.
+
+    Raises:
+        CommandRefused: UTC has no such year.
+    """
     try:
         return at.astimezone(UTC)
     except OverflowError:
         raise CommandRefused(f"an entry takes effect in the years 1 to 9999, not at {at}") from None
 
 
-def _line(posting: ManualPosting, chart: Chart) -> Line:
-    known = chart.find(posting.account)
-    if known is None:
-        raise CommandRefused(
-            f"an entry posts to accounts of the chart: {posting.account[:120]!r} is not one;"
-            " choose another or add it to the chart"
-        )
-    if known.is_mirror:
-        raise CommandRefused(
-            f"{posting.account} always equals what Stripe says and takes balance transactions"
-            " only; book against a key of assets:stripe:settling or liabilities:suspense"
-        )
-    if known.is_clearing and not posting.key:
-        raise CommandRefused(
-            f"{posting.account} is cleared by key: name the {known.key} that this posting is about"
-        )
-    amount = posting.amount.money()
-    if amount.minor <= 0:
-        raise CommandRefused(
-            f"an amount is above zero: {posting.account} has {amount}; turn the side instead"
-        )
+def _entry(
+    command: Command,
+    book: BookInForce,
+    lines: list[Line],
+    effective_at: datetime,
+    *,
+    said: str,
+    kind: str = "",
+) -> Entry:
+    booked = entry(
+        book=book.name,
+        reference=references.command(command.idempotency_key),
+        kind=kind or command.kind,
+        effective_at=in_utc(effective_at),
+        lines=lines,
+        rules_version=book.rules_version,
+        description=said or command.reason,
+    )
+    if booked is None:
+        raise CommandRefused("an entry moves money: no posting is above zero")
+    return booked
+
+
+def _manual_line(posting: ManualPosting, find: Find) -> Line:
+    known = usable(posting.account, find, key=posting.key)
+    amount = positive(posting.amount, posting.account)
     leg = debit if posting.side is Side.DEBIT else credit
-    return leg(account(posting.account), amount, key=posting.key)
+    return leg(account(known.name), amount, key=posting.key)
 
 
 def _excess(lines: list[Line]) -> Iterator[Money]:

@@ -1,0 +1,224 @@
+"""Commands that book, judged by where the book stands."""
+
+from datetime import UTC, datetime, timedelta
+from textwrap import dedent
+
+import pytest
+
+from services.ledger.judging import Asked, Recorded, followed
+from services.ledger.standing import Standing
+from shared.contracts.commands import LEDGER_COMMAND
+from shared.contracts.journal import DEFAULT_BOOK
+from shared.contracts.messages import OutcomeKind
+from tests.unit.ledger.judged import NOON, Desk, Json, books_of, usd, with_floor
+
+AT = NOON - timedelta(days=1)
+
+
+def paid(minor: int, **fields: object) -> Json:
+    return {
+        "category": "compute",
+        "amount": usd(minor),
+        "paid_from": "assets:bank:main",
+        "effective_at": AT,
+    } | fields
+
+
+def by_hand(minor: int, *, taken: str = "assets:bank:main", **fields: object) -> Json:
+    return {
+        "effective_at": AT,
+        "postings": [
+            {"account": "expenses:domain", "side": "debit", "amount": usd(minor)},
+            {"account": taken, "side": "credit", "amount": usd(minor)},
+        ],
+    } | fields
+
+
+def test_expense_is_booked_against_what_it_was_paid_from() -> None:
+    judged = Desk().does("book_expense", **paid(12550, supplier="Example Cloud", description="May"))
+    assert books_of(judged) == dedent("""\
+        Dr expenses:compute  125.50 USD
+        Cr assets:bank:main  125.50 USD""")
+    assert judged.entries[0].description == "Example Cloud: May"
+
+
+def test_expense_that_is_owed_for_grows_the_payable() -> None:
+    judged = Desk().does("book_expense", **paid(900, paid_from="liabilities:payable"))
+    assert books_of(judged) == dedent("""\
+        Dr expenses:compute     9.00 USD
+        Cr liabilities:payable  9.00 USD""")
+
+
+def test_expense_of_an_unknown_category_is_refused() -> None:
+    assert "expenses:yachts" in Desk().refuses(
+        "account_known", "book_expense", **paid(1, category="yachts")
+    )
+
+
+def test_expense_paid_from_revenue_is_refused() -> None:
+    Desk().refuses("account_fits", "book_expense", **paid(1, paid_from="revenue:stripe"))
+
+
+def test_expense_of_nothing_is_refused() -> None:
+    Desk().refuses("positive", "book_expense", **paid(0))
+
+
+def test_owner_puts_money_in_and_takes_it_out() -> None:
+    desk = Desk()
+    fields: Json = {"amount": usd(5000), "account": "assets:bank:main", "effective_at": AT}
+    put_in = desk.does("owner_capital", direction="contribute", **fields)
+    assert books_of(put_in) == dedent("""\
+        Dr assets:bank:main  50.00 USD
+        Cr equity:owner      50.00 USD""")
+    taken_out = desk.does("owner_capital", direction="withdraw", **fields)
+    assert books_of(taken_out) == dedent("""\
+        Cr assets:bank:main  50.00 USD
+        Dr equity:owner      50.00 USD""")
+
+
+def test_owner_takes_out_no_more_than_there_is_where_a_floor_is_asked_for() -> None:
+    desk = Desk()
+    desk.receives(4999)
+    said = desk.refuses(
+        "available",
+        "owner_capital",
+        direction="withdraw",
+        amount=usd(5000),
+        account="assets:bank:main",
+        effective_at=AT,
+        floor=True,
+    )
+    assert said.startswith("assets:bank:main has 49.99 USD available, not 50.00 USD")
+
+
+def test_manual_entry_without_a_floor_may_overdraw() -> None:
+    assert Desk().does("manual_entry", **by_hand(700)).entries
+
+
+def test_manual_entry_with_a_floor_may_take_all_and_not_one_cent_more() -> None:
+    desk = Desk()
+    desk.receives(700)
+    desk.refuses("available", "manual_entry", **by_hand(701, floor=True))
+    desk.does("manual_entry", **by_hand(700, floor=True))
+    desk.refuses("available", "manual_entry", **by_hand(1, floor=True))
+
+
+def test_account_with_a_floor_in_the_chart_is_never_overdrawn_by_a_command() -> None:
+    desk = Desk.of(chart=with_floor("assets:bank:NAME"))
+    desk.receives(10)
+    desk.refuses("available", "manual_entry", **by_hand(11))
+    desk.does("manual_entry", **by_hand(10))
+
+
+def test_floor_of_an_account_that_grows_by_credit_counts_in_its_own_sign() -> None:
+    desk = Desk.of(chart=with_floor("liabilities:payable"))
+    desk.does("book_expense", **paid(300, paid_from="liabilities:payable"))
+    pay: Json = {
+        "effective_at": AT,
+        "postings": [
+            {"account": "liabilities:payable", "side": "debit", "amount": usd(301)},
+            {"account": "assets:bank:main", "side": "credit", "amount": usd(301)},
+        ],
+    }
+    desk.refuses("available", "manual_entry", **pay)
+
+
+def test_entry_is_reversed_once_and_named() -> None:
+    desk = Desk()
+    desk.does("book_expense", named="gpu", **paid(500))
+    undone = desk.does("reverse_entry", reference="command:gpu", reason="wrong month")
+    assert books_of(undone) == dedent("""\
+        Cr expenses:compute  5.00 USD
+        Dr assets:bank:main  5.00 USD""")
+    (entry,) = undone.entries
+    assert (entry.reverses, entry.description) == ("command:gpu", "wrong month")
+    assert entry.effective_at == desk.now
+    assert undone.remark.decided == {"reverses": "command:gpu"}
+    said = desk.refuses("reversed_once", "reverse_entry", reference="command:gpu", reason="again")
+    assert entry.reference in said
+
+
+def test_entry_that_is_not_there_is_not_reversed() -> None:
+    Desk().refuses("entry_known", "reverse_entry", reference="command:nothing", reason="why")
+
+
+def test_amounts_past_what_a_machine_word_holds_are_exact() -> None:
+    desk = Desk()
+    for minor in (2**53 + 1, 2**63 + 1, 10**29 + 7):
+        desk.receives(minor)
+        desk.refuses("available", "book_expense", **paid(minor + 1, floor=True))
+        desk.does("book_expense", **paid(minor, floor=True))
+        assert desk.available("assets:bank:main") == 0
+
+
+def test_key_of_a_clearing_account_must_be_named() -> None:
+    Desk().refuses("clearing_key", "manual_entry", **by_hand(1, taken="liabilities:suspense"))
+
+
+def test_account_that_repeats_what_stripe_says_takes_no_command() -> None:
+    Desk().refuses("mirror", "manual_entry", **by_hand(1, taken="assets:stripe:balance"))
+
+
+def record_of(desk: Desk, kind: str, key: str, **fields: object) -> tuple[Asked, Recorded]:
+    judged = desk.ask(kind, named=key, **fields)
+    remark = judged.remark
+    command = LEDGER_COMMAND.validate_python(
+        {"kind": kind, "idempotency_key": key, **fields}, strict=False
+    )
+    record = Recorded(
+        remark.outcome,
+        remark.reason,
+        remark.detail,
+        remark.reference,
+        remark.decided,
+        judged.entries,
+    )
+    return Asked(command, desk.book), record
+
+
+@pytest.mark.parametrize("funds", [0, 5000])
+def test_decision_that_is_followed_stands_whatever_the_books_hold_now(funds: int) -> None:
+    desk = Desk()
+    desk.receives(1000)
+    asked, record = record_of(desk, "book_expense", "gpu", **paid(1000, floor=True))
+    elsewhere = Desk()
+    if funds:
+        elsewhere.receives(funds)
+    again = followed(asked, elsewhere.standing, record, recorded_at=desk.now)
+    assert (again.remark.outcome, again.entries) == (OutcomeKind.ACCEPTED, record.entries)
+
+
+def test_refusal_that_is_followed_stands_though_there_is_money_now() -> None:
+    asked, record = record_of(Desk(), "book_expense", "gpu", **paid(1000, floor=True))
+    rich = Desk()
+    rich.receives(10**9)
+    again = followed(asked, rich.standing, record, recorded_at=NOON)
+    assert again.remark.outcome is OutcomeKind.REFUSED
+    assert again.remark.decided == record.decided
+    assert again.entries == ()
+
+
+def test_decision_whose_entries_were_lost_has_them_made_again() -> None:
+    desk = Desk()
+    desk.receives(1000)
+    asked, record = record_of(desk, "book_expense", "gpu", **paid(1000, floor=True))
+    half = Recorded(
+        record.outcome, record.reason, record.detail, record.reference, record.decided, ()
+    )
+    empty = Standing(DEFAULT_BOOK)
+    again = followed(asked, empty, half, recorded_at=desk.now)
+    assert again.entries == record.entries
+
+
+def test_decision_whose_outcome_was_lost_is_accepted_by_its_entries() -> None:
+    desk = Desk()
+    desk.receives(1000)
+    asked, record = record_of(desk, "book_expense", "gpu", **paid(1000, floor=True))
+    half = Recorded(OutcomeKind.ACCEPTED, "command", "", None, None, record.entries)
+    again = followed(asked, Standing(DEFAULT_BOOK), half, recorded_at=desk.now)
+    assert (again.remark.detail, again.entries) == ("booked", record.entries)
+
+
+def test_entry_takes_effect_in_a_year_that_there_is() -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert Desk().does("book_expense", **paid(5, effective_at=first)).entries
