@@ -5,6 +5,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Final
 
 from oracle import ours, stripe
@@ -22,10 +23,11 @@ INPUTS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS, LEDGER_COMMAN
 
 @dataclass(frozen=True, slots=True)
 class BookData:
-    """A book's mode (empty: either) and the Stripe accounts that are ours."""
+    """A book's mode (empty: either), the Stripe accounts that are ours, what it takes in."""
 
     mode: str = ""
     stripe_accounts: frozenset[str] = frozenset()
+    wants: stripe.Wants = field(default_factory=stripe.Wants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,17 @@ class Books:
             found[optional_text(book, "name") or "main"] = BookData(
                 mode=optional_text(book, "mode"),
                 stripe_accounts=frozenset(str(name) for name in book.get("stripe_accounts", ())),
+                wants=_wants(book),
             )
         return cls(found) if found else cls()
+
+
+def _wants(book: Json) -> stripe.Wants:
+    rate = Fraction(str(book.get("credits_per_money", 1)))
+    return stripe.Wants(
+        invoices=book.get("basis") == "accrual",
+        credits=rate if book.get("sells_credits") is True else None,
+    )
 
 
 def model_of(records: Iterable[Record], books: Books) -> Model:
@@ -174,6 +185,7 @@ def _of_our_mode(
     if len(named) > 1:
         yield CannotBook("a test object for live books, or the other way")
         return
-    for attempt in stripe.facts_of(book, inner):
+    wants = books.by_name.get(book, BookData()).wants
+    for attempt in stripe.facts_of(book, inner, wants):
         if attempt is not None:
             yield attempt

@@ -6,9 +6,11 @@ ones too.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
+from oracle import customer_credits, invoices
 from oracle.movements import (
     SETTLING,
     balance_transaction,
@@ -60,15 +62,25 @@ _INSIDE: Final = {
     "fee_refund": ("balance_transaction", "fee"),
     "payment_intent": ("charges", "latest_charge"),
     "checkout.session": ("payment_intent",),
-    "invoice": ("charge", "payment_intent"),
+    "invoice": ("charge", "payment_intent", "payments"),
+    "invoice_payment": ("invoice",),
+    "credit_note": ("invoice", "refund"),
     "list": ("data",),
 }
-_MAY_BE_NAMELESS: Final = {"list", "invoice"}
+_MAY_BE_NAMELESS: Final = {"list", "invoice", "credit_note"}
 
 Attempt = Fact | CannotBook | None
 
 
-def facts_of(book: str, told: Json) -> Iterator[Attempt]:
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What a book takes in beside money: invoices, and credits at so many for each unit paid."""
+
+    invoices: bool = False
+    credits: Fraction | None = None
+
+
+def facts_of(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     """Each fact that a Stripe object tells, or why one of them is no money.
 
     An object that stands inside another in full tells itself, unless it is another account's
@@ -82,23 +94,38 @@ def facts_of(book: str, told: Json) -> Iterator[Attempt]:
         text(told, "id")
     match kind:
         case "charge":
-            yield from _charge(book, told)
+            yield from _charge(book, told, wants)
         case "refund":
             yield from _refund(book, told)
         case "transfer":
-            yield from _transfer(book, told)
+            yield from _transfer(book, told, wants)
         case "transfer_reversal":
             yield from _reversal(book, told, destination=_destination(told.get("transfer")))
         case "balance_transaction":
             yield _attempt(balance_transaction, book, told)
         case _:
-            pass
-    yield from _inside(book, told)
+            yield from _billed(book, told, wants)
+    yield from _inside(book, told, wants)
 
 
-def _inside(book: str, told: Json) -> Iterator[Attempt]:
+def _billed(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
+    """What an object without money of its own tells to a book that wants to hear of it."""
+    kind, rate = told.get("object"), wants.credits
+    if wants.invoices and kind == "invoice":
+        yield from invoices.invoice(book, told)
+    elif wants.invoices and kind == "invoice_payment":
+        yield _attempt(invoices.invoice_payment, book, told)
+    elif wants.invoices and kind == "credit_note":
+        yield from invoices.credit_note(book, told)
+    elif rate is not None and kind in ("payment_intent", "checkout.session"):
+        yield _attempt(lambda b, t: customer_credits.whose(b, t, rate), book, told)
+
+
+def _inside(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     """The facts of the objects that stand in full inside another."""
     for name in _INSIDE.get(str(told.get("object")), ()):
+        if name == "payments" and not wants.invoices:
+            continue
         inside = maybe_object(told.get(name))
         for item in [inside] if inside and "data" not in inside else items(told.get(name)):
             # A movement inside a dispute is the dispute's, also where it does not say so.
@@ -108,7 +135,7 @@ def _inside(book: str, told: Json) -> Iterator[Attempt]:
             if name == "source" and gives_back_a_charge(told) and item.get("object") == "refund":
                 # The refund item of a returned debit or of an uncaptured part books nothing.
                 continue
-            yield from facts_of(book, item | {"source": told["id"]} if is_disputes else item)
+            yield from facts_of(book, item | {"source": told["id"]} if is_disputes else item, wants)
 
 
 def _attempt(rule: Callable[[str, Json], Fact | None], book: str, told: Json) -> Attempt:
@@ -118,7 +145,7 @@ def _attempt(rule: Callable[[str, Json], Fact | None], book: str, told: Json) ->
         return why
 
 
-def _charge(book: str, told: Json) -> Iterator[Attempt]:
+def _charge(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     status, is_captured = told.get("status"), told.get("captured")
     if is_captured not in (True, False, None):
         raise CannotRead("captured is no truth value")
@@ -132,14 +159,12 @@ def _charge(book: str, told: Json) -> Iterator[Attempt]:
         id_of(told.get("balance_transaction")) or id_of(told.get("failure_balance_transaction"))
     )
     if came_back or (has_succeeded and is_captured is not False):
-        yield _attempt(_payment, book, told)
-    if came_back:
-        yield _attempt(_payment_failed, book, told)
+        yield from _paid(book, told, wants, came_back=came_back)
     for item in items(told.get("refunds")):
         # Stripe once gave back an uncaptured part by a refund item: of one that is just as large,
         # or of a charge that was never captured, nobody can say which it is.
         is_sure = is_captured is not False and not _may_be_uncaptured(told, item)
-        for attempt in facts_of(book, item):
+        for attempt in facts_of(book, item, wants):
             if is_sure:
                 yield attempt
             elif isinstance(attempt, Fact):
@@ -155,14 +180,33 @@ def _may_be_uncaptured(told: Json, item: Json) -> bool:
     return type(whole) is int and type(captured) is int and 0 < whole - captured == given_back
 
 
-def _payment_legs(told: Json) -> list[Leg]:
-    charge = text(told, "id")
+def _paid(book: str, told: Json, wants: Wants, *, came_back: bool) -> Iterator[Attempt]:
+    yield _attempt(_payment, book, told)
+    if came_back:
+        yield _attempt(_payment_failed, book, told)
+    if wants.credits is not None:
+        try:
+            captured, _ = _captured(told)
+            yield from customer_credits.of_charge(
+                book, told, captured, wants.credits, came_back=came_back
+            )
+        except CannotBook:
+            return  # The payment itself has said why.
+
+
+def _captured(told: Json) -> tuple[int, str]:
     is_known = told.get("amount_captured") is not None
     if told.get("status") == "failed" and told.get("amount_captured") == 0:
         is_known = False
     captured, currency = stripe_money(told, "amount_captured" if is_known else "amount")
     if captured < 0:
-        raise CannotBook(f"{charge}: captured {captured}")
+        raise CannotBook(f"{told['id']}: captured {captured}")
+    return captured, currency
+
+
+def _payment_legs(told: Json) -> list[Leg]:
+    charge = text(told, "id")
+    captured, currency = _captured(told)
     created(told)
     sent_on, account = 0, id_of(told.get("destination"))
     if account:
@@ -230,12 +274,12 @@ def _destination(transfer: object) -> str:
     return id_of((maybe_object(transfer) or {}).get("destination"))
 
 
-def _transfer(book: str, told: Json) -> Iterator[Attempt]:
+def _transfer(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     if told.get("type") not in ("bank_account", "card"):  # What versions before 2017 call a payout.
         yield _attempt(_transferred, book, told)
     for item in items(told.get("reversals")):
         yield from _reversal(book, item, destination=_destination(told))
-        yield from _inside(book, item)
+        yield from _inside(book, item, wants)
 
 
 def _transferred(book: str, told: Json) -> Fact | None:

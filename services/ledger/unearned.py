@@ -1,15 +1,18 @@
-"""What of an invoice line is earned by when.
+"""What of an invoice line is yet to be earned at a moment.
 
-    line, less what was taken back of it        what is to be earned in all
-    ... by days served of days in all           what is earned by then, rounded down
-    the rest                                    what is to stand unearned
+    before the first day        all of it
+    from day to day             what stands, spread evenly over the days that are left, rounded
+                                so that the last day takes the remainder
+    on the day of a cut         that much less: a credit note takes back what is not served yet, and
+                                only what is beyond that from what was earned
 
-It asks for nothing but the line, so what is earned in any cut of time sums to the same, and the
-last day takes the remainder.
+It asks for nothing but the line and what was taken back of it, so what is earned in any cut of time
+sums to the same, whatever order it all was told in.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 
 from shared.contracts.money import Money
 
@@ -26,10 +29,14 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What was taken back of a line: below zero where the taking back was itself undone."""
+    """What was taken back of a line, and when.
+
+    Where that was itself undone, there is the same once more below zero, of the same time.
+    """
 
     line: str
     amount: Money
+    at: datetime
 
 
 UnearnedChange = Schedule | Cut
@@ -37,24 +44,34 @@ UnearnedChange = Schedule | Cut
 
 @dataclass(frozen=True, slots=True)
 class Unearned:
-    """A line with what was taken back of it in all, and what stands unearned of it now."""
+    """A line with all that was taken back of it, and what stands unearned of it on the books."""
 
     schedule: Schedule
-    cut: Money
+    cuts: tuple[Cut, ...]
     standing: Money
 
 
-def to_be_earned(net: Money, cut: Money) -> Money:
-    """What of a line is to be earned in all: never more than it, and never of the other sign."""
-    low, high = min(net.minor, 0), max(net.minor, 0)
-    return Money(max(low, min(high, net.minor - cut.minor)), net.currency)
-
-
-def unearned_at(schedule: Schedule, cut: Money, until: datetime, zone: tzinfo) -> Money:
+def unearned_at(schedule: Schedule, cuts: Iterable[Cut], until: datetime, zone: tzinfo) -> Money:
     """What is to stand unearned of a line at a moment, by the calendar days of its book."""
-    total = to_be_earned(schedule.net, cut)
-    first, end = (at.astimezone(zone).date() for at in (schedule.since, schedule.until))
-    days = max((end - first).days, 1)
-    served = min(max((until.astimezone(zone).date() - first).days, 0), days)
-    left = abs(total) - Money(abs(total.minor) * served // days, total.currency)
-    return left if total.minor >= 0 else -left
+    now = until.astimezone(zone).date()
+    sign = 1 if schedule.net.minor >= 0 else -1
+    by_day: dict[date, int] = {}
+    for cut in cuts:
+        day = cut.at.astimezone(zone).date()
+        by_day[day] = by_day.get(day, 0) + sign * cut.amount.minor
+    day = schedule.since.astimezone(zone).date()
+    end = schedule.until.astimezone(zone).date()
+    left = abs(schedule.net.minor)
+    for cut_day in sorted(each for each in by_day if by_day[each] and each <= now):
+        if cut_day > day:
+            left, day = _left_on(cut_day, left, day, end), cut_day
+        left = min(max(left - by_day[cut_day], 0), abs(schedule.net.minor))
+    return Money(sign * _left_on(now, left, day, end), schedule.net.currency)
+
+
+def _left_on(on: date, left: int, since: date, end: date) -> int:
+    """What is left of an amount that is earned evenly from one day to another."""
+    days, served = (end - since).days, (on - since).days
+    if served <= 0:
+        return left
+    return 0 if served >= days else left - left * served // days

@@ -306,7 +306,7 @@ def deferral_voided(line: ServedLine, at: datetime, book: BookInForce) -> Billin
         about=f"Line {line.id} voided",
         reverses=references.invoice_line(line.id),
     )
-    return Billing(booked, cuts=(Cut(line.id, line.net),))
+    return Billing(booked, cuts=(Cut(line.id, line.net, at),))
 
 
 def balance_returned(told: Invoice, at: datetime, book: BookInForce) -> Billing:
@@ -359,7 +359,17 @@ def credited(told: CreditNote, book: BookInForce) -> Billing:
         _taken_back(told),
         about=f"Credit note {told.id} to invoice {told.invoice}",
     )
-    return Billing(booked, cuts=tuple(Cut(line.line, line.net) for line in told.lines))
+    return Billing(booked, cuts=_cuts(told))
+
+
+def _cuts(told: CreditNote, *, sign: int = 1) -> tuple[Cut, ...]:
+    """What it takes back of each line, a line once; undone, it is as if it had never been."""
+    sums: dict[str, Money] = {}
+    for each in told.lines:
+        sums[each.line] = sums[each.line] + each.net if each.line in sums else each.net
+    return tuple(
+        Cut(line, net if sign > 0 else -net, told.created_at) for line, net in sums.items()
+    )
 
 
 def _taken_back(told: CreditNote) -> list[Line]:
@@ -389,7 +399,7 @@ def credit_voided(told: CreditNote, at: datetime, book: BookInForce) -> Billing:
         about=f"Credit note {told.id} voided",
         reverses=references.credit_note(told.id),
     )
-    return Billing(booked, cuts=tuple(Cut(line.line, -line.net) for line in told.lines))
+    return Billing(booked, cuts=_cuts(told, sign=-1))
 
 
 def _entry(

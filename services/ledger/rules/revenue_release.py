@@ -27,7 +27,7 @@ def releases(
     """
     for each in sorted(lines, key=lambda each: each.schedule.line):
         line = each.schedule.line
-        earned = each.standing - unearned_at(each.schedule, each.cut, until, book.zone)
+        earned = each.standing - unearned_at(each.schedule, each.cuts, until, book.zone)
         booked = entry(
             book=book.name,
             reference=references.invoice_line_released(line, command_key),

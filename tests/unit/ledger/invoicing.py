@@ -15,18 +15,19 @@ CASH = InForce(BookMap(books=(BookData(),)))
 
 def line(amount: int = 120_000, days: int = 365, **fields: object) -> Json:
     """A line of a year, in the shape of today."""
+    none: list[Json] = []
     return {
         "id": "il_1",
         "object": "line_item",
         "amount": amount,
         "currency": "usd",
-        "discount_amounts": [],
+        "discount_amounts": none,
         "invoice": "in_1",
         "parent": {"type": "subscription_item_details"},
         "period": {"start": CREATED, "end": CREATED + days * DAY},
         "pricing": {"type": "price_details", "unit_amount_decimal": str(amount)},
         "quantity": 1,
-        "taxes": [],
+        "taxes": none,
     } | fields
 
 

@@ -1,0 +1,261 @@
+"""What invoices, their payments and credit notes say of money in a book on accrual basis.
+
+Written from the accounting page. All of it is sums of what an object says once it is final:
+
+    asked for       customer owes the total; revenue and tax have earned it
+    served later    a line over more than 31 days, not over when it was invoiced, waits as unearned
+    settled         by a payment, the customer's balance, credit notes, or as a bad debt
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from oracle.movements import SUSPENSE
+from oracle.reading import Json, id_of, items, maybe_object, optional_text, stripe_money, text
+from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
+
+REVENUE: Final = "revenue:stripe"
+REFUNDS: Final = "revenue:refunds"
+RECEIVABLE: Final = "assets:receivable"
+UNEARNED: Final = "liabilities:unearned"
+TAX: Final = "liabilities:tax"
+CUSTOMER: Final = "liabilities:customer-balance"
+LOSS: Final = "expenses:bad-debt"
+_MONTH_SECONDS: Final = 31 * 86_400
+_ENDED: Final = {"open", "paid", "uncollectible", "void"}
+
+Attempt = Fact | CannotBook | None
+
+
+def invoice(book: str, told: Json) -> Iterator[Attempt]:
+    """Every fact of a finalized invoice."""
+    passed = maybe_object(told.get("status_transitions")) or {}
+    status = optional_text(told, "status")
+    finalized = passed.get("finalized_at") or told.get("finalized_at")
+    if told.get("id") is None or (finalized is None and status not in _ENDED):
+        return
+    name, since = text(told, "id"), _seconds(finalized or told.get("created"))
+    try:
+        # All of it is read before any of it counts.
+        yield from list(_invoice(book, told, name, since))
+    except CannotBook as why:
+        yield why
+
+
+def _invoice(book: str, told: Json, name: str, since: int) -> Iterator[Fact | None]:
+    passed = maybe_object(told.get("status_transitions")) or {}
+    status, customer = optional_text(told, "status"), id_of(told.get("customer"))
+    total, currency = stripe_money(told, "total")
+    tax = _tax(told, total)
+    is_void = status == "void" or passed.get("voided_at") is not None
+    key = reference("stripe", "invoice", name)
+    by_balance = 0
+    if told.get("ending_balance") is not None:
+        by_balance = stripe_money(told, "ending_balance")[0] - _or_zero(told, "starting_balance")
+    taken_off = _or_zero(told, "pre_payment_credit_notes_amount")
+
+    def owed(amount: int) -> Leg:
+        return Leg(RECEIVABLE, name, currency, amount)
+
+    def earned(amount: int, part: int) -> list[Leg]:
+        revenue = Leg(REVENUE, "", currency, part - amount)
+        return [owed(amount), revenue, Leg(TAX, "", currency, -part)]
+
+    def of_customer(amount: int) -> list[Leg]:
+        return [Leg(CUSTOMER, customer, currency, amount), owed(-amount)]
+
+    yield fact(book, key, earned(total, tax))
+    later = [_later(book, line, net, currency) for line, net in _served_later(told, since)]
+    yield from later
+    balance = of_customer(by_balance)
+    yield fact(book, f"{key}:balance", balance)
+    yield from _settled(book, told, key, currency)
+    if is_void:
+        rest = total - taken_off
+        part = tax - (tax * taken_off // total if taken_off and total else 0)
+        yield fact(book, f"{key}:voided", reversed_legs(earned(rest, part)), reverses=key)
+        yield from (_undone(each, ":voided") for each in later if each is not None)
+        first = fact(book, f"{key}:balance", balance)
+        yield _undone(first, ":returned") if first is not None else None
+
+
+def _undone(first: Fact, how: str) -> Fact | None:
+    at = first.name.reference
+    return fact(first.name.book, f"{at}{how}", reversed_legs(first.legs), reverses=at)
+
+
+def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | None]:
+    """What was paid, overpaid, given up, and not lost after all."""
+    name, status = text(told, "id"), optional_text(told, "status")
+    passed = maybe_object(told.get("status_transitions")) or {}
+
+    def owed(amount: int) -> Leg:
+        return Leg(RECEIVABLE, name, currency, amount)
+
+    if status == "paid":
+        off, by = _paid_as_of_old(told, name, currency)
+        yield from (fact(book, at, legs) for at, legs in by)
+        outside = [Leg(SUSPENSE, name, currency, off), owed(-off)]
+        yield fact(book, f"{key}:paid_out_of_band", outside)
+        over = _or_zero(told, "amount_overpaid")
+        credit = Leg(CUSTOMER, id_of(told.get("customer")), currency, -over)
+        yield fact(book, f"{key}:overpaid", [owed(over), credit])
+    if status == "uncollectible" or passed.get("marked_uncollectible_at") is not None:
+        lost = _lost(told, status, passed.get("marked_uncollectible_at"))
+        loss = fact(book, f"{key}:uncollectible", [Leg(LOSS, "", currency, lost), owed(-lost)])
+        yield loss
+        is_void = status == "void" or passed.get("voided_at") is not None
+        if loss is not None and (is_void or status == "paid"):
+            again = reversed_legs(loss.legs)
+            yield fact(book, f"{key}:recovered", again, reverses=loss.name.reference)
+
+
+def _later(book: str, line: str, net: int, currency: str) -> Fact | None:
+    legs = [Leg(REVENUE, "", currency, net), Leg(UNEARNED, line, currency, -net)]
+    return fact(book, reference("stripe", "invoice_line", line), legs)
+
+
+def _served_later(told: Json, since: int) -> Iterator[tuple[str, int]]:
+    for line in items(told.get("lines")):
+        period = maybe_object(line.get("period")) or {}
+        start, end = period.get("start"), period.get("end")
+        if start is None or end is None:
+            continue
+        first, last = _seconds(start), _seconds(end)
+        if last - first > _MONTH_SECONDS and last > since:
+            yield text(line, "id"), _without_discount_and_tax(line, told)
+
+
+def _without_discount_and_tax(line: Json, around: Json) -> int:
+    line = {"currency": around.get("currency"), **line}
+    net = stripe_money(line, "amount")[0]
+    off = items(line.get("pretax_credit_amounts")) or items(line.get("discount_amounts"))
+    inside = [t for t in items(line.get("taxes")) if t.get("tax_behavior") == "inclusive"]
+    inside += [t for t in items(line.get("tax_amounts")) if t.get("inclusive") is True]
+    return net - sum(stripe_money({**line, **each}, "amount")[0] for each in [*off, *inside])
+
+
+def _paid_as_of_old(
+    told: Json, name: str, currency: str
+) -> tuple[int, list[tuple[str, list[Leg]]]]:
+    """What was paid outside of Stripe, and the one payment that versions before 2025 name."""
+    if told.get("paid_out_of_band") is True:
+        return _not_negative(told, "amount_paid"), []
+    off = _or_zero(told, "amount_paid_off_stripe")
+    by = id_of(told.get("payment_intent")) or id_of(told.get("charge"))
+    if not by or "payments" in told:
+        return off, []
+    amount = _not_negative(told, "amount_paid")
+    return off, [(reference("stripe", "invoice", name, "paid", by), _paid(name, amount, currency))]
+
+
+def _paid(name: str, amount: int, currency: str) -> list[Leg]:
+    return [Leg(REVENUE, "", currency, amount), Leg(RECEIVABLE, name, currency, -amount)]
+
+
+def _lost(told: Json, status: str, given_up: object) -> int:
+    """What was still open when the invoice was given up."""
+    if status != "paid":
+        return _not_negative(told, "amount_remaining")
+    lost = _not_negative(told, "amount_due")
+    for each in items(told.get("payments")):
+        paid_at = (maybe_object(each.get("status_transitions")) or {}).get("paid_at")
+        is_before = type(paid_at) is int and type(given_up) is int and paid_at <= given_up
+        if each.get("status") == "paid" and is_before and _through_stripe(each):
+            lost -= _not_negative(each, "amount_paid")
+    return lost
+
+
+def _through_stripe(told: Json) -> str:
+    payment = maybe_object(told.get("payment")) or {}
+    return id_of(payment.get("payment_intent")) or id_of(payment.get("charge"))
+
+
+def invoice_payment(book: str, told: Json) -> Fact | None:
+    """One payment of an invoice: the charge has earned what the invoice had earned already."""
+    text(told, "id")
+    by = _through_stripe(told)
+    if told.get("status") != "paid" or not by:
+        return None
+    name = id_of(told.get("invoice"))
+    amount, currency = _not_negative(told, "amount_paid"), stripe_money(told, "amount_paid")[1]
+    key = reference("stripe", "invoice", name, "paid", by)
+    return fact(book, key, _paid(name, amount, currency))
+
+
+def credit_note(book: str, told: Json) -> Iterator[Attempt]:
+    """A credit note, and its undoing."""
+    if told.get("id") is None:
+        return
+    try:
+        yield from list(_credit_note(book, told))
+    except CannotBook as why:
+        yield why
+
+
+def _credit_note(book: str, told: Json) -> Iterator[Fact | None]:
+    name, customer = text(told, "id"), id_of(told.get("customer"))
+    total = _not_negative(told, "total" if told.get("total") is not None else "amount")
+    currency = stripe_money({**told, "amount": total}, "amount")[1]
+    tax = _tax(told, total)
+    on_invoice, refunded, outside = _gone_where(told, total)
+    legs = [
+        Leg(REVENUE, "", currency, total - tax),
+        Leg(TAX, "", currency, tax),
+        Leg(RECEIVABLE, id_of(told.get("invoice")), currency, -on_invoice),
+        Leg(REFUNDS, "", currency, -refunded),
+        Leg(SUSPENSE, name, currency, -outside),
+        Leg(CUSTOMER, customer, currency, on_invoice + refunded + outside - total),
+    ]
+    key = reference("stripe", "credit_note", name)
+    yield fact(book, key, legs)
+    if told.get("status") == "void" or told.get("voided_at") is not None:
+        yield fact(book, f"{key}:voided", reversed_legs(legs), reverses=key)
+
+
+def _gone_where(told: Json, total: int) -> tuple[int, int, int]:
+    """What of a credit note lowers the invoice, was refunded, was given back outside of Stripe."""
+    outside = _or_zero(told, "out_of_band_amount")
+    if told.get("pre_payment_amount") is not None:
+        parts = {True: 0, False: 0}
+        for each in items(told.get("refunds")):
+            part = {**each, "currency": told.get("currency")}
+            parts[bool(id_of(each.get("refund")))] += _not_negative(part, "amount_refunded")
+        return _not_negative(told, "pre_payment_amount"), parts[True], outside or parts[False]
+    if told.get("type") == "pre_payment":
+        return total, 0, 0
+    if not id_of(told.get("refund")):
+        return 0, 0, outside
+    if not id_of(told.get("customer_balance_transaction")):
+        return 0, total - outside, outside
+    refund = maybe_object(told.get("refund"))
+    if refund is None:
+        raise CannotRead("how much was refunded is not told")
+    return 0, _not_negative(refund, "amount"), outside
+
+
+def _tax(told: Json, total: int) -> int:
+    if told.get("total_excluding_tax") is not None:
+        return total - stripe_money(told, "total_excluding_tax")[0]
+    for name in ("total_taxes", "total_tax_amounts", "tax_amounts"):
+        if isinstance(told.get(name), list):
+            rows = [{**row, "currency": told.get("currency")} for row in items(told[name])]
+            return sum(stripe_money(row, "amount")[0] for row in rows)
+    return _or_zero(told, "tax")
+
+
+def _or_zero(told: Json, name: str) -> int:
+    return stripe_money(told, name)[0] if told.get(name) is not None else 0
+
+
+def _not_negative(told: Json, name: str) -> int:
+    amount = stripe_money(told, name)[0]
+    if amount < 0:
+        raise CannotBook(f"{name} is {amount}")
+    return amount
+
+
+def _seconds(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= 253_402_300_799:
+        raise CannotRead(f"{value!r} is not a time")
+    return value

@@ -1,0 +1,141 @@
+"""What clock ticks release: exact in any cut, and made good after voids and credit notes."""
+
+from datetime import UTC, datetime, timedelta
+from textwrap import dedent
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ledger.in_force import BookInForce
+from services.ledger.rules.revenue_release import releases
+from services.ledger.unearned import Cut, Schedule, Unearned, unearned_at
+from shared.contracts.books import BookData
+from shared.contracts.journal import render
+from shared.contracts.money import Money
+
+START = datetime(2026, 1, 15, 14, 30, tzinfo=UTC)
+YEAR = Schedule("il_1", Money.of(36_500, "usd"), START, START + timedelta(days=365))
+
+
+def after(days: float) -> datetime:
+    return START + timedelta(days=days)
+
+
+def cuts(*told: tuple[int, float]) -> tuple[Cut, ...]:
+    return tuple(Cut("il_1", Money.of(minor, "usd"), after(days)) for minor, days in told)
+
+
+def left(days: float, schedule: Schedule = YEAR, taken: tuple[Cut, ...] = ()) -> int:
+    return unearned_at(schedule, taken, after(days), UTC).minor
+
+
+@pytest.mark.parametrize(
+    ("days", "minor"), [(-1, 36_500), (0, 36_500), (1, 36_400), (364, 100), (365, 0), (999, 0)]
+)
+def test_line_is_earned_day_by_day(days: int, minor: int) -> None:
+    assert left(days) == minor
+
+
+def test_day_counts_when_it_is_over_in_the_books_time_zone() -> None:
+    tokyo = ZoneInfo("Asia/Tokyo")
+    midnight = datetime(2026, 1, 15, 15, tzinfo=UTC)  # the 16th of January begins in Tokyo
+    assert unearned_at(YEAR, (), midnight, tokyo).minor == 36_400
+    assert unearned_at(YEAR, (), midnight, UTC).minor == 36_500
+
+
+def test_odd_amount_leaves_its_remainder_to_the_last_day() -> None:
+    odd = Schedule("il_1", Money.of(100, "usd"), START, after(60))
+    assert [left(day, odd) for day in (1, 2, 3, 59, 60)] == [99, 97, 95, 2, 0]
+
+
+def test_line_below_zero_mirrors_one_above() -> None:
+    back = Schedule("il_1", Money.of(-100, "usd"), START, after(60))
+    assert [left(day, back) for day in (0, 1, 2, 59, 60)] == [-100, -99, -97, -2, 0]
+
+
+def test_what_a_credit_note_takes_back_comes_from_the_days_that_are_left() -> None:
+    cancelled = cuts((26_500, 100))
+    assert [left(day, taken=cancelled) for day in (99, 100, 200)] == [26_600, 0, 0]
+    cheaper = cuts((13_250, 100))
+    assert [left(day, taken=cheaper) for day in (99, 100, 101, 364, 365)] == [
+        *(26_600, 13_250, 13_200, 50, 0)
+    ]
+
+
+@pytest.mark.parametrize("minor", [40_000, 36_500])
+def test_no_more_is_taken_back_than_is_left(minor: int) -> None:
+    assert [left(day, taken=cuts((minor, 100))) for day in (99, 100, 300)] == [26_600, 0, 0]
+
+
+def test_credit_note_before_the_service_begins_lowers_its_price() -> None:
+    early = cuts((18_250, -20))
+    assert [left(day, taken=early) for day in (-20, 0, 1, 364)] == [18_250, 18_250, 18_200, 50]
+    assert left(-21, taken=early) == 36_500
+
+
+def test_credit_note_that_was_voided_has_never_been() -> None:
+    assert left(200, taken=cuts((5_000, 100), (-5_000, 100))) == left(200)
+
+
+def test_cuts_of_a_line_below_zero_mirror_those_of_one_above() -> None:
+    back = Schedule("il_1", -YEAR.net, START, YEAR.until)
+    assert left(150, back, cuts((-13_250, 100))) == -left(150, YEAR, cuts((13_250, 100)))
+
+
+MAIN = BookInForce(data=BookData())
+
+
+def ticked(standing: int, days: float, *taken: Cut) -> str:
+    line = Unearned(YEAR, taken, Money.of(standing, "usd"))
+    booked = list(releases([line], after(days), MAIN, "tick"))
+    return "\n".join(f"{e.reference}\n{render(e)}" for e in booked)
+
+
+def test_tick_releases_what_was_served_since_the_last() -> None:
+    assert ticked(36_500, 31) == dedent("""\
+        stripe:invoice_line:il_1:released:tick
+        Dr liabilities:unearned[il_1]  31.00 USD
+        Cr revenue:stripe              31.00 USD""")
+    assert ticked(33_400, 31) == ""
+
+
+def test_cancelled_year_keeps_what_was_earned_of_it() -> None:
+    # 100.00 of 365.00 was earned; the credit note debited revenue by the other 265.00, which the
+    # next tick gives back from what stood unearned: 100.00 stays.
+    assert ticked(26_500, 101, *cuts((26_500, 100))) == dedent("""\
+        stripe:invoice_line:il_1:released:tick
+        Dr liabilities:unearned[il_1]  265.00 USD
+        Cr revenue:stripe              265.00 USD""")
+
+
+def test_void_after_a_part_was_earned_is_made_good_by_the_next_tick() -> None:
+    # The void took all 365.00 off what stood unearned, of which 100.00 had been earned.
+    assert ticked(-10_000, 101, *cuts((36_500, 100))) == dedent("""\
+        stripe:invoice_line:il_1:released:tick
+        Cr liabilities:unearned[il_1]  100.00 USD
+        Dr revenue:stripe              100.00 USD""")
+
+
+@given(
+    net=st.integers(-(10**12), 10**12),
+    days=st.integers(32, 2_000),
+    ticks=st.lists(st.integers(-5, 2_100), max_size=12),
+    taken=st.lists(st.tuples(st.integers(0, 10**12), st.integers(-50, 2_100)), max_size=3),
+)
+def test_ticks_in_any_cut_sum_to_the_same(
+    net: int, days: int, ticks: list[int], taken: list[tuple[int, int]]
+) -> None:
+    sign = 1 if net >= 0 else -1
+    schedule = Schedule("il_1", Money.of(net, "usd"), START, after(days))
+    told = cuts(*((sign * minor, day) for minor, day in taken))
+    standing = schedule.net
+    for number, day in enumerate([*sorted(ticks), 2_200]):
+        line = Unearned(schedule, told, standing)
+        for booked in releases([line], after(day), MAIN, f"tick {number}"):
+            moved = booked.postings[0].signed_minor
+            assert moved * sign > 0  # what is earned once stays so
+            standing -= Money(moved, standing.currency)
+        assert standing == unearned_at(schedule, told, after(day), UTC)
+    assert not standing
