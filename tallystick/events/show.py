@@ -34,9 +34,8 @@ class _Layout:
 
 _WIDE: Final = _Layout()
 _SHORT: Final = _Layout(has_year=False, has_topic=False)
-# From all of it to the least; the first that fits is taken.
-_LAYOUTS: Final = (
-    _WIDE,
+# Down to the least; the first that fits is taken.
+_NARROWER: Final = (
     _Layout(has_topic=False),
     _SHORT,
     replace(_SHORT, has_via=False),
@@ -52,10 +51,11 @@ def table(events: Sequence[StoredEvent], *, width: int = 0) -> list[str]:
 
     The account stands there only where several are seen.
     """
-    for layout in _LAYOUTS if width else (_WIDE,):
-        lines = aligned(_rows(events, layout))
-        if max(map(len, lines)) <= width:
+    lines = aligned(_rows(events, _WIDE))
+    for layout in _NARROWER:
+        if not width or max(map(len, lines)) <= width:
             break
+        lines = aligned(_rows(events, layout))
     return lines
 
 
