@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from shared.contracts import topics
+from shared.contracts import money, topics
 from shared.contracts.messages import OutcomeKind
 from shared.runtime.dead_letters import dead_letter_of
 from shared.runtime.kafka import Publication, RecordTooLarge
@@ -52,6 +55,21 @@ def poisoned(name: str, amount: bytes) -> Publication:
     if body == told.envelope.data:
         raise ValueError(name)
     return replace(told, envelope=replace(told.envelope, data=body))
+
+
+def refused_command() -> Publication:
+    """A command that nobody obeys."""
+    said = garbage("key_1", b'{"idempotency_key": "key_1", "kind": "paint_the_house"}')
+    return replace(said, topic=topics.LEDGER_COMMANDS)
+
+
+@contextmanager
+def known_currency(code: str, exponent: int) -> Generator[None]:
+    """A release whose registry has one currency more."""
+    more = MappingProxyType({**money.CURRENCIES, code: money.Currency(code, exponent)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(money, "CURRENCIES", more)
+        yield
 
 
 def cli(rig: LedgerRig, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -103,22 +121,74 @@ async def test_poison_of_every_kind_blocks_nothing_and_each_is_on_record_with_it
 
     letters = await rig.records(topics.LEDGER_DEAD_LETTERS)
     refused = [o for o in await rig.outcomes() if o.outcome is OutcomeKind.REFUSED]
-    # Each is refused once. Bytes of which nothing can be made are kept as a letter as well; a body
-    # that can be read stays where it stands, and its outcome says which object it was.
-    assert len(refused) == len(poison)
+    # Each is refused once, and each is one letter with its place, its reason and its bytes, be it
+    # that they cannot be read or that no books can hold what they say.
+    assert len(letters) == len(refused) == len(poison)
     assert Counter(o.message_id for o in refused) == Counter(
         p.envelope.id for p in poison if p.envelope is not None
     )
-    unread = [o for o in refused if o.reason == "unreadable"]
-    assert len(letters) == len(unread) > len(BODIES)
-    positions = [o.caused_by for o in unread]
+    reasons = {o.caused_by: o.reason for o in refused}
     for letter in letters:
         said = dead_letter_of(letter.envelope())
-        assert said.reason == "unreadable"
+        assert said.reason == reasons[said.position]
         assert said.detail
-        assert said.position in positions
-    kept = {letter.value for letter in letters}
-    assert set(BODIES.values()) <= kept
+    assert Counter(reasons.values())["invalid_amount"] > 0
+    assert Counter(letter.value for letter in letters) == Counter(
+        p.envelope.data for p in poison if p.envelope is not None
+    )
+    await what_an_operator_sees(rig, poison)
+
+
+async def what_an_operator_sees(rig: LedgerRig, poison: list[Publication]) -> None:
+    """One list has every one, the count is that of the injected ones, and each is sent once."""
+    found = await told(rig, "list", "--json")
+    assert len(found) == len(poison)
+    assert Counter(each["state"] for each in found) == {"open": len(poison)}
+    before = len(await rig.records(topics.STRIPE_EVENTS))
+    impossible = [each for each in found if each["reason"] == "invalid_amount"]
+    done = await told(rig, "redrive", "--reason", "invalid_amount", "--yes", "--json")
+    assert {line["record"] for line in done} == {each["record"] for each in impossible}
+    assert len(await rig.records(topics.STRIPE_EVENTS)) == before + len(impossible)
+    assert await told(rig, "redrive", "--reason", "invalid_amount", "--yes", "--json") == []
+    left = await told(rig, "list", "--json")
+    assert len(left) == len(poison) - len(impossible)
+
+
+async def test_record_whose_money_becomes_possible_is_booked_once_when_it_is_sent_again(
+    rig: LedgerRig,
+) -> None:
+    odd = event("evt_odd", charge("ch_odd", currency="zzz"))
+    async with rig.ledger():
+        await rig.publish(odd)
+        await rig.caught_up()
+        (letter,) = await told(rig, "list", "--json", "--reason", "invalid_amount")
+        assert "ch_odd" in letter["detail"]
+        assert "zzz" in letter["detail"]
+        shown = await asyncio.to_thread(cli, rig, "show", letter["letter"], "--raw")
+        assert odd.envelope is not None
+        assert shown.stdout == odd.envelope.data
+    # A release that knows the currency: the same record, sent again, is booked, and once.
+    with known_currency("zzz", 2):
+        async with rig.ledger():
+            await told(rig, "redrive", letter["letter"], "--yes", "--json")
+            await rig.caught_up()
+            again = await told(rig, "redrive", letter["letter"], "--yes", "--again", "--json")
+            assert len(again) == 1
+            await rig.caught_up()
+    assert [e.reference for e in await rig.entries()] == ["stripe:payment:ch_odd"]
+    assert await told(rig, "list", "--json") == []
+
+
+async def test_letter_is_made_neither_of_a_refused_command_nor_of_the_other_mode(
+    rig: LedgerRig,
+) -> None:
+    live = event("evt_live", charge("ch_live", livemode=True))
+    async with rig.ledger():
+        await rig.publish(event("evt_test", charge("ch_test")), live, refused_command())
+        await rig.caught_up()
+    refused = {o.reason for o in await rig.outcomes() if o.outcome is OutcomeKind.REFUSED}
+    assert refused == {"mode_mismatch", "command"}
+    assert await rig.records(topics.LEDGER_DEAD_LETTERS) == []
 
 
 async def test_record_of_ten_mebibytes_is_refused_before_it_is_on_the_topic(

@@ -12,6 +12,7 @@ from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.errors import Unreadable
 from shared.contracts.journal import Entry
 from shared.contracts.messages import OutcomeKind
+from shared.runtime.dead_letters import attempts_of
 from shared.runtime.postgres import Tx
 
 
@@ -40,7 +41,10 @@ async def remember(tx: Tx, batch: Batch) -> None:
             said = original.identity_digest if original is not None else None
         if said == decision.identity_digest:
             batch.booked.repeated += 1
-            _answer_again(batch, each)
+            if _is_sent_again(each):
+                _take_in(batch, each)
+            else:
+                _answer_again(batch, each)
         else:
             batch.booked.conflicts += 1
             batch.remark(each, _contradiction(each, decision.identity))
@@ -74,6 +78,15 @@ def _take_in(batch: Batch, each: Decided) -> None:
     batch.tellings.extend(Told(each, entry, entry.digest()) for entry in each.decision.entries)
     if each.decision.remarks:
         batch.remark(each, *each.decision.remarks)
+
+
+def _is_sent_again(each: Decided) -> bool:
+    """Whether a person has sent the record again: what was refused of it then may be booked now.
+
+    What was booked of it is not booked twice, for a fact is booked under its own reference.
+    """
+    is_command = each.record.topic == topics.LEDGER_COMMANDS
+    return not is_command and attempts_of(each.record.headers) > 0
 
 
 def _answer_again(batch: Batch, each: Decided) -> None:

@@ -42,9 +42,13 @@ cross join lateral (
     where origin_id = o.origin_id and caused_offset >= coalesce(n.next_offset, 0)
 ) as u
 cross join lateral (
+    -- A release that kept no letter of what it had read made journals that stand in use.
     select count(*) as parked
     from dead_letters
-    where origin_id = o.origin_id and caused_offset >= coalesce(n.next_offset, 0)
+    where
+        origin_id = o.origin_id
+        and caused_offset >= coalesce(n.next_offset, 0)
+        and reason <> 'invalid_amount'
 ) as d
 
 -- name: all_balances
