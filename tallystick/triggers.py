@@ -10,12 +10,14 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
-from shared.contracts.money import currency_of
+from tallystick.amounts import AmountInvalid
+from tallystick.amounts import minor_of as exactly
 
 Json = dict[str, object]
 AMOUNT_DEFAULT: Final = "42.00"
 BANK_CURRENCIES: Final = ("usd", "jpy")
 _FEE_SHARE: Final = 10
+_WHOLE_DIGITS_MAX: Final = 9
 
 
 class Sum(Enum):
@@ -66,10 +68,6 @@ class TriggerUnknown(ValueError):
         self.why = "no steps are known that bring such an event about"
         self.fix = "`tallystick trigger --list` shows every type"
         super().__init__(self.what)
-
-
-class AmountInvalid(ValueError):
-    """Text that is no amount above zero of the currency."""
 
 
 def _step(do: str, **fields: object) -> Step:
@@ -268,21 +266,14 @@ def trigger_named(name: str) -> Trigger:
 
 
 def minor_of(text: str, currency: str) -> int:
-    """An amount as a person writes it, in minor units of a currency.
+    """An amount as a person writes it, in minor units; Stripe takes at most nine whole digits.
 
     Raises:
         AmountInvalid: Not above zero, too precise for the currency, or too large.
     """
-    exponent = currency_of(currency).exponent
-    whole, point, decimals = text.partition(".")
-    is_plain = whole.isascii() and whole.isdigit() and len(whole) <= 9
-    is_plain = is_plain and (not point or (decimals.isascii() and decimals.isdigit()))
-    if not is_plain or decimals[exponent:].strip("0"):
-        raise AmountInvalid(f"{text[:40]!r} is no amount of {currency} above zero")
-    scale: int = 10**exponent
-    minor = int(whole) * scale + int(decimals[:exponent].ljust(exponent, "0") or "0")
-    if minor == 0:
-        raise AmountInvalid(f"{text[:40]!r} is no amount of {currency} above zero")
+    minor = exactly(text, currency)
+    if len(text.partition(".")[0]) > _WHOLE_DIGITS_MAX:
+        raise AmountInvalid(f"{text[:40]!r} is more {currency} than Stripe takes")
     return minor
 
 

@@ -16,6 +16,7 @@ import typer
 from services.ingest.endpoints import Endpoint, EndpointKind, Payload
 from shared.contracts.errors import CurrencyUnknown
 from shared.contracts.money import currency_of
+from tallystick.amounts import AmountInvalid
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.talk import Talk
 from tallystick.events.moments import duration_of
@@ -27,7 +28,6 @@ from tallystick.triggers import (
     AMOUNT_DEFAULT,
     BANK_CURRENCIES,
     TRIGGERS,
-    AmountInvalid,
     Trigger,
     command_of,
     minor_of,

@@ -39,6 +39,10 @@ VERBS: Final = (
     Verb("ingest", "What comes from Stripe, looked at", STRIPE),
     Verb("signature", "Was a webhook Stripe's? Offline", STRIPE),
     Verb("preview", "A dry run over files: no Kafka, no Postgres", BOOKS, attribute="preview"),
+    Verb("book", "Entries by hand, reversals, expenses, rates", BOOKS),
+    Verb("hold", "Money set aside, taken, set free", BOOKS),
+    Verb("period", "Days closed, locked, opened again", BOOKS),
+    Verb("accounts", "Accounts opened, closed, renamed", BOOKS),
     Verb("report", "Statements that a person signs", BOOKS),
     Verb(
         "export",

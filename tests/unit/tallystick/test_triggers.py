@@ -9,9 +9,9 @@ from sandbox.world.commands import applied
 from sandbox.world.scenario import scenario_named
 from sandbox.world.state import Plan
 from sandbox.world.world import World
+from tallystick.amounts import AmountInvalid
 from tallystick.triggers import (
     TRIGGERS,
-    AmountInvalid,
     Trigger,
     TriggerUnknown,
     command_of,
