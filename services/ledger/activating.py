@@ -41,7 +41,9 @@ def activation(
     """
     if asked.what is Activated.GENESIS:
         raise ActivationRefused(
-            "these books have begun: put a rules version, a chart, a basis or a book map in force"
+            "these books have begun",
+            rule="begun_once",
+            way_out="put a rules version, a chart, a basis or a book map in force",
         )
     value = value_of(asked.what, asked.value)
     book = Book(asked.book)
@@ -53,7 +55,12 @@ def activation(
         case int():
             _require_rules(value, rules)
     if isinstance(value, Chart | Basis) and known.last().book_map.named(book) is None:
-        raise ActivationRefused(f"there is no book {book[:80]!r}: name one that is")
+        raise ActivationRefused(
+            f"there is no book {book[:80]!r}",
+            rule="book_known",
+            values={"book": book[:80]},
+            way_out="name one that is",
+        )
     since = _since(asked.positions, booked)
     return Activation(known.number + 1, asked.what, book, asked.value, value, since)
 
@@ -72,8 +79,10 @@ def _require_rules(version: int, rules: Rules) -> None:
     if version not in rules:
         known = ", ".join(map(str, sorted(rules)))
         raise ActivationRefused(
-            f"rules version {version} is not one that the ledger's program has, which are {known}:"
-            " run the program that has it first"
+            f"rules version {version} is not one that the ledger's program has, which are {known}",
+            rule="rules_version_known",
+            values={"rules_version": str(version), "known": known},
+            way_out="run the program that has it first",
         )
 
 
@@ -83,13 +92,18 @@ def _require_same_books(asked: BookMap, known: BookMap) -> None:
         found = asked.named(book.name)
         if found is None:
             raise ActivationRefused(
-                f"book {book.name} has a history and stays in the map: leave it there, without"
-                " accounts if nothing is to be booked in it any more"
+                f"book {book.name} has a history and stays in the map",
+                rule="book_kept",
+                values={"book": book.name},
+                way_out="leave it there, without accounts where nothing is to be booked any more",
             )
         if found.time_zone != book.time_zone:
             raise ActivationRefused(
                 f"book {book.name} keeps its days in {book.time_zone}, which its sums by day are"
-                f" made in; begin another book for {found.time_zone}"
+                " made in",
+                rule="time_zone_kept",
+                values={"book": book.name, "time_zone": book.time_zone},
+                way_out=f"begin another book for {found.time_zone}",
             )
 
 
@@ -99,14 +113,24 @@ def _since(asked: Sequence[InputPosition], booked: Mapping[Place, int]) -> Since
         place = (position.topic, position.partition)
         if place not in booked:
             raise ActivationRefused(
-                f"{position.topic[:80]}/{position.partition} is no input of the ledger"
+                f"{position.topic[:80]}/{position.partition} is no input of the ledger",
+                rule="input_known",
+                values={"topic": position.topic[:80], "partition": str(position.partition)},
+                way_out="name a partition that the ledger books",
             )
         if position.offset < booked[place]:
             raise ActivationRefused(
                 f"{position.topic}/{position.partition} is booked up to {booked[place]}, which is"
-                f" behind {position.offset}: what is booked stays as it was decided; name"
-                f" {booked[place]} or later, and correct what lies before by a reversal and new"
-                " entries"
+                f" behind {position.offset}, and what is booked stays as it was decided",
+                rule="position_ahead",
+                values={
+                    "topic": position.topic,
+                    "partition": str(position.partition),
+                    "offset": str(position.offset),
+                    "booked": str(booked[place]),
+                },
+                way_out=f"name {booked[place]} or later, and correct what lies before by a reversal"
+                " and new entries",
             )
         since[place] = position.offset
     return since

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from services.ledger.chart import Chart, chart_of
 from services.ledger.in_force import InForce
+from services.ledger.rules.commands import CommandRefused
 from shared.contracts.books import Basis, BookMap
 from shared.contracts.commands import Activated
 from shared.contracts.errors import Refused
@@ -32,10 +33,8 @@ ACTIVATION: Final = "activation"
 FROM_THE_BEGINNING: Final[Since] = MappingProxyType({})
 
 
-class ActivationRefused(Refused):
+class ActivationRefused(CommandRefused):
     """Something that cannot be put in force; says why, and what can."""
-
-    reason = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +157,11 @@ def value_of(what: Activated, said: JsonValue) -> Value:
             f"{'.'.join(map(str, each['loc'])) or what}: {each['msg']}"
             for each in error.errors(include_url=False)[:3]
         )
-        raise ActivationRefused(f"not a {what.replace('_', ' ')}: {mistakes}") from None
+        raise ActivationRefused(
+            f"not a {what.replace('_', ' ')}: {mistakes}", rule="value", values={"what": what}
+        ) from None
     except Refused as refused:
-        raise ActivationRefused(str(refused)) from None
+        raise ActivationRefused(str(refused), rule="value", values={"what": what}) from None
 
 
 def _value_of(what: Activated, said: JsonValue) -> Value:
@@ -175,18 +176,25 @@ def _value_of(what: Activated, said: JsonValue) -> Value:
             )
         case Activated.RULES_VERSION:
             if type(said) is not int:
-                raise ActivationRefused(f"a rules version is a number, not {str(said)[:80]!r}")
+                raise _not_a_value(what, "a rules version is a number", said)
             return said
         case Activated.CHART:
             if not isinstance(said, str):
-                raise ActivationRefused("a chart is the text of its TOML file")
+                raise _not_a_value(what, "a chart is the text of its TOML file", said)
             return chart_of(said)
         case Activated.BASIS:
             if said not in tuple(Basis):
-                raise ActivationRefused(f"a basis is cash or accrual, not {str(said)[:80]!r}")
+                raise _not_a_value(what, "a basis is cash or accrual", said)
             return Basis(str(said))
         case Activated.BOOK_MAP:
             return BookMap.model_validate(said)
+
+
+def _not_a_value(what: Activated, rule: str, said: JsonValue) -> ActivationRefused:
+    shown = str(said)[:80]
+    return ActivationRefused(
+        f"{rule}, not {shown!r}", rule="value", values={"what": what, "value": shown}
+    )
 
 
 def genesis_value(first: InForce, charts: Mapping[Book, str]) -> JsonValue:

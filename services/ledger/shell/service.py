@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from services.ledger.chart import Chart, chart_of
+from services.ledger.chart import Chart
 from services.ledger.config import LedgerSettings
-from services.ledger.in_force import InForce
+from services.ledger.shell.beginning import (
+    Files,
+    begin_books,
+    files_of,
+    learn_what_is_in_force,
+    require_files_in_force,
+)
 from services.ledger.shell.booker import BatchBooker
 from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.deciding import Decider
@@ -22,7 +27,6 @@ from services.ledger.shell.store import bring_up_to_date, open_journal
 from services.ledger.shell.tails import learn_from_tails
 from services.ledger.shell.trees import Pace, TreeKeeper
 from shared.contracts.books import BookMap
-from shared.contracts.errors import Refused
 from shared.contracts.journal import Book
 from shared.contracts.topics import (
     LEDGER_DEAD_LETTERS,
@@ -48,20 +52,14 @@ _logger = log.get(__name__)
 
 
 def charts_of(book_map: BookMap) -> dict[Book, Chart]:
-    """The charts that books name, read from their files.
+    """The charts that books name, read from their files: for what people read.
+
+    What is booked by is what was put in force, which files say at the very first only.
 
     Raises:
         SettingsInvalid: A file cannot be read or is no chart.
     """
-    charts: dict[Book, Chart] = {}
-    for book in book_map.books:
-        if book.chart is None:
-            continue
-        try:
-            charts[book.book] = chart_of(Path(book.chart).read_text("utf-8"))
-        except (OSError, Refused) as error:
-            raise SettingsInvalid(f"book {book.name}: chart {book.chart}: {error}") from error
-    return charts
+    return dict(files_of(book_map).in_force.charts)
 
 
 def signing_key_of(settings: LedgerSettings) -> SigningKey | None:
@@ -103,7 +101,8 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
     """Run until ``stop``; health is served from the first moment, with the reason of each wait.
 
     Raises:
-        SettingsInvalid: Books, chart or failpoint are wrong.
+        SettingsInvalid: Books, chart or failpoint are wrong, or the files say something else than
+            what is in force.
         TopicsInvalid: A topic is missing or configured otherwise.
         Unavailable: Kafka or Postgres did not come up in time.
         InvariantBroken: The journal, the log or what was published contradict one another.
@@ -112,7 +111,7 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
     health.not_ready(STARTING, "starting")
     failpoints = Failpoints(settings.ledger_failpoint, is_live=settings.is_live())
     signing_key_of(settings)  # wrong, it is told before anything is waited for
-    decider = Decider(InForce(settings.books(), charts_of(settings.books())))
+    files = files_of(settings.books())
 
     async def serve_health(until: asyncio.Event) -> None:
         await serve(
@@ -124,9 +123,7 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
 
     async def work(until: asyncio.Event) -> None:
         async with AsyncExitStack() as held:
-            parts = await unless_stopped(
-                until, _prepare(settings, decider, failpoints, health, held)
-            )
+            parts = await unless_stopped(until, _prepare(settings, files, failpoints, health, held))
             collect_seldom()
             health.ready(STARTING)
             _logger.info("ledger.started", group=settings.ledger_group, part=settings.ledger_part)
@@ -137,7 +134,7 @@ async def run_ledger(settings: LedgerSettings, stop: asyncio.Event) -> None:
 
 async def _prepare(
     settings: LedgerSettings,
-    decider: Decider,
+    files: Files,
     failpoints: Failpoints,
     health: Health,
     held: AsyncExitStack,
@@ -161,11 +158,15 @@ async def _prepare(
     )
     held.push_async_callback(database.close)
     log_ids = await Log.ask(kafka, INPUT_TOPICS)
-    books = Books(log_ids, decider.in_force.book_map, reached=failpoints.reached)
+    decider = Decider(files.in_force)
+    books = Books(log_ids, files.in_force.book_map, reached=failpoints.reached)
     journal = Journal(database, books, log_ids)
     await journal.positions(frozenset(input_partitions()))
     health.not_ready(STARTING, "reading the tails of its own topics")
     await learn_from_tails(database, kafka)
+    await begin_books(database, kafka, files)
+    await learn_what_is_in_force(database, decider, books)
+    await require_files_in_force(database, kafka, log_ids, decider.activations(), files)
     booked = asyncio.Event()
     parts: list[Part] = []
     if settings.ledger_part != "publisher":

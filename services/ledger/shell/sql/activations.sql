@@ -19,6 +19,11 @@ from unnest(
 order by number
 on conflict do nothing
 
+-- name: has_history
+-- Whether anything was ever booked, or published by a journal that was lost.
+select exists (select from published where sequence > 0)
+    or exists (select from origins where sequence > 0) as has_history
+
 -- name: hold_positions
 -- Every position, held until the end of the transaction: nobody books meanwhile.
 select topic, partition
