@@ -25,6 +25,7 @@ FOREIGN_ACCOUNT: Final = "foreign_account"
 OTHER_MODE: Final = "other_mode"
 UNREADABLE: Final = "unreadable"
 COMMAND: Final = "command"
+REPLAYED: Final = "replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ def subject_of(reference: str) -> str:
         return rest.partition(":")[2].partition(":")[0]
     if kind == "bank":
         return rest.partition(":line:")[2].removesuffix(":reversed").rpartition(":r")[0]
+    if kind == "release":
+        return rest.rpartition(":")[0]
     if kind == "match":
         return rest.removesuffix(":undone").rpartition(":")[0]
     if kind == "command":

@@ -24,7 +24,7 @@ from pydantic import JsonValue
 from services.ledger.account_rulings import change_account
 from services.ledger.asking import Asked
 from services.ledger.cases import Case, Ruling
-from services.ledger.decisions import COMMAND, Remark
+from services.ledger.decisions import COMMAND, REPLAYED, Remark
 from services.ledger.effects import Effect, effects_of
 from services.ledger.hold_rulings import change_hold
 from services.ledger.period_rulings import change_period
@@ -77,6 +77,11 @@ class Recorded:
     decided: Mapping[str, JsonValue] | None
     entries: tuple[Entry, ...]
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it decided something, rather than answered a key that was used before."""
+        return self.outcome is not OutcomeKind.CONFLICT and self.detail != REPLAYED
+
 
 def judge(asked: Asked, standing: Standing, *, recorded_at: datetime) -> Judged:
     """Decide a command by where its book stands; the standing moves along with the decision."""
@@ -119,7 +124,7 @@ def followed(
     """
     case = Case(asked.book, standing, recorded_at, follows=True)
     detail, decided, entries = record.detail, record.decided, record.entries
-    is_accepted = record.outcome is OutcomeKind.ACCEPTED
+    is_accepted = record.outcome is OutcomeKind.ACCEPTED and record.is_first
     if is_accepted and (not detail or (record.reference is not None and not entries)):
         ruling = _ruling(asked.command, case)
         detail, decided = detail or ruling.said, decided or ruling.decided

@@ -5,16 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from services.ledger.effects import Effect
+from services.ledger.judging import Recorded
+from services.ledger.periods import Closings
 from services.ledger.posting_rules import Remark
 from services.ledger.shell.deciding import Decided
 from services.ledger.shell.rows import Head
-from shared.contracts.journal import Entry
+from shared.contracts.journal import Book, Entry
 from shared.runtime.kafka import Partition
 from shared.runtime.postgres import load_queries
 
 SQL: Final = load_queries(Path(__file__).parent / "sql")
 
 Name = tuple[str, str]
+Place = tuple[int, int]
 Moves = Mapping[Partition, tuple[int, int]]
 
 
@@ -55,9 +59,22 @@ class Claim:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Caused:
+    """What a command changes beside the journal, and the command that does."""
+
+    by: Decided
+    effect: Effect
+
+
 @dataclass(slots=True)
 class Batch:
-    """A batch on its way through the transaction."""
+    """A batch on its way through the transaction.
+
+    ``closings`` are those of its books; ``recorded`` are decisions that were made before, by the
+    identity of the message; ``asked`` are the commands to judge, ``again`` those that were answered
+    before, with the place of the message that was.
+    """
 
     decided: Sequence[Decided]
     heads: dict[Partition, Head]
@@ -66,6 +83,11 @@ class Batch:
     remarks: dict[int, list[Remark]] = field(default_factory=dict[int, list[Remark]])
     fresh: dict[Name, Entry] = field(default_factory=dict[Name, Entry])
     booked: Booked = field(default_factory=Booked)
+    closings: dict[Book, Closings] = field(default_factory=dict[Book, Closings])
+    recorded: dict[int, Recorded] = field(default_factory=dict[int, Recorded])
+    asked: list[Decided] = field(default_factory=list[Decided])
+    again: list[tuple[Decided, Place]] = field(default_factory=list[tuple[Decided, Place]])
+    caused: list[Caused] = field(default_factory=list[Caused])
 
     def head_of(self, each: Decided) -> Head:
         """The chain that a message's entries go on."""

@@ -3,6 +3,7 @@
     move the positions        fenced: what another process has moved is not ours to book
     remember the messages     same id, other content: nothing of it is booked
     claim the references      ours, or booked already, or a conflict
+    judge the commands        by where the books stand with these facts; claim what they book
     number and chain          per origin, in the order of the messages
     copy, add up, write       entries, postings, balances, day buckets, open items, outcomes, rates
 
@@ -17,10 +18,18 @@ from services.ledger.shell.activated import require_decided_under_all
 from services.ledger.shell.batch import SQL, Batch, Booked, Moves, Told
 from services.ledger.shell.claiming import claimed, look_into_conflicts, remember
 from services.ledger.shell.deciding import Decided
+from services.ledger.shell.decision_records import records_of
+from services.ledger.shell.judges import (
+    answer_again,
+    hold_books,
+    judge_commands,
+    write_effects,
+)
 from services.ledger.shell.outcomes import write_outcomes
 from services.ledger.shell.rates import write_rates
+from services.ledger.shell.reporting_days import write_late_entries
 from services.ledger.shell.rows import ENTRY_COLUMNS, POSTING_COLUMNS, Head, Row, posting_rows
-from services.ledger.shell.sums import Sums, zones_of
+from services.ledger.shell.sums import Late, Sums, zones_of
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.contracts.topics import origin as origin_name
@@ -88,8 +97,13 @@ class Books:
         await require_decided_under_all(tx, decided, moves)
         batch = Batch(decided, await _heads(tx))
         batch.booked.messages = len(decided)
+        await hold_books(tx, batch)
+        batch.recorded = await records_of(tx, batch)
         await remember(tx, batch)
-        fresh = await claimed(tx, batch)
+        fresh = await claimed(tx, batch, batch.tellings)
+        fresh += await claimed(tx, batch, await judge_commands(tx, batch, fresh))
+        await answer_again(tx, batch)
+        await write_effects(tx, batch, self._zones)
         await self._write_entries(tx, batch, fresh)
         self._reached("mid_tx")
         await look_into_conflicts(tx, batch)
@@ -102,7 +116,8 @@ class Books:
             return
         entries: list[Row] = []
         postings: list[Row] = []
-        sums = Sums(self._zones)
+        sums = Sums(self._zones, batch.closings)
+        late: list[Late] = []
         moved: dict[int, Head] = {}
         for told in fresh:
             head, record = batch.head_of(told.by), told.by.record
@@ -120,6 +135,8 @@ class Books:
                 posting_rows(told.entry, origin_id=head.origin_id, sequence=head.sequence)
             )
             sums.take(told.entry, origin_id=head.origin_id, recorded_at=recorded_at)
+            if batch.closings:
+                late.extend(sums.late(told.entry, recorded_at, (head.origin_id, head.sequence)))
             moved[head.origin_id] = head
         batch.booked.entries, batch.booked.postings = len(entries), len(postings)
         await tx.copy_records_to_table("entries", records=entries, columns=ENTRY_COLUMNS)
@@ -133,6 +150,7 @@ class Books:
         )
         await tx.execute(SQL["add_balances"], *sums.balance_columns())
         await tx.execute(SQL["add_day_buckets"], *sums.bucket_columns())
+        await write_late_entries(tx, late)
         at_zero = await tx.fetch(SQL["add_open_items"], *sums.open_columns())
         if at_zero:
             names = ("book", "account", "key", "currency")

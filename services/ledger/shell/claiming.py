@@ -1,10 +1,11 @@
 """What of a batch is new: messages by their ids, facts by their references."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from services.ledger.decisions import COMMAND
 from services.ledger.posting_rules import Remark, difference, subject_of
-from services.ledger.shell.batch import SQL, Batch, Claim, Name, Told
+from services.ledger.shell.batch import SQL, Batch, Claim, Name, Place, Told
 from services.ledger.shell.deciding import Decided
 from services.ledger.shell.rows import entries_of
 from shared.contracts import topics
@@ -16,15 +17,26 @@ from shared.runtime.dead_letters import attempts_of
 from shared.runtime.postgres import Tx
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a message said that was remembered under an identity, and where it stands."""
+
+    digest: bytes
+    place: Place
+
+
 async def remember(tx: Tx, batch: Batch) -> None:
     """Tell messages that are new from repeated ones and from those that contradict an earlier one.
 
-    What is new brings its entries and remarks into the batch.
+    What is new brings its entries and remarks into the batch; what it asks is judged later. A
+    command whose decision is on record is neither repeated nor contradicting: it is followed.
     """
     first: dict[Name, Decided] = {}
     for each in batch.decided:
-        if each.decision is not None and each.decision.identity is not None:
-            first.setdefault((each.decision.book, each.decision.identity), each)
+        decision = each.decision
+        if decision is None or decision.identity is None or not _may_be_first(batch, each):
+            continue
+        first.setdefault((decision.book, decision.identity), each)
     standing = await _standing_events(tx, batch, first)
     for each in batch.decided:
         decision = each.decision
@@ -32,27 +44,35 @@ async def remember(tx: Tx, batch: Batch) -> None:
             batch.booked.parked += 1
             continue
         name = (decision.book, decision.identity or "")
-        if decision.identity is None or (first[name] is each and name not in standing):
+        is_new = decision.identity is None or (first.get(name) is each and name not in standing)
+        if is_new or id(each) in batch.recorded:
             _take_in(batch, each)
             continue
-        said = standing.get(name)
-        if said is None:
-            original = first[name].decision
-            said = original.identity_digest if original is not None else None
-        if said == decision.identity_digest:
+        said = standing.get(name) or _seen(batch, first.get(name))
+        if said is not None and said.digest == decision.identity_digest:
             batch.booked.repeated += 1
             if _is_sent_again(each):
                 _take_in(batch, each)
-            else:
-                _answer_again(batch, each)
+            elif each.record.topic == topics.LEDGER_COMMANDS:
+                batch.again.append((each, said.place))
         else:
             batch.booked.conflicts += 1
-            batch.remark(each, _contradiction(each, decision.identity))
+            batch.remark(each, _contradiction(each, decision.identity or ""))
 
 
-async def _standing_events(
-    tx: Tx, batch: Batch, first: Mapping[Name, Decided]
-) -> dict[Name, bytes]:
+def _may_be_first(batch: Batch, each: Decided) -> bool:
+    record = batch.recorded.get(id(each))
+    return record is None or record.is_first
+
+
+def _seen(batch: Batch, first: Decided | None) -> Seen | None:
+    if first is None or first.decision is None or first.decision.identity_digest is None:
+        return None
+    place = (batch.head_of(first).origin_id, first.record.offset)
+    return Seen(first.decision.identity_digest, place)
+
+
+async def _standing_events(tx: Tx, batch: Batch, first: Mapping[Name, Decided]) -> dict[Name, Seen]:
     """What those messages of the batch had said that were remembered before it."""
     if not first:
         return {}
@@ -69,13 +89,20 @@ async def _standing_events(
         return {}
     names = sorted((row["book"], row["identity"]) for row in known)
     found = await tx.fetch(SQL["read_events"], [n[0] for n in names], [n[1] for n in names])
-    return {(row["book"], row["identity"]): row["digest"] for row in found}
+    return {
+        (row["book"], row["identity"]): Seen(
+            row["digest"], (row["origin_id"], row["caused_offset"])
+        )
+        for row in found
+    }
 
 
 def _take_in(batch: Batch, each: Decided) -> None:
     if each.decision is None:
         return
     batch.tellings.extend(Told(each, entry, entry.digest()) for entry in each.decision.entries)
+    if each.decision.asked is not None:
+        batch.asked.append(each)
     if each.decision.remarks:
         batch.remark(each, *each.decision.remarks)
 
@@ -87,26 +114,6 @@ def _is_sent_again(each: Decided) -> bool:
     """
     is_command = each.record.topic == topics.LEDGER_COMMANDS
     return not is_command and attempts_of(each.record.headers) > 0
-
-
-def _answer_again(batch: Batch, each: Decided) -> None:
-    """Who repeats a command waits for an answer; who repeats an event does not."""
-    if each.record.topic != topics.LEDGER_COMMANDS or each.decision is None:
-        return
-    for remark in each.decision.remarks:
-        is_accepted = remark.outcome is OutcomeKind.ACCEPTED
-        batch.remark(
-            each,
-            Remark(
-                remark.outcome,
-                remark.reason,
-                remark.subject,
-                "replayed" if is_accepted else remark.detail,
-                remark.reference,
-                remark.amount,
-                remark.decided,
-            ),
-        )
 
 
 def _contradiction(each: Decided, identity: str) -> Remark:
@@ -126,21 +133,21 @@ def _contradiction(each: Decided, identity: str) -> Remark:
     )
 
 
-async def claimed(tx: Tx, batch: Batch) -> list[Told]:
-    """The tellings that may be booked, in the order of the messages.
+async def claimed(tx: Tx, batch: Batch, tellings: Sequence[Told]) -> list[Told]:
+    """Those of the tellings that may be booked, in the order of the messages.
 
     A telling is ours to book when the claim names its very message. That is so for what was
     claimed just now, and for what was claimed on its behalf from our own published entries after
     a database was lost.
     """
     first: dict[Name, Told] = {}
-    for told in batch.tellings:
+    for told in tellings:
         first.setdefault(told.name, told)
     if not first:
         return []
     claims = await _claims(tx, batch, first)
     fresh: list[Told] = []
-    for told in batch.tellings:
+    for told in tellings:
         claim = claims[told.name]
         place = (batch.head_of(told.by).origin_id, told.by.record.offset)
         if told.digest != claim.digest:

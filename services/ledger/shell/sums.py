@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from functools import lru_cache
-from typing import Final
+from datetime import date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from services.ledger.periods import Closings, day_of, midnight
 from shared.contracts.books import BookMap
-from shared.contracts.journal import Direction, Entry
+from shared.contracts.journal import Book, Direction, Entry
 
-_SECONDS_IN_QUARTER: Final = 900
+Place = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -28,19 +28,30 @@ class _Waiting:
     since_recorded: datetime
 
 
+class Late(NamedTuple):
+    """An entry that is reported on a later day than its own."""
+
+    origin_id: int
+    sequence: int
+    book: Book
+    reported_day: date
+    reported_at: datetime
+
+
 @dataclass(slots=True)
 class Sums:
     """Sums of the entries taken in so far; each ``…_columns`` is sorted by its table's key."""
 
     zones: Mapping[str, ZoneInfo]
+    closings: Mapping[Book, Closings] = field(default_factory=dict[Book, Closings])
     _buckets: dict[tuple[str, str, str, date, date, int], _Turnover] = field(default_factory=dict)
     _open: dict[tuple[str, str, str, str], _Waiting] = field(default_factory=dict)
 
     def take(self, entry: Entry, *, origin_id: int, recorded_at: datetime) -> None:
         """Add an entry."""
-        zone = self.zones.get(entry.book)
-        effective_day, recorded_day = _day(entry.effective_at, zone), _day(recorded_at, zone)
-        book = entry.book
+        book, zone = entry.book, self.zones.get(entry.book)
+        recorded_day = day_of(recorded_at, zone)
+        effective_day = self.reported_day(entry, recorded_at)
         for posting in entry.postings:
             currency, minor = posting.amount.currency, posting.amount.minor
             account, code = posting.account, currency.code
@@ -63,6 +74,39 @@ class Sums:
                         recorded_at,
                     ),
                 )
+
+    def reported_day(self, entry: Entry, recorded_at: datetime) -> date:
+        """The day that an entry counts on: its own, unless that was closed before."""
+        day = day_of(entry.effective_at, self.zones.get(entry.book))
+        closings = self.closings.get(entry.book)
+        return closings.reported_day(day, recorded_at) if closings is not None else day
+
+    def late(self, entry: Entry, recorded_at: datetime, place: Place) -> list[Late]:
+        """The entry at a place, if it is reported on another day than its own."""
+        zone, day = self.zones.get(entry.book), self.reported_day(entry, recorded_at)
+        if day == day_of(entry.effective_at, zone):
+            return []
+        return [Late(*place, entry.book, day, midnight(day, zone))]
+
+    def move(
+        self,
+        of: tuple[str, str, str, int],
+        *,
+        minor: int,
+        is_debit: bool,
+        days: tuple[date, date],
+        recorded_day: date,
+        origin_id: int,
+    ) -> None:
+        """Move a posting's amount from one day to another: (book, account, currency, exponent)."""
+        book, account, code, exponent = of
+        for sign, day in zip((-1, 1), days, strict=True):
+            day_key = (book, account, code, day, recorded_day, origin_id)
+            bucket = self._buckets.setdefault(day_key, _Turnover(exponent))
+            if is_debit:
+                bucket.debit += sign * minor
+            else:
+                bucket.credit += sign * minor
 
     def _wait(self, key: tuple[str, str, str, str], told: _Waiting) -> None:
         known = self._open.get(key)
@@ -112,13 +156,3 @@ def _columns(count: int, rows: Iterable[tuple[object, ...]]) -> list[list[object
         for column, value in zip(columns, row, strict=True):
             column.append(value)
     return columns
-
-
-def _day(at: datetime, zone: ZoneInfo | None) -> date:
-    # In every zone of our time midnight falls on a quarter of an hour: one answer serves for it.
-    return _day_of_quarter(int(at.timestamp()) // _SECONDS_IN_QUARTER, zone)
-
-
-@lru_cache(maxsize=8192)
-def _day_of_quarter(quarter: int, zone: ZoneInfo | None) -> date:
-    return datetime.fromtimestamp(quarter * _SECONDS_IN_QUARTER, zone or UTC).date()

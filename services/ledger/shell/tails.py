@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from services.ledger.hash_chain import GENESIS
 from services.ledger.shell.activated import Kept, activation_in, keep_activations
 from services.ledger.shell.batch import SQL
+from services.ledger.shell.decision_records import DecisionRecords
 from shared.contracts.errors import InvariantBroken
 from shared.contracts.messages import (
     OUTCOME_RECORD,
@@ -53,10 +54,15 @@ class _Seeding:
         default_factory=list[tuple[str, str, bytes, int, int]]
     )
     activations: list[Kept] = field(default_factory=list[Kept])
+    records: DecisionRecords = field(default_factory=DecisionRecords)
     seeded: int = 0
+    is_order_taken: bool = True
 
     def entry(self, told: EntryBooked) -> None:
         """Take in a published entry; a repeated one says nothing new."""
+        self.records.entry(self._origin_id(told.origin), told)
+        if not self.is_order_taken:
+            return
         origin_id = self._origin_id(told.origin)
         tail = self.tails.setdefault(origin_id, Tail())
         if told.sequence <= tail.sequence:
@@ -68,15 +74,18 @@ class _Seeding:
             self.seeded += 1
 
     def outcome(self, told: Outcome) -> None:
-        """Take in what was put in force; a repeated telling says nothing new."""
+        """Take in a decision, and what it put in force; a repeated telling says nothing new."""
+        cause = told.caused_by
+        origin_id = self._origin_id(origin_name(cause.topic, cause.partition))
+        self.records.outcome(origin_id, told)
         record = activation_in(told.decided)
         if record is not None and told.outcome is OutcomeKind.ACCEPTED:
-            cause = told.caused_by
-            origin_id = self._origin_id(origin_name(cause.topic, cause.partition))
             self.activations.append(Kept(record, origin_id, cause.offset, told.recorded_at))
 
     def progress(self, told: Progress) -> None:
         """Take in a progress mark."""
+        if not self.is_order_taken:
+            return
         tail = self.tails.setdefault(self._origin_id(told.origin), Tail())
         tail.next_offset = max(tail.next_offset, told.next_offset)
 
@@ -89,10 +98,13 @@ class _Seeding:
         return found
 
 
-async def learn_from_tails(database: Database, kafka: KafkaAddress | str) -> int:
+async def learn_from_tails(
+    database: Database, kafka: KafkaAddress | str, *, is_order_taken: bool = True
+) -> int:
     """Take in what our topics know beyond the database, and give how many entries are to come.
 
     The rows of all origins are there before. Nothing is done twice; several processes take turns.
+    A journal that is not to become the published one takes only what was decided.
 
     Raises:
         InvariantBroken: What was published is not what the journal has.
@@ -116,6 +128,10 @@ async def learn_from_tails(database: Database, kafka: KafkaAddress | str) -> int
         seeding = _Seeding(
             {origin_name(row["topic"], row["partition"]): row["origin_id"] for row in rows},
             {row["origin_id"]: row["journal_sequence"] for row in rows},
+            records=DecisionRecords(
+                {r["origin_id"]: r["next_offset"] for r in await tx.fetch(SQL["booked_offsets"])}
+            ),
+            is_order_taken=is_order_taken,
         )
         await _read_through(tx, seeding, scan(kafka, spans))
         await _write(tx, seeding, spans)
@@ -164,7 +180,7 @@ async def _read_through(tx: Tx, seeding: _Seeding, batches: AsyncIterator[list[R
                 raise InvariantBroken(
                     f"{record.position} is not what we publish: {error.error_count()} mistakes"
                 ) from None
-        if len(seeding.claims) >= _CLAIMS_AT_ONCE:
+        if max(len(seeding.claims), len(seeding.records)) >= _CLAIMS_AT_ONCE:
             await _seed(tx, seeding)
     await _seed(tx, seeding)
 
@@ -174,6 +190,7 @@ async def _seed(tx: Tx, seeding: _Seeding) -> None:
         columns = [list(column) for column in zip(*seeding.claims, strict=True)]
         await tx.execute(SQL["seed_claims"], *columns)
         seeding.claims.clear()
+    await seeding.records.write(tx)
 
 
 async def _write(tx: Tx, seeding: _Seeding, spans: Mapping[Partition, tuple[int, int]]) -> None:

@@ -51,7 +51,7 @@ from fresh
 
 -- name: read_events
 -- What remembered messages said.
-select s.book, s.identity, s.digest
+select s.book, s.identity, s.digest, s.origin_id, s.caused_offset
 from unnest($1::text[], $2::text[]) as n (book, identity)
 join seen_events as s on s.book = n.book and s.identity = n.identity
 

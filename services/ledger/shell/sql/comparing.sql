@@ -188,7 +188,8 @@ order by 1, 2, 3, 4, 5
 limit $1
 
 -- name: sums_digest
--- What stands in the days, the months and the rates, whatever the order.
+-- What stands in the days, the months and the rates, and what was decided, whatever the order. A
+-- row of which all was moved elsewhere says nothing.
 select 'days' as sums, count(*) as rows, coalesce(sum(hashtextextended(concat_ws(
     chr(31), book, account, currency, effective_day, debit_minor, credit_minor
 ), 0)::numeric), 0) as digest
@@ -197,6 +198,7 @@ from (
         sum(credit_minor) as credit_minor
     from day_buckets
     group by book, account, currency, effective_day
+    having sum(debit_minor) <> 0 or sum(credit_minor) <> 0
 ) as d
 union all
 select 'months', count(*), coalesce(sum(hashtextextended(concat_ws(
@@ -207,9 +209,41 @@ from (
         sum(credit_minor) as credit_minor
     from month_buckets
     group by book, account, currency, effective_month
+    having sum(debit_minor) <> 0 or sum(credit_minor) <> 0
 ) as m
 union all
 select 'exchange rates', count(*), coalesce(sum(hashtextextended(concat_ws(
     chr(31), book, base, quote, on_day, trim_scale(rate), extract(epoch from recorded_at)
 ), 0)::numeric), 0)
 from exchange_rates
+union all
+select 'closings', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, number, extract(epoch from since), coalesce(closed_through::text, ''),
+    coalesce(locked_through::text, '')
+), 0)::numeric), 0)
+from periods
+union all
+select 'late entries', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), e.book, e.reference, l.reported_day, extract(epoch from l.reported_at)
+), 0)::numeric), 0)
+from late_entries as l
+join entries as e on e.origin_id = l.origin_id and e.sequence = l.sequence
+union all
+select 'accounts', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, account, number, display, is_open, is_of_chart, key, normal, has_floor
+), 0)::numeric), 0)
+from account_changes
+union all
+select 'holds', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, hold, account, key, currency, minor, coalesce(expires_at::text, ''),
+    coalesce(ended, 'open')
+), 0)::numeric), 0)
+from holds
+union all
+select 'answers to commands', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), o.partition, u.caused_offset, u.outcome, u.reason, u.book, u.subject, u.detail,
+    coalesce(u.reference, ''), coalesce(u.decided::text, '')
+), 0)::numeric), 0)
+from outcomes as u
+join origins as o on o.origin_id = u.origin_id
+where o.topic = 'ledger.commands' and u.ordinal = 1
