@@ -53,6 +53,7 @@ VERBS: Final = (
     Verb("monitors", "Watched figures and how they stand", BOOKS, attribute="monitors"),
     Verb("trace", "From a figure to the bytes behind it, proved", BOOKS, attribute="trace"),
     Verb("rebuild", "The books once more from the topics, and swapped", BOOKS),
+    Verb("verify", "Every entry, chain and sum, and signed heads", BOOKS, attribute="verify"),
     Verb("audit", "The books held against the topics", BOOKS, attribute="audit"),
     Verb("dead-letters", "Records that could not be read, dealt with", UPKEEP),
     Verb("archive", "The copy of the topics: how it is", UPKEEP),

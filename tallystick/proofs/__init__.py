@@ -1,0 +1,1 @@
+"""Proofs that leave the house, and heads that come back to it."""
