@@ -1,9 +1,9 @@
 """What of an invoice line is yet to be earned at a moment.
 
-    before the first day        all of it
+    on the first day            all of it
     from day to day             what stands, spread evenly over the days that are left, rounded
                                 so that the last day takes the remainder
-    on the day of a cut         that much less: a credit note takes back what is not served yet, and
+    after the day of a cut      that much less: a credit note takes back what is not served yet, and
                                 only what is beyond that from what was earned
 
 It asks for nothing but the line and what was taken back of it, so what is earned in any cut of time
@@ -11,7 +11,7 @@ sums to the same, whatever order it all was told in.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 
 from shared.contracts.money import Money
@@ -42,18 +42,28 @@ class Cut:
 UnearnedChange = Schedule | Cut
 
 
-@dataclass(frozen=True, slots=True)
-class Unearned:
-    """A line with all that was taken back of it, and what stands unearned of it on the books."""
+@dataclass(slots=True)
+class Clock:
+    """What a book's clock releases: lines, what was taken back of each, and how far it has ticked.
 
-    schedule: Schedule
-    cuts: tuple[Cut, ...]
-    standing: Money
+    Of lines that came and ended before it, it need not know.
+    """
+
+    ticked_until: datetime | None = None
+    schedules: dict[str, Schedule] = field(default_factory=dict[str, Schedule])
+    cuts: dict[str, list[Cut]] = field(default_factory=dict[str, list[Cut]])
+
+    def take(self, change: UnearnedChange) -> None:
+        """Know of a change."""
+        match change:
+            case Schedule():
+                self.schedules.setdefault(change.line, change)
+            case Cut():
+                self.cuts.setdefault(change.line, []).append(change)
 
 
-def unearned_at(schedule: Schedule, cuts: Iterable[Cut], until: datetime, zone: tzinfo) -> Money:
-    """What is to stand unearned of a line at a moment, by the calendar days of its book."""
-    now = until.astimezone(zone).date()
+def unearned_on(schedule: Schedule, cuts: Iterable[Cut], on: date, zone: tzinfo) -> Money:
+    """What is to stand unearned of a line when a day begins in its book's time zone."""
     sign = 1 if schedule.net.minor >= 0 else -1
     by_day: dict[date, int] = {}
     for cut in cuts:
@@ -62,11 +72,11 @@ def unearned_at(schedule: Schedule, cuts: Iterable[Cut], until: datetime, zone: 
     day = schedule.since.astimezone(zone).date()
     end = schedule.until.astimezone(zone).date()
     left = abs(schedule.net.minor)
-    for cut_day in sorted(each for each in by_day if by_day[each] and each <= now):
+    for cut_day in sorted(each for each in by_day if by_day[each] and each < on):
         if cut_day > day:
             left, day = _left_on(cut_day, left, day, end), cut_day
         left = min(max(left - by_day[cut_day], 0), abs(schedule.net.minor))
-    return Money(sign * _left_on(now, left, day, end), schedule.net.currency)
+    return Money(sign * _left_on(on, left, day, end), schedule.net.currency)
 
 
 def _left_on(on: date, left: int, since: date, end: date) -> int:

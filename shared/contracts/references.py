@@ -9,6 +9,7 @@ from shared.contracts.errors import Unreadable
 from shared.contracts.journal import Reference
 
 _LENGTH_MAX = 300
+_KEY_LENGTH_MAX = 200
 
 
 def _reference(*parts: str) -> Reference:
@@ -71,11 +72,6 @@ def invoice_line(line_id: str) -> Reference:
 def invoice_line_voided(line_id: str) -> Reference:
     """The undoing of that, when the invoice was voided."""
     return _reference("stripe", "invoice_line", line_id, "voided")
-
-
-def invoice_line_released(line_id: str, command_key: str) -> Reference:
-    """What a line has earned by the clock tick of this key."""
-    return _reference("stripe", "invoice_line", line_id, "released", _short(command_key, most=64))
 
 
 def invoice_paid(invoice_id: str, payment_id: str) -> Reference:
@@ -165,10 +161,15 @@ def match_undone(match_id: str, revision: int) -> Reference:
 
 def command(idempotency_key: str) -> Reference:
     """What a person or a service asked for under this key; long keys are hashed."""
-    return _reference("command", _short(idempotency_key, most=200))
+    return _reference("command", _short(idempotency_key))
 
 
-def _short(command_key: str, *, most: int) -> str:
-    if len(command_key) <= most and command_key.isprintable():
+def revenue_released(command_key: str, number: int) -> Reference:
+    """The N-th entry of what was earned by the clock tick of this key."""
+    return _reference("release", _short(command_key), str(number))
+
+
+def _short(command_key: str) -> str:
+    if len(command_key) <= _KEY_LENGTH_MAX and command_key.isprintable():
         return command_key
     return hashlib.sha256(command_key.encode()).hexdigest()

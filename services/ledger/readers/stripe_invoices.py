@@ -25,7 +25,6 @@ from shared.contracts.money import Money
 SERVED_AT_ONCE_MAX: Final = timedelta(days=31)
 _FINAL: Final = ("open", "paid", "uncollectible", "void")
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-_LINE_ID_LENGTH_MAX: Final = 200  # a release is named by the line and by the tick
 
 
 def invoice(fields: JsonObject, at: datetime) -> Invoice | Nothing:
@@ -183,8 +182,8 @@ def _served_lines(fields: JsonObject, finalized_at: datetime) -> Iterable[Served
         if until <= finalized_at:
             continue  # served before it was invoiced, as metered usage is
         told_id = read.ident(row)
-        if len(told_id) > _LINE_ID_LENGTH_MAX or until.year == MAXYEAR:
-            raise Unreadable("a line's id is too long, or its end too late, to release revenue by")
+        if until.year == MAXYEAR:
+            raise Unreadable("a line's end is too late for a day of its own in every time zone")
         net = _net({"currency": fields.get("currency"), **row})
         yield ServedLine(told_id, net, since, until)
 

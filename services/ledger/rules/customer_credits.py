@@ -6,12 +6,15 @@ then they wait under the payment itself.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from services.ledger import accounts
 from services.ledger.in_force import BookInForce
 from services.ledger.readers.billed import CustomerNamed
 from services.ledger.readers.told import Charge, ChargeState
+from services.ledger.rules.commands import CommandRefused
 from shared.contracts import references
+from shared.contracts.commands import GrantCredits, SpendCredits
 from shared.contracts.journal import Entry, Line, credit, debit, entry
 from shared.contracts.money import Money
 
@@ -122,6 +125,54 @@ def unassigned(told: Charge, book: BookInForce) -> Entry | None:
         description=f"Credits of {told.payment} back from {told.customer}",
         reverses=references.credits_assigned(told.payment),
     )
+
+
+def granted(
+    command: GrantCredits, amount: Money, book: BookInForce, *, effective_at: datetime
+) -> Entry:
+    """Credits that no charge paid for.
+
+    Dr memo:credits[customer]               amount
+    Cr memo:credits-issued                  amount
+    """
+    return _by_command(command, amount, book, effective_at, kind="credits_granted")
+
+
+def spent(
+    command: SpendCredits, amount: Money, book: BookInForce, *, effective_at: datetime
+) -> Entry:
+    """A customer uses credits, or has them taken back.
+
+    Dr memo:credits-issued                  amount
+    Cr memo:credits[customer]               amount
+    """
+    return _by_command(command, -amount, book, effective_at, kind="credits_spent")
+
+
+def _by_command(
+    command: GrantCredits | SpendCredits,
+    amount: Money,
+    book: BookInForce,
+    effective_at: datetime,
+    *,
+    kind: str,
+) -> Entry:
+    lines = [
+        debit(accounts.CREDITS, amount, key=command.customer),
+        credit(accounts.CREDITS_ISSUED, amount),
+    ]
+    booked = entry(
+        book=book.name,
+        reference=references.command(command.idempotency_key),
+        kind=kind,
+        effective_at=effective_at,
+        lines=lines if amount.minor > 0 else lines[::-1],
+        rules_version=book.rules_version,
+        description=command.description or command.reason,
+    )
+    if booked is None:
+        raise CommandRefused("an entry moves credits: the amount is not above zero")
+    return booked
 
 
 def _credits(paid: Money, book: BookInForce) -> Money:

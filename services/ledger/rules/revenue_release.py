@@ -1,41 +1,69 @@
-"""Clock ticks: revenue is earned as time passes.
+"""Clock ticks: revenue is earned as time passes."""
 
-A tick books the difference between what stands unearned of a line and what is to stand there by
-then (``services/ledger/unearned.py``). So it may come at any time and any number of times, and a
-credit note or a void that comes after a release is made good by the next one.
-"""
-
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, MutableMapping
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Final
 
 from services.ledger import accounts
 from services.ledger.in_force import BookInForce
-from services.ledger.unearned import Unearned, unearned_at
+from services.ledger.periods import midnight
+from services.ledger.unearned import Clock, unearned_on
 from shared.contracts import references
-from shared.contracts.journal import Entry, credit, debit, entry
+from shared.contracts.journal import Entry, Line, credit, debit, entry
+from shared.contracts.money import Money
+
+LINES_OF_ENTRY_MAX: Final = 1_000
+_LAST_SECOND: Final = timedelta(seconds=-1)
 
 
-def releases(
-    lines: Iterable[Unearned], until: datetime, book: BookInForce, command_key: str
+def released(
+    clock: Clock,
+    standing: MutableMapping[str, Money],
+    days: Iterable[date],
+    book: BookInForce,
+    *,
+    command_key: str,
 ) -> Iterator[Entry]:
-    """Revenue is earned as time passes: one entry for each line that a clock tick moves.
+    """Revenue is earned for each line of service, up to the beginning of each of these days.
 
         Dr liabilities:unearned[line]           earned since the last tick
-        Cr revenue:stripe                       earned since the last tick
+        Cr revenue:stripe                       what all these lines have earned
 
-    In the order of the lines' ids. What is to be taken back from revenue turns the sides.
+    In the last second of the day before. A tick books the difference between what stands unearned
+    of a line and what is to stand there, so what is to be taken back from revenue turns the sides.
+    ``standing`` moves along; lines go in the order of their currencies and ids, a thousand in one
+    entry.
     """
-    for each in sorted(lines, key=lambda each: each.schedule.line):
-        line = each.schedule.line
-        earned = each.standing - unearned_at(each.schedule, each.cuts, until, book.zone)
-        booked = entry(
-            book=book.name,
-            reference=references.invoice_line_released(line, command_key),
-            kind="revenue_released",
-            effective_at=until,
-            lines=(debit(accounts.UNEARNED, earned, key=line), credit(accounts.REVENUE, earned)),
-            rules_version=book.rules_version,
-            description=f"Line {line} served until {until.astimezone(book.zone):%Y-%m-%d}",
-        )
-        if booked is not None:
-            yield booked
+    ordered = sorted(clock.schedules.values(), key=lambda each: (each.net.currency.code, each.line))
+    number = 0
+    for day in days:
+        for _, lines in groupby(ordered, key=lambda each: each.net.currency):
+            moved: list[Line] = []
+            for each in lines:
+                left = unearned_on(each, clock.cuts.get(each.line, ()), day, book.zone)
+                earned = standing[each.line] - left
+                if earned:
+                    standing[each.line] = left
+                    moved.append(debit(accounts.UNEARNED, earned, key=each.line))
+            for start in range(0, len(moved), LINES_OF_ENTRY_MAX):
+                part = moved[start : start + LINES_OF_ENTRY_MAX]
+                number += 1
+                booked = entry(
+                    book=book.name,
+                    reference=references.revenue_released(command_key, number),
+                    kind="revenue_released",
+                    effective_at=midnight(day, book.zone) + _LAST_SECOND,
+                    lines=[*part, credit(accounts.REVENUE, _sum(part))],
+                    rules_version=book.rules_version,
+                    description=f"Served before {day}",
+                )
+                if booked is not None:
+                    yield booked
+
+
+def _sum(lines: Iterable[Line]) -> Money:
+    first, *others = (line.amount for line in lines)
+    for amount in others:
+        first += amount
+    return first

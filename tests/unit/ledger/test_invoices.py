@@ -364,5 +364,5 @@ def test_invoice_event_of_another_account_books_nothing() -> None:
 def test_reference_of_an_invoice_is_about_its_object() -> None:
     entries = told_by(given_up("paid", payments=listed(payment(11_900)), charge=None)).entries
     assert {subject_of(e.reference) for e in entries} == {"in_1"}
-    assert subject_of("stripe:invoice_line:il_1:released:tick:2026-11-21") == "il_1"
+    assert subject_of("release:tick:2026-11-21:3") == "tick:2026-11-21"
     assert subject_of("stripe:payment:ch_1:failed") == "ch_1"

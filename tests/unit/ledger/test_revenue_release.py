@@ -1,6 +1,7 @@
 """What clock ticks release: exact in any cut, and made good after voids and credit notes."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from textwrap import dedent
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ledger.in_force import BookInForce
-from services.ledger.rules.revenue_release import releases
-from services.ledger.unearned import Cut, Schedule, Unearned, unearned_at
+from services.ledger.rules.revenue_release import released
+from services.ledger.unearned import Clock, Cut, Schedule, unearned_on
 from shared.contracts.books import BookData
 from shared.contracts.journal import render
 from shared.contracts.money import Money
@@ -28,7 +29,7 @@ def cuts(*told: tuple[int, float]) -> tuple[Cut, ...]:
 
 
 def left(days: float, schedule: Schedule = YEAR, taken: tuple[Cut, ...] = ()) -> int:
-    return unearned_at(schedule, taken, after(days), UTC).minor
+    return unearned_on(schedule, taken, after(days).date(), UTC).minor
 
 
 @pytest.mark.parametrize(
@@ -38,11 +39,10 @@ def test_line_is_earned_day_by_day(days: int, minor: int) -> None:
     assert left(days) == minor
 
 
-def test_day_counts_when_it_is_over_in_the_books_time_zone() -> None:
-    tokyo = ZoneInfo("Asia/Tokyo")
-    midnight = datetime(2026, 1, 15, 15, tzinfo=UTC)  # the 16th of January begins in Tokyo
-    assert unearned_at(YEAR, (), midnight, tokyo).minor == 36_400
-    assert unearned_at(YEAR, (), midnight, UTC).minor == 36_500
+def test_days_are_those_of_the_books_time_zone() -> None:
+    late = Schedule("il_1", YEAR.net, START.replace(hour=20), YEAR.until)
+    assert unearned_on(late, (), date(2026, 1, 16), UTC).minor == 36_400
+    assert unearned_on(late, (), date(2026, 1, 16), ZoneInfo("Asia/Tokyo")).minor == 36_500
 
 
 def test_odd_amount_leaves_its_remainder_to_the_last_day() -> None:
@@ -57,22 +57,22 @@ def test_line_below_zero_mirrors_one_above() -> None:
 
 def test_what_a_credit_note_takes_back_comes_from_the_days_that_are_left() -> None:
     cancelled = cuts((26_500, 100))
-    assert [left(day, taken=cancelled) for day in (99, 100, 200)] == [26_600, 0, 0]
+    assert [left(day, taken=cancelled) for day in (99, 100, 101, 200)] == [26_600, 26_500, 0, 0]
     cheaper = cuts((13_250, 100))
     assert [left(day, taken=cheaper) for day in (99, 100, 101, 364, 365)] == [
-        *(26_600, 13_250, 13_200, 50, 0)
+        *(26_600, 26_500, 13_200, 50, 0)
     ]
 
 
 @pytest.mark.parametrize("minor", [40_000, 36_500])
 def test_no_more_is_taken_back_than_is_left(minor: int) -> None:
-    assert [left(day, taken=cuts((minor, 100))) for day in (99, 100, 300)] == [26_600, 0, 0]
+    assert [left(day, taken=cuts((minor, 100))) for day in (100, 101, 300)] == [26_500, 0, 0]
 
 
 def test_credit_note_before_the_service_begins_lowers_its_price() -> None:
     early = cuts((18_250, -20))
-    assert [left(day, taken=early) for day in (-20, 0, 1, 364)] == [18_250, 18_250, 18_200, 50]
-    assert left(-21, taken=early) == 36_500
+    assert [left(day, taken=early) for day in (-19, 0, 1, 364)] == [18_250, 18_250, 18_200, 50]
+    assert left(-20, taken=early) == 36_500
 
 
 def test_credit_note_that_was_voided_has_never_been() -> None:
@@ -88,14 +88,15 @@ MAIN = BookInForce(data=BookData())
 
 
 def ticked(standing: int, days: float, *taken: Cut) -> str:
-    line = Unearned(YEAR, taken, Money.of(standing, "usd"))
-    booked = list(releases([line], after(days), MAIN, "tick"))
+    clock = Clock(schedules={"il_1": YEAR}, cuts={"il_1": list(taken)})
+    stands = {"il_1": Money.of(standing, "usd")}
+    booked = released(clock, stands, [after(days).date()], MAIN, command_key="tick")
     return "\n".join(f"{e.reference}\n{render(e)}" for e in booked)
 
 
 def test_tick_releases_what_was_served_since_the_last() -> None:
     assert ticked(36_500, 31) == dedent("""\
-        stripe:invoice_line:il_1:released:tick
+        release:tick:1
         Dr liabilities:unearned[il_1]  31.00 USD
         Cr revenue:stripe              31.00 USD""")
     assert ticked(33_400, 31) == ""
@@ -105,7 +106,7 @@ def test_cancelled_year_keeps_what_was_earned_of_it() -> None:
     # 100.00 of 365.00 was earned; the credit note debited revenue by the other 265.00, which the
     # next tick gives back from what stood unearned: 100.00 stays.
     assert ticked(26_500, 101, *cuts((26_500, 100))) == dedent("""\
-        stripe:invoice_line:il_1:released:tick
+        release:tick:1
         Dr liabilities:unearned[il_1]  265.00 USD
         Cr revenue:stripe              265.00 USD""")
 
@@ -113,7 +114,7 @@ def test_cancelled_year_keeps_what_was_earned_of_it() -> None:
 def test_void_after_a_part_was_earned_is_made_good_by_the_next_tick() -> None:
     # The void took all 365.00 off what stood unearned, of which 100.00 had been earned.
     assert ticked(-10_000, 101, *cuts((36_500, 100))) == dedent("""\
-        stripe:invoice_line:il_1:released:tick
+        release:tick:1
         Cr liabilities:unearned[il_1]  100.00 USD
         Dr revenue:stripe              100.00 USD""")
 
@@ -130,12 +131,31 @@ def test_ticks_in_any_cut_sum_to_the_same(
     sign = 1 if net >= 0 else -1
     schedule = Schedule("il_1", Money.of(net, "usd"), START, after(days))
     told = cuts(*((sign * minor, day) for minor, day in taken))
-    standing = schedule.net
-    for number, day in enumerate([*sorted(ticks), 2_200]):
-        line = Unearned(schedule, told, standing)
-        for booked in releases([line], after(day), MAIN, f"tick {number}"):
+    clock = Clock(schedules={"il_1": schedule}, cuts={"il_1": list(told)})
+    standing = {"il_1": schedule.net}
+    left_over = schedule.net
+    for day in [*sorted(ticks), 2_200]:
+        on = after(day).date()
+        for booked in released(clock, standing, [on], MAIN, command_key=f"tick {day}"):
             moved = booked.postings[0].signed_minor
             assert moved * sign > 0  # what is earned once stays so
-            standing -= Money(moved, standing.currency)
-        assert standing == unearned_at(schedule, told, after(day), UTC)
-    assert not standing
+            left_over -= Money(moved, left_over.currency)
+        assert left_over == standing["il_1"] == unearned_on(schedule, told, on, UTC)
+    assert not left_over
+
+
+def test_many_lines_make_entries_of_a_thousand_in_each_currency() -> None:
+    lines = [
+        Schedule(f"il_{n}", Money.of(36_500, code), START, YEAR.until)
+        for code, count in (("usd", 2_001), ("eur", 1))
+        for n in range(count)
+    ]
+    named = [replace(each, line=f"{each.net.currency.code}_{each.line}") for each in lines]
+    clock = Clock(schedules={each.line: each for each in named})
+    standing = {each.line: each.net for each in named}
+    entries = list(released(clock, standing, [after(1).date()], MAIN, command_key="t"))
+    assert [(e.reference, len(e.postings)) for e in entries] == [
+        ("release:t:1", 2), ("release:t:2", 1_001), ("release:t:3", 1_001), ("release:t:4", 2)
+    ]  # fmt: skip
+    assert entries[1].postings[-1].amount == Money.of(100_000, "usd")
+    assert list(released(clock, standing, [after(1).date()], MAIN, command_key="u")) == []
