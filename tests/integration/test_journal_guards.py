@@ -13,6 +13,7 @@ from shared.runtime.postgres import Connection, set_codecs
 pytestmark = pytest.mark.stack
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
+LATER = datetime(2026, 12, 1, tzinfo=UTC)
 Leg = tuple[str, int, str]
 BALANCED: Sequence[Leg] = (("debit", 100, "usd"), ("credit", 100, "usd"))
 
@@ -24,31 +25,46 @@ async def connection(
     await bring_up_to_date(database_dsn)
     connection = await asyncpg.connect(database_dsn)
     await set_codecs(connection)
+    await connection.execute("insert into ledger.origins (topic, partition) values ('t', 0)")
+    await connection.execute("select ledger.open_journal_months('ledger', $1)", [AT.date()])
     if request.param != "owner":
         await connection.execute("set role ledger_app")
     yield connection
     await connection.close()
 
 
-async def write_entry(on: Connection, sequence: int, posting_count: int = 2) -> None:
+async def write_entry(
+    on: Connection,
+    sequence: int,
+    posting_count: int = 2,
+    *,
+    at: datetime = AT,
+    table: str = "entries",
+) -> None:
     row = (
-        *(1, sequence, "main", f"r:{sequence}", "manual_entry", AT, AT, sequence, "m", 1, "", None),
+        *(1, sequence, "main", f"r:{sequence}", "manual_entry", AT, at, sequence, "m", 1, "", None),
         *(bytes(32), bytes(32), posting_count),
     )
     await on.copy_records_to_table(
-        "entries", schema_name="ledger", records=[row], columns=ENTRY_COLUMNS
+        table, schema_name="ledger", records=[row], columns=ENTRY_COLUMNS
     )
 
 
 async def write_postings(
-    on: Connection, sequence: int, legs: Sequence[Leg], first_ordinal: int = 1
+    on: Connection,
+    sequence: int,
+    legs: Sequence[Leg],
+    first_ordinal: int = 1,
+    *,
+    at: datetime = AT,
+    table: str = "postings",
 ) -> None:
     rows = [
-        (1, sequence, ordinal, "assets:bank:x", "", direction, minor, currency, 2)
+        (1, sequence, ordinal, "assets:bank:x", "", direction, minor, currency, 2, at)
         for ordinal, (direction, minor, currency) in enumerate(legs, first_ordinal)
     ]
     await on.copy_records_to_table(
-        "postings", schema_name="ledger", records=rows, columns=POSTING_COLUMNS
+        table, schema_name="ledger", records=rows, columns=POSTING_COLUMNS
     )
 
 
@@ -159,7 +175,7 @@ async def test_journal_of_a_posting_of_zero_refuses_the_statement(connection: Co
     assert await refused(connection, 1, legs) == "postings_minor_in_range"
 
 
-@pytest.mark.parametrize("table", ["entries", "postings"])
+@pytest.mark.parametrize("table", ["entries", "postings", "entries_2026_11", "postings_2026_11"])
 @pytest.mark.parametrize(
     "change", ["update {} set sequence = sequence", "delete from {}", "truncate {}"]
 )
@@ -176,6 +192,67 @@ async def test_journal_of_a_change_to_what_stands_refuses_it(
     if is_owner:
         assert caught.value.constraint_name == "journal_append_only"
     assert await connection.fetchval("select count(*) from ledger.postings") == 2
+
+
+async def test_journal_of_a_part_by_its_own_name_is_guarded_as_the_whole(
+    connection: Connection,
+) -> None:
+    parts = ("entries_2026_11", "postings_2026_11")
+    async with connection.transaction():
+        await write_entry(connection, 1, table=parts[0])
+        await write_postings(connection, 1, BALANCED, table=parts[1])
+
+    async def write(legs: Sequence[Leg]) -> None:
+        async with connection.transaction():
+            await write_entry(connection, 2, table=parts[0])
+            await write_postings(connection, 2, legs, table=parts[1])
+
+    for legs, broken in (
+        (BALANCED[:1], "entries_postings_complete"),
+        ((("debit", 1, "usd"), ("credit", 2, "usd")), "entries_balance"),
+    ):
+        with pytest.raises(asyncpg.CheckViolationError) as caught:
+            await write(legs)
+        assert caught.value.constraint_name == broken
+    assert await connection.fetchval("select count(*) from ledger.entries") == 1
+
+
+async def test_journal_of_a_sequence_told_again_in_another_month_refuses_it(
+    connection: Connection,
+) -> None:
+    async with connection.transaction():
+        await write_entry(connection, 1)
+        await write_postings(connection, 1, BALANCED)
+    with pytest.raises(asyncpg.CheckViolationError) as caught:
+        await write_entry(connection, 1, at=LATER)
+    assert caught.value.constraint_name == "entries_sequence_unique"
+
+
+async def test_journal_of_postings_in_another_month_than_their_entry_refuses_the_commit(
+    connection: Connection,
+) -> None:
+    async def write() -> None:
+        async with connection.transaction():
+            await write_entry(connection, 1)
+            await write_postings(connection, 1, BALANCED, at=LATER)
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await write()
+    assert await connection.fetchval("select count(*) from ledger.postings") == 0
+
+
+async def test_journal_of_a_month_that_is_not_open_refuses_the_entry(
+    connection: Connection,
+) -> None:
+    far = datetime(2031, 1, 1, tzinfo=UTC)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await write_entry(connection, 1, at=far)
+    await connection.execute("select ledger.open_journal_months('ledger', $1)", [far.date()])
+    async with connection.transaction():
+        await write_entry(connection, 1, at=far)
+        await write_postings(connection, 1, BALANCED, at=far)
+    assert await connection.fetchval("select count(*) from ledger.entries_2031_01") == 1
+    assert await connection.fetchval("select to_regclass('ledger.entries_2031_02')") is not None
 
 
 async def test_journal_of_notes_leaves_none_behind(connection: Connection) -> None:

@@ -79,3 +79,51 @@ async def test_months_follow_days_whoever_writes_them(database_dsn: str) -> None
             await owner.execute("update ledger.month_buckets set debit_minor = 0")
     finally:
         await owner.close()
+
+
+async def test_journal_of_before_is_split_by_month_under_the_same_views(
+    database_dsn: str, tmp_path: Path
+) -> None:
+    for number in range(1, 12):
+        for file in MIGRATIONS.glob(f"{number:04}_*.sql"):
+            shutil.copy(file, tmp_path)
+    await migrate(database_dsn, schema="ledger", folder=tmp_path)
+    views = Path(store.__file__).parent / "views"
+    await migrate(database_dsn, schema="ledger_read", folder=views)
+    owner = await asyncpg.connect(database_dsn)
+    seen = (
+        "select e.reference, e.recorded_at::text, p.account, p.direction, p.minor::text"
+        " from ledger_read.entries e join ledger_read.postings p using (book, reference)"
+        " order by 1, 3"
+    )
+    rights = (
+        "select table_name, grantee, privilege_type from information_schema.table_privileges"
+        " where table_schema = 'ledger_read' order by 1, 2, 3"
+    )
+    try:
+        await owner.execute(
+            "insert into ledger.origins (topic, partition, sequence) values ('t', 0, 2)"
+        )
+        async with owner.transaction():
+            for sequence, month in ((1, "2026-01-31 23:59:59.999999Z"), (2, "2026-02-01Z")):
+                await owner.execute(
+                    "insert into ledger.entries values (1, $1::bigint, 'main', 'r' || $1::bigint, 'k', now(),"
+                    " $2::text::timestamptz, $1::bigint, 'm', 1, '', null, '', '', 2)",
+                    sequence,
+                    month,
+                )
+                await owner.execute(
+                    "insert into ledger.postings values (1, $1, 1, 'a', '', 'debit', 5, 'usd', 2),"
+                    " (1, $1, 2, 'b', '', 'credit', 5, 'usd', 2)",
+                    sequence,
+                )
+        before, allowed = await owner.fetch(seen), await owner.fetch(rights)
+        await bring_up_to_date(database_dsn)
+        assert len(before) == 4
+        assert await owner.fetch(seen) == before
+        assert set(allowed) <= set(await owner.fetch(rights))
+        for month in ("2026_01", "2026_02"):
+            assert await owner.fetchval(f"select count(*) from ledger.entries_{month}") == 1
+            assert await owner.fetchval(f"select count(*) from ledger.postings_{month}") == 2
+    finally:
+        await owner.close()

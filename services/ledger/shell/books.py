@@ -25,10 +25,11 @@ from services.ledger.shell.judges import (
     judge_commands,
     write_effects,
 )
+from services.ledger.shell.months import write_journal
 from services.ledger.shell.outcomes import write_outcomes
 from services.ledger.shell.rates import write_rates
 from services.ledger.shell.reporting_days import write_late_entries
-from services.ledger.shell.rows import ENTRY_COLUMNS, POSTING_COLUMNS, Head, Row, posting_rows
+from services.ledger.shell.rows import Head, Row, posting_rows
 from services.ledger.shell.sums import Late, Sums, zones_of
 from shared.contracts import topics
 from shared.contracts.books import BookMap
@@ -132,15 +133,19 @@ class Books:
                 )
             )
             postings.extend(
-                posting_rows(told.entry, origin_id=head.origin_id, sequence=head.sequence)
+                posting_rows(
+                    told.entry,
+                    origin_id=head.origin_id,
+                    sequence=head.sequence,
+                    recorded_at=recorded_at,
+                )
             )
             sums.take(told.entry, origin_id=head.origin_id, recorded_at=recorded_at)
             if batch.closings:
                 late.extend(sums.late(told.entry, recorded_at, (head.origin_id, head.sequence)))
             moved[head.origin_id] = head
         batch.booked.entries, batch.booked.postings = len(entries), len(postings)
-        await tx.copy_records_to_table("entries", records=entries, columns=ENTRY_COLUMNS)
-        await tx.copy_records_to_table("postings", records=postings, columns=POSTING_COLUMNS)
+        await write_journal(tx, entries, postings)
         heads = [moved[origin_id] for origin_id in sorted(moved)]
         await tx.execute(
             SQL["move_origins"],

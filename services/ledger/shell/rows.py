@@ -46,6 +46,7 @@ POSTING_COLUMNS: Final[tuple[str, ...]] = (
     "minor",
     "currency",
     "exponent",
+    "recorded_at",
 )
 OUTCOME_COLUMNS: Final[tuple[str, ...]] = (
     "origin_id",
@@ -125,7 +126,9 @@ class Head:
         )
 
 
-def posting_rows(entry: Entry, *, origin_id: int, sequence: int) -> Iterator[Row]:
+def posting_rows(
+    entry: Entry, *, origin_id: int, sequence: int, recorded_at: datetime
+) -> Iterator[Row]:
     """The rows of an entry's legs, in the entry's order."""
     for ordinal, posting in enumerate(entry.postings, 1):
         currency = posting.amount.currency
@@ -139,6 +142,7 @@ def posting_rows(entry: Entry, *, origin_id: int, sequence: int) -> Iterator[Row
             posting.amount.minor,
             currency.code,
             currency.exponent,
+            recorded_at,
         )
 
 

@@ -67,7 +67,7 @@ def test_published_entry_is_what_the_contract_makes_of_it() -> None:
     )
     legs = [
         dict(zip(POSTING_COLUMNS, leg, strict=True))
-        for leg in posting_rows(told, origin_id=1, sequence=1)
+        for leg in posting_rows(told, origin_id=1, sequence=1, recorded_at=AT)
     ]
     publication = entry_publication(row, legs, WHERE)
     assert publication.envelope is not None

@@ -20,6 +20,10 @@ select origin_id, topic, partition, sequence, chain
 from origins
 order by origin_id
 
+-- name: open_months!
+-- Make the parts of the journal for certain months, where there are none yet.
+select open_journal_months(current_schema(), $1::date[])
+
 -- name: move_origins!
 -- The new heads. The position rows, which are locked, keep others away.
 update origins as o
