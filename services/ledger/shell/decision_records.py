@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
+
 from services.ledger.decisions import COMMAND
 from services.ledger.judging import Recorded
 from services.ledger.shell.batch import SQL, Batch, Place
@@ -60,7 +62,9 @@ class DecisionRecords:
         self._entries.clear()
 
     def _row(self, place: Place) -> tuple[object, ...]:
-        entries = [told.model_dump(mode="json") for told in self._entries.get(place, [])]
+        told_entries = [told.model_dump(mode="json") for told in self._entries.get(place, [])]
+        # As text: a list in a column would be taken for another dimension of the array.
+        entries = orjson.dumps(told_entries).decode()
         told = self._outcomes.get(place)
         if told is None:
             return (None, None, None, None, None, entries)

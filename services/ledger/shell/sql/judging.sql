@@ -223,10 +223,10 @@ join decisions as d on d.origin_id = n.origin_id and d.caused_offset = n.caused_
 insert into decisions as d (
     origin_id, caused_offset, outcome, reason, detail, reference, decided, entries
 )
-select origin_id, caused_offset, outcome, reason, detail, reference, decided, entries
+select origin_id, caused_offset, outcome, reason, detail, reference, decided, entries::jsonb
 from unnest(
     $1::integer[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
-    $8::jsonb[]
+    $8::text[]
 ) as n (origin_id, caused_offset, outcome, reason, detail, reference, decided, entries)
 order by origin_id, caused_offset
 on conflict (origin_id, caused_offset) do update
