@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from services.ledger.asking import Asked
+from services.ledger.in_force import BookInForce
+from services.ledger.judging import judge
 from services.ledger.posting_rules import Decision, Remark, difference, subject_of
+from services.ledger.standing import PeriodFigures, Standing
+from shared.contracts.commands import ClosePeriod, Command, LockPeriod
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.journal import Account, Book, Entry
 from shared.contracts.messages import OutcomeKind
@@ -43,11 +48,15 @@ class Books:
     _booked: dict[tuple[Book, str], Recorded] = field(
         default_factory=dict[tuple[Book, str], Recorded]
     )
+    _answers: dict[tuple[Book, str], Remark] = field(default_factory=dict[tuple[Book, str], Remark])
+    _kept: dict[Book, Standing] = field(default_factory=dict[Book, Standing])
 
     def take(self, decision: Decision, recorded_at: datetime) -> tuple[Remark, ...]:
         """Book a decision; gives its remarks, and those of what contradicts the books."""
         if not self._is_first_or_same(decision):
             return (_contradiction(decision),)
+        if decision.asked is not None:
+            return self._judge(decision, decision.asked, recorded_at)
         told = [self._book(entry, recorded_at) for entry in decision.entries]
         conflicts = [remark for remark in told if remark is not None]
         return (*decision.remarks, *conflicts)
@@ -76,6 +85,31 @@ class Books:
                     at = (p.account, p.amount.currency.code)
                     sums[at] = sums.get(at, 0) + p.signed_minor
         return sums
+
+    def _judge(self, decision: Decision, asked: Asked, recorded_at: datetime) -> tuple[Remark, ...]:
+        """What comes of a command where its book stands by now; asked again, the same."""
+        key = (decision.book, decision.identity or "")
+        known = self._answers.get(key)
+        if known is not None:
+            return (known,)
+        standing = self._standing(asked.book, asked.command)
+        judged = judge(asked, standing, recorded_at=recorded_at)
+        self._answers[key] = judged.remark
+        self._kept[asked.book.name] = standing
+        for entry in judged.entries:
+            self._book(entry, recorded_at)
+        return (judged.remark,)
+
+    def _standing(self, book: BookInForce, command: Command) -> Standing:
+        """The book as it stands, from all that is booked, with what commands had left beside it."""
+        kept = self._kept.get(book.name, Standing(book.name))
+        standing = Standing(book.name, kept.closings, kept.changes, holds=kept.holds)
+        if isinstance(command, ClosePeriod | LockPeriod):
+            standing.figures[command.through] = PeriodFigures()
+        for (named, _), recorded in self._booked.items():
+            if named == book.name:
+                standing.take(recorded.entry, book, recorded_at=recorded.recorded_at)
+        return standing
 
     def _is_first_or_same(self, decision: Decision) -> bool:
         if decision.identity is None or decision.identity_digest is None:

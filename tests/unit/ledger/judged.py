@@ -4,9 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.ledger.asking import Asked
 from services.ledger.chart import Chart, default_chart
+from services.ledger.decisions import Decision
 from services.ledger.in_force import BookInForce
-from services.ledger.judging import Asked, Judged, judge
+from services.ledger.judging import Judged, judge
 from services.ledger.standing import PeriodFigures, Standing
 from shared.contracts.books import BookData
 from shared.contracts.commands import LEDGER_COMMAND, ClosePeriod, LockPeriod
@@ -86,3 +88,11 @@ class Desk:
 
 def books_of(judged: Judged) -> str:
     return "\n".join(render(booked) for booked in judged.entries)
+
+
+def obeyed(decision: Decision, at: datetime = NOON) -> Decision:
+    """The decision on a message with what comes of its command in books where nothing stands."""
+    if decision.asked is None:
+        return decision
+    judged = judge(decision.asked, Standing(decision.book), recorded_at=at)
+    return replace(decision, entries=judged.entries, remarks=(judged.remark,))

@@ -12,6 +12,7 @@ from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.errors import Unreadable
 from shared.contracts.journal import Book
+from tests.unit.ledger.judged import obeyed
 from tests.unit.ledger.telling import Json, books, said, told
 
 USD = {"currency": "usd", "exponent": 2}
@@ -250,7 +251,7 @@ def command(*postings: Json, **fields: object) -> Json:
 
 
 def of_command(value: object, book_map: BookMap | None = None) -> Decision:
-    return decide(told(topics.LEDGER_COMMANDS, value), InForce(book_map or BookMap()))
+    return obeyed(decide(told(topics.LEDGER_COMMANDS, value), InForce(book_map or BookMap())))
 
 
 def test_manual_entry_is_booked_as_asked_for() -> None:
@@ -396,5 +397,5 @@ def test_chart_of_a_book_decides_its_accounts() -> None:
         posting("expenses:parties", "debit", 1), posting("assets:bank:main", "credit", 1)
     )
     message = told(topics.LEDGER_COMMANDS, value)
-    assert len(decide(message, InForce(charts={Book("main"): chart})).entries) == 1
-    assert decide(message, InForce()).entries == ()
+    assert len(obeyed(decide(message, InForce(charts={Book("main"): chart}))).entries) == 1
+    assert obeyed(decide(message, InForce())).entries == ()

@@ -5,7 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from services.ledger.judging import Asked, Recorded, followed
+from services.ledger.asking import Asked
+from services.ledger.judging import Recorded, followed
 from services.ledger.standing import Standing
 from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.journal import DEFAULT_BOOK
