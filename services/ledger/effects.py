@@ -38,6 +38,13 @@ class AccountChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockTicked:
+    """A book's clock has ticked until the beginning of a day."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HoldPlaced:
     """An amount is set aside."""
 
@@ -52,7 +59,7 @@ class HoldEnded:
     state: HoldState
 
 
-Effect = PeriodChanged | AccountChanged | HoldPlaced | HoldEnded
+Effect = PeriodChanged | AccountChanged | HoldPlaced | HoldEnded | ClockTicked
 
 
 def effects_of(kind: str, decided: Json | None) -> tuple[Effect, ...]:
@@ -68,6 +75,8 @@ def effects_of(kind: str, decided: Json | None) -> tuple[Effect, ...]:
             return (PeriodChanged(_closing(decided)),)
         if kind in _ACCOUNTS:
             return (AccountChanged(_change(decided)),)
+        if kind == "tick_clock":
+            return (ClockTicked(datetime.fromisoformat(_text(decided, "ticked_until"))),)
         if kind == "place_hold":
             return (HoldPlaced(_hold(decided)),)
         if kind == "settle_hold":

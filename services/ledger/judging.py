@@ -9,6 +9,9 @@
     close_period, lock_period, reopen_period     ``period_rulings``
     open_account, close_account, rename_account  ``account_rulings``
     place_hold, settle_hold, release_hold        ``hold_rulings``
+    grant_credits, spend_credits                 ``credit_rulings``
+    tick_clock                                   ``clock_rulings``
+    activate                                     ``activation_rulings``
 
 Commands of one batch are judged one after another, in the order in which they stand, each by what
 the one before has left.
@@ -22,8 +25,11 @@ from typing import assert_never
 from pydantic import JsonValue
 
 from services.ledger.account_rulings import change_account
+from services.ledger.activation_rulings import put_in_force
 from services.ledger.asking import Asked
 from services.ledger.cases import Case, Ruling
+from services.ledger.clock_rulings import tick
+from services.ledger.credit_rulings import change_credits
 from services.ledger.decisions import COMMAND, REPLAYED, Remark
 from services.ledger.effects import Effect, effects_of
 from services.ledger.hold_rulings import change_hold
@@ -172,8 +178,12 @@ def _ruling(command: Command, case: Case) -> Ruling:
             return change_account(command, case)
         case PlaceHold() | SettleHold() | ReleaseHold():
             return change_hold(command, case)
-        case GrantCredits() | SpendCredits() | TickClock() | Activate():
-            raise CommandRefused(f"{command.kind} is not available")
+        case GrantCredits() | SpendCredits():
+            return change_credits(command, case)
+        case TickClock():
+            return tick(command, case)
+        case Activate():
+            return put_in_force(command, case)
         case _:
             assert_never(command)
 

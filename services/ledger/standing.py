@@ -10,10 +10,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from services.ledger.account_changes import AccountChange, KnownAccount, known_account
-from services.ledger.effects import AccountChanged, Effect, HoldEnded, HoldPlaced, PeriodChanged
+from services.ledger.effects import (
+    AccountChanged,
+    ClockTicked,
+    Effect,
+    HoldEnded,
+    HoldPlaced,
+    PeriodChanged,
+)
 from services.ledger.holds import Hold, HoldState, Name
 from services.ledger.in_force import BookInForce
 from services.ledger.periods import NEVER_CLOSED, Closings, day_of
+from services.ledger.unearned import Clock
 from shared.contracts.journal import Book, Direction, Entry
 
 
@@ -34,6 +42,7 @@ class Wanted:
     references: frozenset[str] = frozenset()
     through: frozenset[date] = frozenset()
     changes_periods: bool = False
+    ticks: bool = False
 
     def __or__(self, other: "Wanted") -> "Wanted":
         return Wanted(
@@ -45,6 +54,7 @@ class Wanted:
             references=self.references | other.references,
             through=self.through | other.through,
             changes_periods=self.changes_periods or other.changes_periods,
+            ticks=self.ticks or other.ticks,
         )
 
 
@@ -127,6 +137,10 @@ class Standing:
                 self.closings = self.closings.with_one(effect.closing)
             case AccountChanged():
                 self.changes[effect.change.account] = effect.change
+            case ClockTicked():
+                clock = self.extra.get("clock")
+                if isinstance(clock, Clock):
+                    clock.ticked_until = effect.until
             case HoldPlaced():
                 self.holds[effect.hold.id] = effect.hold
             case HoldEnded():

@@ -8,6 +8,7 @@ reads; what it does not name counts as nothing.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from services.ledger import accounts
 from services.ledger.holds import Hold, Name
 from services.ledger.in_force import BookInForce
 from services.ledger.rules.commands import OWNER_EQUITY
@@ -18,6 +19,7 @@ from shared.contracts.commands import (
     CloseAccount,
     ClosePeriod,
     Command,
+    GrantCredits,
     LockPeriod,
     OpenAccount,
     OwnerCapital,
@@ -27,6 +29,8 @@ from shared.contracts.commands import (
     ReopenPeriod,
     ReverseEntry,
     SettleHold,
+    SpendCredits,
+    TickClock,
 )
 from shared.contracts.journal import Entry
 
@@ -52,6 +56,8 @@ def wanted_at_first(command: Command) -> Wanted:
             return Wanted(through=frozenset({command.through}), changes_periods=True)
         case ReopenPeriod():
             return Wanted(changes_periods=True)
+        case TickClock():
+            return Wanted(ticks=True)
         case _:
             return Wanted()
 
@@ -66,10 +72,12 @@ def wanted(command: Command, book: BookInForce, found: Found) -> Wanted:
             return Wanted(changing=account, whole=account)
         case _:
             names = frozenset(_names(_touched(command, found), book))
-            accounts = {name[0] for name in names}
+            touched = {name[0] for name in names}
             if isinstance(command, OwnerCapital):
-                accounts.add(OWNER_EQUITY)
-            return Wanted(names=names, accounts=frozenset(accounts))
+                touched.add(OWNER_EQUITY)
+            if isinstance(command, GrantCredits | SpendCredits):
+                touched.add(accounts.CREDITS_ISSUED)
+            return Wanted(names=names, accounts=frozenset(touched))
 
 
 def _touched(command: Command, found: Found) -> Iterable[Name]:
@@ -85,6 +93,8 @@ def _touched(command: Command, found: Found) -> Iterable[Name]:
             yield (command.paid_from, command.paid_from_key, code)
         case OwnerCapital() | PlaceHold():
             yield (command.account, command.key, command.amount.currency.lower())
+        case GrantCredits() | SpendCredits():
+            yield (accounts.CREDITS, command.customer, command.amount.currency.lower())
         case SettleHold():
             hold = found.holds.get(command.hold)
             if hold is not None:

@@ -14,9 +14,19 @@ keys wait for each other in turn and never in a ring.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from services.ledger.shell.activated import require_decided_under_all
+from services.ledger.activation_rulings import KIND
+from services.ledger.in_force import InForce
+from services.ledger.rule_versions import RULES, Rules
+from services.ledger.shell.activated import (
+    asks_to_put_in_force,
+    hold_all_positions,
+    keep_what_was_put_in_force,
+    putting_in_force,
+    require_decided_under_all,
+)
 from services.ledger.shell.batch import SQL, Batch, Booked, Moves, Told
 from services.ledger.shell.claiming import claimed, look_into_conflicts, remember
+from services.ledger.shell.clock_store import write_unearned
 from services.ledger.shell.deciding import Decided
 from services.ledger.shell.decision_records import records_of
 from services.ledger.shell.judges import (
@@ -56,14 +66,22 @@ class Books:
 
     Args:
         log: Which Kafka log the positions are positions of.
-        book_map: For the time zones of days.
+        book_map: What the books are before anything is put in force; for the time zones of days.
+        rules: The versions of the rules that can be put in force.
         reached: Told the name of each place that a fault test may stop at.
     """
 
     def __init__(
-        self, log: Log, book_map: BookMap, *, reached: Callable[[str], None] = _nothing_reached
+        self,
+        log: Log,
+        book_map: BookMap,
+        *,
+        rules: Rules = RULES,
+        reached: Callable[[str], None] = _nothing_reached,
     ) -> None:
         self._log = log
+        self._first = InForce(book_map)
+        self._rules = rules
         self._zones = zones_of(book_map)
         self._reached = reached
 
@@ -94,18 +112,25 @@ class Books:
             Fenced: Another process has moved a position, or something was put in force since the
                 messages were decided; the transaction must be rolled back.
         """
+        is_putting = any(asks_to_put_in_force(each) for each in decided)
+        if is_putting:
+            await hold_all_positions(tx)
         await move_positions(tx, self._log, moves)
         await require_decided_under_all(tx, decided, moves)
         batch = Batch(decided, await _heads(tx))
+        if is_putting:
+            batch.extra[KIND] = await putting_in_force(tx, self._log, self._first, self._rules)
         batch.booked.messages = len(decided)
         await hold_books(tx, batch)
         batch.recorded = await records_of(tx, batch)
         await remember(tx, batch)
         fresh = await claimed(tx, batch, batch.tellings)
         fresh += await claimed(tx, batch, await judge_commands(tx, batch, fresh))
+        await keep_what_was_put_in_force(tx, batch)
         await answer_again(tx, batch)
         await write_effects(tx, batch, self._zones)
         await self._write_entries(tx, batch, fresh)
+        await write_unearned(tx, fresh)
         self._reached("mid_tx")
         await look_into_conflicts(tx, batch)
         await write_outcomes(tx, batch)

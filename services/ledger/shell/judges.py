@@ -16,6 +16,7 @@ from services.ledger.effects import AccountChanged, HoldEnded, HoldPlaced, Perio
 from services.ledger.judging import followed, judge
 from services.ledger.periods import Closing, Closings
 from services.ledger.shell.batch import SQL, Batch, Caused, Place, Told
+from services.ledger.shell.clock_store import tell_clock, write_clocks
 from services.ledger.shell.judging_store import read_standings
 from services.ledger.shell.reporting_days import report_anew
 from services.ledger.shell.rows import Row
@@ -67,12 +68,15 @@ async def judge_commands(tx: Tx, batch: Batch, facts: Sequence[Told]) -> list[To
     earliest = min(each.record.appended_at for each, _ in waiting)
     asked_for = [asked for _, asked in waiting]
     standings = await read_standings(tx, asked_for, batch.closings, earliest=earliest)
+    for standing in standings.values():
+        standing.extra.update(batch.extra)
     books = {asked.book.name: asked.book for asked in asked_for}
     for told in facts:
         book = books.get(told.entry.book)
         if book is not None:
             recorded_at = told.by.record.appended_at
             standings[book.name].take(told.entry, book, recorded_at=recorded_at)
+            tell_clock(standings[book.name], told)
     tellings: list[Told] = []
     for each, asked in waiting:
         standing, recorded_at = standings[asked.book.name], each.record.appended_at
@@ -143,6 +147,7 @@ async def write_effects(tx: Tx, batch: Batch, zones: Mapping[str, ZoneInfo]) -> 
     placed = {_hold_name(c): c for c in batch.caused if isinstance(c.effect, HoldPlaced)}
     if placed:
         await tx.execute(SQL["place_holds"], *_transposed([_hold(c) for c in placed.values()]))
+    await write_clocks(tx, batch)
     ended = {_hold_name(c): c for c in batch.caused if isinstance(c.effect, HoldEnded)}
     if ended:
         await tx.execute(SQL["end_holds"], *_transposed([_end(c) for c in ended.values()]))

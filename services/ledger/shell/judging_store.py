@@ -19,6 +19,7 @@ from services.ledger.holds import Hold, HoldState
 from services.ledger.in_force import BookInForce
 from services.ledger.periods import Closings, first_open_day, midnight
 from services.ledger.shell.batch import SQL
+from services.ledger.shell.clock_store import read_clocks
 from services.ledger.shell.rows import Columns, entries_of
 from services.ledger.standing import OpenKey, PeriodFigures, Standing, Wanted
 from services.ledger.wanting import Found, wanted, wanted_at_first
@@ -78,6 +79,9 @@ async def read_standings(
     await _read_accounts(tx, reading)
     await _read_posted(tx, reading)
     await _read_open_holds(tx, reading, earliest)
+    ticking = sorted(book for book, each in reading.wanted.items() if each.ticks)
+    if ticking:
+        await read_clocks(tx, reading.standings, ticking)
     await _read_figures(tx, reading, {each.book.name: each.book for each in asked})
     return reading.standings
 
@@ -89,6 +93,7 @@ def _names(reading: _Reading) -> dict[tuple[str, ...], bool]:
         names |= {("account", book, name): True for name in each.accounts}
         names |= {("account", book, name): False for name in each.changing}
         names |= {("balance", book, *name): False for name in each.names}
+        names |= {("clock", book): False} if each.ticks else {}
     return names
 
 
