@@ -5,12 +5,13 @@ that is sent again is a new record on the topic it came from, marked with when, 
 """
 
 import asyncio
+import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.contracts.dead_letters import (
@@ -25,16 +26,26 @@ from shared.contracts.dead_letters import (
 from shared.contracts.envelope import Envelope, rfc3339
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.messages import DeadLetterNote, LetterState, Position
+from shared.contracts.topics import TOPICS
 from shared.runtime.dead_letter_watch import take
 from shared.runtime.dead_letters import ATTEMPT_HEADER
-from shared.runtime.kafka import KafkaAddress, Partition, offset_bounds, scan
+from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
 from shared.runtime.kafka_exact import ExactWriter, RawRecord, exact_reader, exact_writer
+from shared.runtime.kafka_live import offsets_at
+from tallystick.spans import newest_spans
 
 _MARKS: Final = "ce_redrive"
 _RUN_GAP_MAX: Final = 500
 _READ_MILLISECONDS: Final = 500
 _READ_RECORDS_MAX: Final = 500
 _SILENCE_SECONDS_MAX: Final = 30.0
+# Letters and notes that are read where not all of them are asked for: the newest ones.
+LOOKED_AT_MAX: Final = 20_000
+_POSITION: Final = re.compile(
+    r"(?P<topic>[a-z.-]{1,100})/(?P<partition>[0-9]{1,5})@(?P<offset>[0-9]{1,18})", re.ASCII
+)
+# By how much two brokers' clocks may differ.
+_CLOCKS_APART: Final = timedelta(minutes=5)
 # Records held in memory while they are sent; each may be as large as a topic takes.
 _AT_ONCE: Final = 20
 _CLIENT: Final = "tallystick-dead-letters"
@@ -54,32 +65,128 @@ class Redriven:
     to: Position
 
 
-async def letters_on(kafka: KafkaAddress, topics: Sequence[str] = DEAD_LETTER_TOPICS) -> Letters:
-    """All letters with their notes.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Letters with their notes, and how many older letters and notes nobody has looked at.
+
+    A note stands behind its letter in the letter's partition, so of a letter that was read every
+    note was read as well.
+    """
+
+    letters: Letters
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNow:
+    """What is open: by topic and reason, and how many records all of it is about."""
+
+    found: tuple[OpenLetters, ...]
+    records: int
+    unread: int
+
+    @property
+    def letters(self) -> int:
+        """How many letters are open."""
+        return sum(each.count for each in self.found)
+
+
+async def letters_on(
+    kafka: KafkaAddress,
+    *,
+    records_max: int = LOOKED_AT_MAX,
+    parked_until: datetime | None = None,
+    parked_since: datetime | None = None,
+) -> Looked:
+    """The letters with their notes: of what was parked in a time, the newest ones.
+
+    ``records_max`` 0 reads all of that time. What came after ``parked_until`` is read too: the
+    notes of what came before may be there.
 
     Raises:
         Unavailable: Kafka does not answer.
     """
-    first, end = await offset_bounds(kafka, topics)
+    first, end = await offset_bounds(kafka, DEAD_LETTER_TOPICS)
+    begin, until = dict(first), dict(end)
+    if parked_since is not None:
+        begin |= await offsets_at(kafka, DEAD_LETTER_TOPICS, parked_since - _CLOCKS_APART)
+    if parked_until is not None:
+        until |= await offsets_at(kafka, DEAD_LETTER_TOPICS, parked_until + _CLOCKS_APART)
+    wanted = {p: (min(begin[p], until[p]), until[p]) for p in end}
+    newest, unread = newest_spans(wanted, records_max or sum(end.values()))
     letters = Letters()
-    async with aclosing(scan(kafka, {p: (first[p], end[p]) for p in end})) as batches:
+    spans = {p: (at, end[p]) for p, (at, _) in newest.items()}
+    async with aclosing(scan(kafka, spans)) as batches:
         async for batch in batches:
             for record in batch:
                 take(letters, record)
-    return letters
+    return Looked(letters, unread)
 
 
-async def open_now(kafka: KafkaAddress, *, seconds_max: float) -> list[OpenLetters]:
-    """The open letters, counted.
+def position_of(text: str) -> Position | None:
+    """The position that a text names on one of our topics; ``None`` where it names none."""
+    found = _POSITION.fullmatch(text)
+    if found is None or found["topic"] not in TOPICS:
+        return None
+    partition, offset = int(found["partition"]), int(found["offset"])
+    return Position(topic=found["topic"], partition=partition, offset=offset)
+
+
+async def letters_about(kafka: KafkaAddress, positions: Sequence[Position]) -> Letters:
+    """The letters at positions, or of the records there, and all others of the same records.
+
+    No letter is older than its record, so the topics are read from the oldest record's time on;
+    whole, where a record is no longer there to be asked.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    named = Letters()
+    for at, record in (
+        await records_at(kafka, [at for at in positions if at.topic in DEAD_LETTER_TOPICS])
+    ).items():
+        take(named, _record(at, record))
+    sources = [each.said.position for each in named.all()]
+    sources += [at for at in positions if at.topic not in DEAD_LETTER_TOPICS]
+    if not sources:
+        return named
+    told = await records_at(kafka, sources)
+    since = None
+    if all(at in told for at in sources):
+        oldest = min(record.timestamp_ms for record in told.values())
+        since = datetime.fromtimestamp(oldest / 1000, UTC)
+    return (await letters_on(kafka, records_max=0, parked_since=since)).letters
+
+
+def _record(at: Position, raw: RawRecord) -> Record:
+    return Record(
+        topic=at.topic,
+        partition=at.partition,
+        offset=at.offset,
+        key=raw.key,
+        value=raw.value or b"",
+        headers=tuple((name, value or b"") for name, value in raw.headers),
+        timestamp_ms=raw.timestamp_ms,
+    )
+
+
+async def open_now(kafka: KafkaAddress, *, seconds_max: float) -> OpenNow:
+    """The open letters among the newest ones, counted.
 
     Raises:
         Unavailable: Kafka does not answer, or not in time.
     """
     try:
         async with asyncio.timeout(seconds_max):
-            return open_letters((await letters_on(kafka)).all())
+            looked = await letters_on(kafka)
     except TimeoutError:
         raise Unavailable(f"the dead letters were not counted in {seconds_max:g} s") from None
+    letters = looked.letters.all()
+    return OpenNow(
+        tuple(open_letters(letters)),
+        len({each.source for each in letters if each.is_open}),
+        looked.unread,
+    )
 
 
 async def records_at(
@@ -259,10 +366,13 @@ async def _note(
     await writer.append(Partition(where.topic, where.partition), record)
 
 
-def sentence(found: Sequence[OpenLetters]) -> str:
-    """The open letters in one line."""
-    if not found:
-        return "none is open"
-    oldest = min(each.oldest for each in found).astimezone(UTC)
-    reasons = ", ".join(f"{each.count} {each.reason} ({each.topic})" for each in found)
-    return f"{sum(e.count for e in found)} open since {oldest:%Y-%m-%d %H:%M}Z: {reasons}"
+def sentence(now: OpenNow) -> str:
+    """The open letters in one line: how many records wait, since when, and why."""
+    among = f"among the newest {LOOKED_AT_MAX}; {now.unread} older ones were not looked at"
+    if not now.found:
+        return f"none is open {among}" if now.unread else "none is open"
+    oldest = min(each.oldest for each in now.found).astimezone(UTC)
+    reasons = ", ".join(f"{each.count} {each.reason} ({each.topic})" for each in now.found)
+    records = "" if now.records == now.letters else f" about {now.records} records"
+    said = f"{now.letters} open{records} since {oldest:%Y-%m-%d %H:%M}Z: {reasons}"
+    return f"{said}; {among}" if now.unread else said

@@ -20,7 +20,7 @@ def dead_letter_findings(where: KafkaAddress | str) -> Iterator[Finding]:
     except Unavailable:
         # What stands above has said that already.
         return
-    if found:
+    if found.found or found.unread:
         yield warning(
             _SUBJECT,
             sentence(found),

@@ -12,15 +12,24 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from shared.contracts.dead_letters import DEAD_LETTER_TOPICS, Letter, Letters, written
+from shared.contracts.dead_letters import Letter, Letters, written
 from shared.contracts.errors import Unavailable
 from shared.contracts.messages import LetterState
 from shared.runtime import log
 from shared.runtime.kafka_exact import RawRecord
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import kafka_away, settings_here
-from tallystick.cli.talk import Talk
-from tallystick.dead_letters import letters_on, park, records_at, redrive, require_redrivable
+from tallystick.cli.talk import Talk, columns_here
+from tallystick.dead_letters import (
+    LOOKED_AT_MAX,
+    letters_about,
+    letters_on,
+    park,
+    position_of,
+    records_at,
+    redrive,
+    require_redrivable,
+)
 from tallystick.events.moments import duration_of
 from tallystick.events.show import aligned
 from tallystick.verdicts import printable
@@ -29,6 +38,8 @@ app = typer.Typer(
     help="Records that could not be read.", no_args_is_help=True, add_completion=False
 )
 SHOWN_BYTES_MAX: Final = 64 * 1024
+LIST_LIMIT: Final = 100
+WHY_LENGTH_MIN: Final = 20
 _Result = TypeVar("_Result")
 
 Json = Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")]
@@ -52,22 +63,50 @@ def list_(
     topic: TopicOf = "",
     state: Annotated[LetterState | None, typer.Option("--state", help="One state.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Redriven ones as well.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="The newest so many; 0: all.")
+    ] = LIST_LIMIT,
     as_json: Json = False,
 ) -> None:
-    """Show the letters that are open or laid aside, the oldest first."""
-    letters = [
+    """Show the letters that are open or laid aside, the oldest first.
+
+    Of the dead-letter topics the newest 20,000 letters and notes are looked at, with --limit 0
+    all. Whatever is left out is said.
+    """
+    before = _before(older_than)
+    looked = _run(
+        letters_on(
+            settings_here().kafka,
+            records_max=LOOKED_AT_MAX if limit else 0,
+            parked_until=before,
+        )
+    )
+    found = [
         letter
-        for letter in _selected(_letters().all(), reason, older_than, topic)
+        for letter in _selected(looked.letters.all(), reason, before, topic)
         if (letter.state is state if state else everything or not _is_done(letter))
     ]
+    shown = found[-limit:] if limit else found
     if as_json:
-        for letter in letters:
+        for letter in shown:
             print(json.dumps(_told(letter)))
-    elif letters:
-        head = ("since", "state", "reason", "attempt", "bytes", "letter", "record", "why")
-        print("\n".join(aligned([head, *map(_row, letters)])))
+    elif shown:
+        print("\n".join(_table(shown, width=columns_here())))
     else:
         Talk().done("no such letter")
+    _say_what_is_left_out(shown=len(shown), found=found, unread=looked.unread)
+
+
+def _say_what_is_left_out(*, shown: int, found: Sequence[Letter], unread: int) -> None:
+    records = len({letter.source for letter in found})
+    if records != len(found):
+        Talk().done(f"{_count(len(found), 'letter')} about {_count(records, 'record')}")
+    if shown < len(found):
+        Talk().done(f"the newest {shown} of {len(found)}; --limit 0 shows all")
+    if unread:
+        Talk().done(
+            f"{unread} older letters and notes were not looked at; --limit 0 looks at all of them"
+        )
 
 
 @app.command()
@@ -78,7 +117,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a letter: why it could not be read, where it stands, its headers and its bytes."""
-    letter = _chosen(_letters(), [position])[0]
+    letter = _chosen([position])[1][0]
     at = _run(records_at(settings_here().kafka, [letter.places[0], letter.said.position]))
     copy = at[letter.places[0]]
     # The record itself where the broker has it: a letter keeps no more than fits beside its words.
@@ -122,16 +161,16 @@ def redrive_(
     Do it when what could not read them has been mended. What is booked already is not booked
     twice; what still cannot be read comes back as a new letter, its attempts counted.
     """
-    letters = _letters()
     if bool(positions) == bool(reason):
         raise typer.BadParameter("say POSITIONs, or --reason")
     if positions:
-        chosen = _chosen(letters, positions)
+        letters, chosen = _chosen(positions)
     else:
+        before = _before(older_than)
+        # All that are open are meant, so all are looked at.
+        letters = _run(letters_on(settings_here().kafka, records_max=0)).letters
         chosen = [
-            letter
-            for letter in _selected(letters.all(), reason, older_than, topic)
-            if letter.is_open
+            letter for letter in _selected(letters.all(), reason, before, topic) if letter.is_open
         ]
     done = [letter for letter in chosen if _is_done(letter)]
     if done and not again:
@@ -164,7 +203,7 @@ def park_(
     """Say that somebody has looked at letters and that they stay as they are."""
     if not note.strip():
         raise typer.BadParameter("--note: say what was found")
-    chosen = _chosen(_letters(), positions or [])
+    _, chosen = _chosen(positions or [])
     now, who = datetime.now(UTC), by or getpass.getuser()
     _run(park(settings_here().kafka, chosen, by=who, at=now, note=note))
     Talk().done(f"{_count(len(chosen), 'letter')} parked")
@@ -182,15 +221,16 @@ async def _redrive(letters: Sequence[Letter], by: str, *, as_json: bool) -> None
                 print(f"{each.letters[0].source} -> {written(each.to)}", flush=True)
 
 
-def _letters() -> Letters:
-    return _run(letters_on(settings_here().kafka, DEAD_LETTER_TOPICS))
-
-
-def _selected(letters: Iterable[Letter], reason: str, older_than: str, topic: str) -> list[Letter]:
+def _before(older_than: str) -> datetime | None:
     try:
-        before = datetime.now(UTC) - duration_of(older_than) if older_than else None
+        return datetime.now(UTC) - duration_of(older_than) if older_than else None
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _selected(
+    letters: Iterable[Letter], reason: str, before: datetime | None, topic: str
+) -> list[Letter]:
     return [
         letter
         for letter in letters
@@ -200,8 +240,10 @@ def _selected(letters: Iterable[Letter], reason: str, older_than: str, topic: st
     ]
 
 
-def _chosen(letters: Letters, names: Sequence[str]) -> list[Letter]:
-    """The letters that stand at positions, or are of the records there; each once."""
+def _chosen(names: Sequence[str]) -> tuple[Letters, list[Letter]]:
+    """All letters of some records, and those that are meant: each once, by either's position."""
+    positions = [place for name in names if (place := position_of(name)) is not None]
+    letters = _run(letters_about(settings_here().kafka, positions)) if positions else Letters()
     chosen: dict[str, Letter] = {}
     for name in names:
         at = letters.at(name)
@@ -214,7 +256,7 @@ def _chosen(letters: Letters, names: Sequence[str]) -> list[Letter]:
                 code=ExitCode.USAGE,
             )
         chosen |= {letter.place: letter for letter in found}
-    return list(chosen.values())
+    return letters, list(chosen.values())
 
 
 def _is_done(letter: Letter) -> bool:
@@ -239,19 +281,30 @@ def _told(letter: Letter) -> dict[str, object]:
     return told
 
 
+def _table(letters: Sequence[Letter], *, width: int) -> list[str]:
+    """A line a letter; only why it is one is cut, to what the width leaves."""
+    head = ("since, UTC", "state", "reason", "tried", "letter", "record")
+    lines = aligned([head, *map(_row, letters)])
+    room = max(width - max(map(len, lines)) - 2, WHY_LENGTH_MIN)
+    whys = ["why", *(_why(letter, room) for letter in letters)]
+    longest = max(map(len, lines))
+    return [f"{line.ljust(longest)}  {why}" for line, why in zip(lines, whys, strict=True)]
+
+
+def _why(letter: Letter, length_max: int) -> str:
+    note = letter.note.note if letter.note is not None else ""
+    said = printable(note or letter.said.detail)
+    return said if len(said) <= length_max else f"{said[: length_max - 1]}…"
+
+
 def _row(letter: Letter) -> tuple[str, ...]:
-    detail = (
-        letter.note.note if letter.note is not None and letter.note.note else letter.said.detail
-    )
     cells = (
-        f"{letter.said.parked_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
+        f"{letter.said.parked_at.astimezone(UTC):%Y-%m-%d %H:%M}",
         letter.state.value,
         letter.said.reason,
-        str(letter.said.attempt),
-        str(letter.size_bytes),
+        str(letter.said.attempt + 1),
         letter.place,
         letter.source,
-        detail[:100],
     )
     return tuple(printable(cell) for cell in cells)
 

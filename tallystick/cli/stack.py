@@ -15,14 +15,13 @@ import typer
 
 from sandbox.stack import Stack, StackSettings
 from sandbox.stack.process import ProcessRecord, stop
-from shared.contracts.dead_letters import OpenLetters
 from shared.contracts.errors import Unavailable
 from shared.runtime import log
 from shared.runtime.settings import SettingsInvalid
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import settings_here
 from tallystick.cli.talk import Talk
-from tallystick.dead_letters import open_now, sentence
+from tallystick.dead_letters import OpenNow, open_now, sentence
 from tallystick.installation import (
     health_url,
     log_dir,
@@ -101,19 +100,21 @@ def status(
     if as_json:
         told: dict[str, object] = {"processes": rows}
         if letters is not None:
-            told["dead_letters_open"] = sum(each.count for each in letters)
+            told["dead_letters_open"] = letters.letters
+            told["dead_letters_records_open"] = letters.records
+            told["dead_letters_unread"] = letters.unread
         print(json.dumps(told, indent=2))
     else:
         for row in rows:
             place = f"process {row['pid']:<8} {row['address']}" if row["pid"] else ""
             print(f"{row['name']:11} {row['state']:10} {place}".rstrip())
-        if letters:
+        if letters is not None and (letters.found or letters.unread):
             print(f"dead letters: {sentence(letters)}; tallystick dead-letters list")
     if any(row["state"] == "stopped" for row in rows[: len(stack.status())]):
         raise typer.Exit(ExitCode.FOUND_A_PROBLEM)
 
 
-def _open_letters(rows: list[dict[str, Any]]) -> list[OpenLetters] | None:
+def _open_letters(rows: list[dict[str, Any]]) -> OpenNow | None:
     """The open dead letters, where Kafka is there to be asked and answers soon."""
     if any(row["name"] == "kafka" and row["state"] == "stopped" for row in rows):
         return None

@@ -16,7 +16,8 @@ from shared.runtime.positions import Log
 from shared.runtime.postgres import Database, Tx, load_queries
 from shared.runtime.settings import Settings
 from tallystick.events.selection import Selection
-from tallystick.events.topic import event_of, newest_of_topic, newest_spans, records_in
+from tallystick.events.topic import event_of, newest_of_topic, records_in
+from tallystick.spans import newest_spans
 
 SCHEMA: Final = "ingest_read"
 ROLE: Final = "ingest_reader"

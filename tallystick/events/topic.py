@@ -12,8 +12,8 @@ from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
 from shared.runtime.kafka_live import offsets_at
 from tallystick.events.selection import Place, Selection
+from tallystick.spans import Span, newest_spans
 
-Span = tuple[int, int]
 # Records so near each other are read in one go rather than asked for one by one.
 _GAP_MAX: Final = 200
 # How far back each look goes when nobody says since when: most questions are about today.
@@ -128,24 +128,6 @@ async def newest_of_topic(
         if selection.limit and not selection.event_id and len(found) >= selection.limit:
             break
     return selection.newest(found), 0
-
-
-def newest_spans(
-    spans: Mapping[Partition, Span], records_max: int
-) -> tuple[dict[Partition, Span], int]:
-    """The ends of spans, together no longer than a bound, and how many records that leaves out.
-
-    Each span has the same room; what a short one does not need the longer ones share.
-    """
-    taken: dict[Partition, Span] = {}
-    room = records_max
-    by_length = sorted(spans, key=lambda p: (spans[p][1] - spans[p][0], p))
-    for left, partition in zip(range(len(by_length), 0, -1), by_length, strict=True):
-        begin, end = spans[partition]
-        count = min(max(end - begin, 0), room // left)
-        taken[partition] = (end - count, end)
-        room -= count
-    return taken, sum(max(at - spans[p][0], 0) for p, (at, _) in taken.items())
 
 
 def _looks(selection: Selection, now: datetime) -> list[datetime | None]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,7 +20,8 @@ from prometheus_client import REGISTRY
 from shared.contracts import money, topics
 from shared.contracts.messages import OutcomeKind
 from shared.runtime.dead_letters import dead_letter_of
-from shared.runtime.kafka import Publication, RecordTooLarge
+from shared.runtime.kafka import KafkaAddress, Publication, RecordTooLarge
+from tallystick.dead_letters import letters_on, park
 from tests.support.ledger import ROOT, LedgerRig, charge, event, garbage, until
 
 pytestmark = pytest.mark.stack
@@ -120,7 +122,11 @@ async def test_poison_of_every_kind_blocks_nothing_and_each_is_on_record_with_it
     assert {p.amount.minor for p in exact} == {str(2**63)}
 
     letters = await rig.records(topics.LEDGER_DEAD_LETTERS)
-    refused = [o for o in await rig.outcomes() if o.outcome is OutcomeKind.REFUSED]
+    refused = [
+        o
+        for o in await rig.outcomes()
+        if o.outcome is OutcomeKind.REFUSED and o.caused_by.topic == topics.STRIPE_EVENTS
+    ]
     # Each is refused once, and each is one letter with its place, its reason and its bytes, be it
     # that they cannot be read or that no books can hold what they say.
     assert len(letters) == len(refused) == len(poison)
@@ -186,8 +192,10 @@ async def test_letter_is_made_neither_of_a_refused_command_nor_of_the_other_mode
     async with rig.ledger():
         await rig.publish(event("evt_test", charge("ch_test")), live, refused_command())
         await rig.caught_up()
-    refused = {o.reason for o in await rig.outcomes() if o.outcome is OutcomeKind.REFUSED}
-    assert refused == {"mode_mismatch", "command"}
+    refused = {
+        (o.reason, o.subject) for o in await rig.outcomes() if o.outcome is OutcomeKind.REFUSED
+    }
+    assert refused >= {("mode_mismatch", "evt_live"), ("command", "key_1")}
     assert await rig.records(topics.LEDGER_DEAD_LETTERS) == []
 
 
@@ -295,6 +303,62 @@ async def test_redriven_record_that_is_still_unreadable_is_a_new_letter_that_cou
     assert [r.value for r in records] == [odd] * 4
     every = await told(rig, "list", "--json", "--all")
     assert Counter(each["state"] for each in every) == {"redriven": 3, "parked": 1}
+
+
+async def test_letters_beyond_the_bound_are_counted_and_those_within_are_as_they_stand(
+    rig: LedgerRig,
+) -> None:
+    kafka = KafkaAddress(rig.bootstrap)
+    async with rig.ledger():
+        await rig.publish(*(garbage(f"bad_{n}", b"%d" % n) for n in range(12)))
+        await rig.caught_up()
+    everything = await letters_on(kafka, records_max=0)
+    assert (len(everything.letters.all()), everything.unread) == (12, 0)
+    await park(
+        kafka, everything.letters.all()[:4], by="anna", at=datetime.now(UTC), note="a test of ours"
+    )
+    whole = {each.place: each.state for each in (await letters_on(kafka)).letters.all()}
+    assert Counter(whole.values()) == {"open": 8, "parked": 4}
+    for bound in (5, 9, 15, 16):
+        some = await letters_on(kafka, records_max=bound)
+        seen = some.letters.all()
+        assert some.unread == 16 - bound
+        # A letter that was read has its note beside it, however narrow the bound.
+        assert {each.place: each.state for each in seen}.items() <= whole.items()
+
+
+async def test_list_shows_the_newest_says_what_it_left_out_and_finds_by_age(
+    rig: LedgerRig,
+) -> None:
+    async with rig.ledger():
+        await rig.publish(*(garbage(f"bad_{n}", b"%d" % n) for n in range(5)))
+        await rig.caught_up()
+    done = await asyncio.to_thread(cli, rig, "list", "--limit", "2", "--json")
+    every = await told(rig, "list", "--json")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == every[-2:]
+    assert b"the newest 2 of 5; --limit 0 shows all" in done.stderr
+    assert await told(rig, "list", "--limit", "0", "--json") == every
+    assert await told(rig, "list", "--older-than", "1h", "--json") == []
+    assert await told(rig, "list", "--older-than", "0s", "--json") == every
+    table = (await asyncio.to_thread(cli, rig, "list")).stdout.decode().splitlines()
+    assert len(table) == 6
+    assert max(map(len, table)) <= 120
+    assert all(each["letter"] in line for each, line in zip(every, table[1:], strict=True))
+
+
+async def test_letter_is_found_by_its_record_though_many_came_before_it(rig: LedgerRig) -> None:
+    async with rig.ledger():
+        await rig.publish(*(garbage(f"bad_{n}", b"%d" % n) for n in range(4)))
+        await rig.caught_up()
+    letters = await told(rig, "list", "--json")
+    for each in letters:
+        for name in (each["letter"], each["record"]):
+            found = await asyncio.to_thread(cli, rig, "show", name, "--json")
+            assert json.loads(found.stdout)["letter"] == each["letter"]
+    for unknown in ("stripe.events/0@99999", "stripe.events/77@0", "nowhere/0@0", "evt_1"):
+        refused = await asyncio.to_thread(cli, rig, "show", unknown)
+        assert refused.returncode == 2
+        assert b"There is no dead letter" in refused.stderr
 
 
 async def test_letter_of_what_we_derive_is_not_sent_again(rig: LedgerRig) -> None:

@@ -15,7 +15,7 @@ from tallystick.events.moments import duration_of, moment_of
 from tallystick.events.proof import Standing, proof_of
 from tallystick.events.selection import Place, Selection
 from tallystick.events.show import as_json, delivery, table
-from tallystick.events.topic import newest_spans
+from tallystick.spans import newest_spans
 
 NOW = datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)
 EVENT = StoredEvent(
