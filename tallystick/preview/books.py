@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.ledger.asking import Asked
+from services.ledger.clock_rulings import CLOCK
 from services.ledger.in_force import BookInForce
 from services.ledger.judging import judge
 from services.ledger.posting_rules import Decision, Remark, difference, subject_of
 from services.ledger.standing import PeriodFigures, Standing
+from services.ledger.unearned import Clock
 from shared.contracts.commands import ClosePeriod, Command, LockPeriod
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.journal import Account, Book, Entry
@@ -50,6 +52,7 @@ class Books:
     )
     _answers: dict[tuple[Book, str], Remark] = field(default_factory=dict[tuple[Book, str], Remark])
     _kept: dict[Book, Standing] = field(default_factory=dict[Book, Standing])
+    _clocks: dict[Book, Clock] = field(default_factory=dict[Book, Clock])
 
     def take(self, decision: Decision, recorded_at: datetime) -> tuple[Remark, ...]:
         """Book a decision; gives its remarks, and those of what contradicts the books."""
@@ -57,6 +60,7 @@ class Books:
             return (_contradiction(decision),)
         if decision.asked is not None:
             return self._judge(decision, decision.asked, recorded_at)
+        self._tell_clock(decision)
         told = [self._book(entry, recorded_at) for entry in decision.entries]
         conflicts = [remark for remark in told if remark is not None]
         return (*decision.remarks, *conflicts)
@@ -104,12 +108,20 @@ class Books:
         """The book as it stands, from all that is booked, with what commands had left beside it."""
         kept = self._kept.get(book.name, Standing(book.name))
         standing = Standing(book.name, kept.closings, kept.changes, holds=kept.holds)
+        standing.extra[CLOCK] = self._clocks.setdefault(book.name, Clock())
         if isinstance(command, ClosePeriod | LockPeriod):
             standing.figures[command.through] = PeriodFigures()
         for (named, _), recorded in self._booked.items():
             if named == book.name:
                 standing.take(recorded.entry, book, recorded_at=recorded.recorded_at)
         return standing
+
+    def _tell_clock(self, decision: Decision) -> None:
+        """Know what of a decision's new entries is to be released by the clock."""
+        clock = self._clocks.setdefault(decision.book, Clock())
+        for reference, change in decision.unearned:
+            if (decision.book, reference) not in self._booked:
+                clock.take(change)
 
     def _is_first_or_same(self, decision: Decision) -> bool:
         if decision.identity is None or decision.identity_digest is None:
