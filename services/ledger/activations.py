@@ -116,6 +116,15 @@ class Activations:
         """What is in force once every position named has been passed."""
         return _folded(self.first, self.made)
 
+    def chart_text(self, book: Book) -> str | None:
+        """The text of a book's chart as it was put in force; ``None``: it has the default chart."""
+        for each in reversed(self.made):
+            if each.what is Activated.CHART and each.book == book:
+                return str(each.said)
+            if each.what is Activated.GENESIS:
+                return _Genesis.model_validate(each.said).charts.get(book)
+        return None
+
     def rules_versions(self) -> frozenset[int]:
         """Every rules version that is or was in force."""
         told = (each.applied(self.first).rules_version for each in self.made)

@@ -11,17 +11,23 @@ from datetime import datetime
 
 from pydantic import JsonValue, ValidationError
 
+from services.ledger.activation_rulings import PuttingInForce
 from services.ledger.activations import (
     ACTIVATION,
     Activation,
     ActivationRecord,
     ActivationRefused,
+    Activations,
 )
-from services.ledger.shell.batch import SQL
+from services.ledger.in_force import InForce
+from services.ledger.rule_versions import Rules
+from services.ledger.shell.batch import SQL, Batch
 from services.ledger.shell.deciding import Decided
+from shared.contracts.commands import Activate
 from shared.contracts.errors import InvariantBroken
+from shared.contracts.messages import OutcomeKind
 from shared.runtime.kafka import Partition
-from shared.runtime.positions import Fenced
+from shared.runtime.positions import Fenced, Log, read_positions
 from shared.runtime.postgres import Tx
 
 
@@ -84,9 +90,38 @@ async def keep_activations(tx: Tx, kept: Iterable[Kept]) -> None:
         )
 
 
+def asks_to_put_in_force(each: Decided) -> bool:
+    """Whether a message is a command that puts something in force."""
+    asked = each.decision.asked if each.decision is not None else None
+    return asked is not None and isinstance(asked.command, Activate)
+
+
 async def hold_all_positions(tx: Tx) -> None:
     """Let nobody book until the end of the transaction; asked before any position is moved."""
     await tx.execute(SQL["hold_positions"])
+
+
+async def putting_in_force(tx: Tx, ids: Log, first: InForce, rules: Rules) -> PuttingInForce:
+    """What commands that put something in force are judged by, all positions being held."""
+    known = Activations(first, await read_activations(tx))
+    booked = {(p.topic, p.partition): at for p, at in (await read_positions(tx, ids)).items()}
+    return PuttingInForce(known, booked, rules)
+
+
+async def keep_what_was_put_in_force(tx: Tx, batch: Batch) -> None:
+    """Write down what the commands of a batch have put in force."""
+    await keep_activations(
+        tx,
+        [
+            Kept(record, batch.head_of(each).origin_id, each.record.offset, each.record.appended_at)
+            for each in batch.asked
+            if asks_to_put_in_force(each)
+            for remark in batch.remarks.get(id(each), ())
+            if remark.outcome is OutcomeKind.ACCEPTED
+            for record in (activation_in(remark.decided),)
+            if record is not None
+        ],
+    )
 
 
 async def require_decided_under_all(

@@ -73,7 +73,8 @@ class Batch:
 
     ``closings`` are those of its books; ``recorded`` are decisions that were made before, by the
     identity of the message; ``asked`` are the commands to judge, ``again`` those that were answered
-    before, with the place of the message that was.
+    before, with the place of the message that was; ``extra`` is what one kind of command alone is
+    judged by, by that kind.
     """
 
     decided: Sequence[Decided]
@@ -88,6 +89,7 @@ class Batch:
     asked: list[Decided] = field(default_factory=list[Decided])
     again: list[tuple[Decided, Place]] = field(default_factory=list[tuple[Decided, Place]])
     caused: list[Caused] = field(default_factory=list[Caused])
+    extra: dict[str, object] = field(default_factory=dict[str, object])
 
     def head_of(self, each: Decided) -> Head:
         """The chain that a message's entries go on."""

@@ -26,7 +26,7 @@ from services.ledger.activations import (
     genesis_value,
     value_of,
 )
-from services.ledger.chart import chart_of
+from services.ledger.chart import DEFAULT_CHART, chart_of
 from services.ledger.in_force import InForce
 from services.ledger.rule_versions import ONE
 from services.ledger.shell.activated import Kept, keep_activations, read_activations
@@ -60,6 +60,10 @@ class Files:
 
     in_force: InForce
     charts: Mapping[Book, str]
+
+    def chart_text(self, book: Book) -> str:
+        """The text of a book's chart: its file's, else that of the default chart."""
+        return self.charts.get(book) or DEFAULT_CHART.read_text("utf-8")
 
 
 def files_of(book_map: BookMap) -> Files:

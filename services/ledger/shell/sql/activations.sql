@@ -1,6 +1,6 @@
 -- name: read_activations
 -- All that was put in force, in the order it was decided.
-select number, record
+select number, record, recorded_at
 from activations
 order by number
 
