@@ -74,7 +74,8 @@ async def test_projector_books_each_fact_once_however_often_it_is_told(rig: Ledg
         )
         await rig.caught_up()
     assert await rig.value("select count(*) from ledger.entries") == 50
-    assert await rig.value("select count(*) from ledger_read.messages") == 50
+    messages = "select count(*) from ledger_read.messages where identity like 'evt_%'"
+    assert await rig.value(messages) == 50
     entries = await rig.entries()
     assert len(entries) == 50
     assert len({entry.reference for entry in entries}) == 50

@@ -19,6 +19,7 @@ import orjson
 from pydantic import SecretStr
 
 from services.ledger.config import LedgerSettings
+from services.ledger.shell.beginning import GENESIS_KEY
 from services.ledger.shell.books import INPUT_TOPICS
 from services.ledger.shell.service import run_ledger
 from shared.contracts import topics
@@ -251,8 +252,12 @@ class LedgerRig:
         ]
 
     async def outcomes(self) -> list[Outcome]:
-        """The outcomes of ``ledger.outcomes``."""
-        return [told for told in await self._told() if isinstance(told, Outcome)]
+        """The outcomes of ``ledger.outcomes``, but for what the ledger itself said at its start."""
+        return [
+            told
+            for told in await self._told()
+            if isinstance(told, Outcome) and told.subject != GENESIS_KEY
+        ]
 
     async def progress(self) -> list[Progress]:
         """The progress marks of ``ledger.outcomes``."""

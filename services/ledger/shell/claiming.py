@@ -151,6 +151,9 @@ async def claimed(tx: Tx, batch: Batch, tellings: Sequence[Told]) -> list[Told]:
         claim = claims[told.name]
         place = (batch.head_of(told.by).origin_id, told.by.record.offset)
         if told.digest != claim.digest:
+            if _was_told_so(batch, told, claim):
+                batch.booked.already_booked += 1
+                continue
             batch.booked.conflicts += 1
             batch.conflicting.append(told)
         elif place == (claim.origin_id, claim.offset):
@@ -159,6 +162,21 @@ async def claimed(tx: Tx, batch: Batch, tellings: Sequence[Told]) -> list[Told]:
         else:
             batch.booked.already_booked += 1
     return fresh
+
+
+def _was_told_so(batch: Batch, told: Told, claim: Claim) -> bool:
+    """Whether it says what stands, and only what is in force has changed between the two.
+
+    A fact is booked by what was in force where it was told first. Told again where other rules are
+    in force, it is the same fact when those of the first place make the same of it.
+    """
+    places = (p for p, head in batch.heads.items() if head.origin_id == claim.origin_id)
+    where = next(places, None)
+    again = told.by.told_at(where, claim.offset) if where is not None else None
+    entries = again.entries if again is not None else ()
+    return any(
+        each.reference == told.entry.reference and each.digest() == claim.digest for each in entries
+    )
 
 
 async def _claims(tx: Tx, batch: Batch, first: Mapping[Name, Told]) -> dict[Name, Claim]:

@@ -1,5 +1,6 @@
 """From records to decisions: the core is asked for each, and what it cannot read is set aside."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -32,7 +33,8 @@ class Refusal:
 class Decided:
     """A record and what the core made of it: a decision, or the reason to park it.
 
-    ``under`` is the number of the last activation that was known when it was decided.
+    ``under`` is the number of the last activation that was known when it was decided; ``retold``
+    decides it once more by what is in force elsewhere.
     """
 
     record: Record
@@ -42,6 +44,13 @@ class Decided:
     decision: Decision | None
     refusal: Refusal | None
     under: int = 0
+    retold: Callable[[Record, Partition, int], Decision | None] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    def told_at(self, where: Partition, offset: int) -> Decision | None:
+        """What the message would have meant elsewhere; ``None``: the same is in force there."""
+        return self.retold(self.record, where, offset) if self.retold is not None else None
 
     def parked(self, refusal: Refusal) -> "Decided":
         """The same record, parked: for what only the database found out."""
@@ -118,15 +127,30 @@ class Decider:
         *,
         refusal: Refusal | None = None,
     ) -> Decided:
-        return Decided(record, message_id, subject, book, decision, refusal, self._under)
+        return Decided(
+            record, message_id, subject, book, decision, refusal, self._under, self._retold
+        )
 
     def _decision(self, record: Record, envelope: Envelope) -> Decision:
-        place = Partition(record.topic, record.partition)
+        in_force = self._in_force(Partition(record.topic, record.partition), record.offset)
+        return decide(Input(record.topic, envelope, record.appended_at), in_force, self.rules)
+
+    def _in_force(self, place: Partition, offset: int) -> InForce:
         along = self._along.get(place)
         if along is None:
             along = self._along[place] = self.activations().along(*place)
-        told = Input(record.topic, envelope, record.appended_at)
-        return decide(told, along.at(record.offset), self.rules)
+        return along.at(offset)
+
+    def _retold(self, record: Record, where: Partition, offset: int) -> Decision | None:
+        here = self._in_force(Partition(record.topic, record.partition), record.offset)
+        there = self._in_force(where, offset)
+        if here == there:
+            return None
+        try:
+            told = Input(record.topic, record.envelope(), record.appended_at)
+            return decide(told, there, self.rules)
+        except Refused:
+            return None
 
     def _bug(self, record: Record, error: Exception) -> Refusal:
         self._bugs_in_a_row += 1
