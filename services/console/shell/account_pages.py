@@ -176,4 +176,6 @@ def _movement(row: Row, account: str) -> Movement:
         row["key"],
         Currency(row["currency"], row["exponent"]),
         row["minor"] if is_debit else -row["minor"],
+        row["happened_at"],
+        row["reported_day"],
     )

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from services.console.statements.figures import Figure
 from shared.contracts.money import Currency
@@ -22,7 +22,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """A posting with its entry, as a statement shows it; ``minor`` is debit positive."""
+    """A posting with its entry, as a statement shows it; ``minor`` is debit positive.
+
+    What was told of a closed day stands at the first day that was open then, its ``reported_day``;
+    ``happened_at`` is its own time.
+    """
 
     place: Place
     recorded_at: datetime
@@ -33,6 +37,13 @@ class Movement:
     key: str
     currency: Currency
     minor: int
+    happened_at: datetime | None = None
+    reported_day: date | None = None
+
+    @property
+    def effective_at(self) -> datetime:
+        """When it happened, wherever it is reported."""
+        return self.happened_at or self.place.effective_at
 
 
 @dataclass(frozen=True, slots=True)

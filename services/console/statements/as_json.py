@@ -1,6 +1,7 @@
 """Reports as JSON: amounts as integers of minor units in text, ratios as decimal text."""
 
 from collections.abc import Iterable
+from datetime import date
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import assert_never
@@ -98,7 +99,8 @@ def account_json(statement: AccountStatement) -> Json:
         "opening": [money(minor, currency) for currency, minor in statement.opening.items()],
         "lines": [
             {
-                "effective_at": rfc3339(line.movement.place.effective_at),
+                "effective_at": rfc3339(line.movement.effective_at),
+                **_reported(line.movement.reported_day),
                 "recorded_at": rfc3339(line.movement.recorded_at),
                 "reference": line.movement.reference,
                 "kind": line.movement.kind,
@@ -116,6 +118,11 @@ def account_json(statement: AccountStatement) -> Json:
         ],
         "closing": [money(minor, currency) for currency, minor in statement.closing.items()],
     }
+
+
+def _reported(day: date | None) -> Json:
+    """Only of what is reported on a later day than its own, since that was closed."""
+    return {"reported_day": str(day)} if day is not None else {}
 
 
 def roll_up_json(lines: Iterable[RollUpLine]) -> list[Json]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.console.statements.account import AccountStatement
+from services.console.statements.account import AccountStatement, Movement
 from services.console.statements.as_json import rate_text
 from services.console.statements.moments import Moment
 from services.console.statements.report import Basis, Report
@@ -128,8 +128,8 @@ def account_lines(
             key = f" [{movement.key}]" if movement.key else ""
             rows.append(
                 (
-                    rfc3339(movement.place.effective_at),
-                    f"{_plain(movement.reference)}{_plain(key)}",
+                    rfc3339(movement.effective_at),
+                    f"{_plain(movement.reference)}{_plain(key)}{_reported(movement)}",
                     told if movement.minor > 0 else "",
                     told if movement.minor < 0 else "",
                     _side(line.balance, movement.currency),
@@ -196,18 +196,25 @@ def report_csv(report: Report) -> str:
     return csv_text(head, rows)
 
 
+def _reported(movement: Movement) -> str:
+    """What a line says of its day where that was closed before it was told."""
+    day = movement.reported_day
+    return f" (late, reported on {day})" if day is not None else ""
+
+
 def account_csv(statements: Sequence[AccountStatement]) -> str:
     """Account statements as CSV, a row for each movement."""
     head = (
         *("account", "effective_at", "recorded_at", "reference", "kind", "key", "description"),
-        *("currency", "exponent", "amount", "minor", "balance", "balance_minor"),
+        *("currency", "exponent", "amount", "minor", "balance", "balance_minor", "reported_day"),
     )
     rows = [
         (
-            statement.account, rfc3339(m.place.effective_at), rfc3339(m.recorded_at), m.reference,
+            statement.account, rfc3339(m.effective_at), rfc3339(m.recorded_at), m.reference,
             m.kind, m.key, m.description, m.currency.code, m.currency.exponent,
             decimal_text(m.minor, m.currency.exponent), m.minor,
             decimal_text(line.balance, m.currency.exponent), line.balance,
+            m.reported_day or "",
         )
         for statement in statements
         for line in statement.lines

@@ -18,21 +18,8 @@ where split_part(account, ':', 1) = any($5::text[])
 
 -- name: turnover_within_days
 -- Turnover of a span of moments, by day. No row: nothing moved.
-select
-    account,
-    currency,
-    max(exponent) as exponent,
-    (effective_at at time zone $2)::date as day,
-    coalesce(sum(minor) filter (where direction = 'debit'), 0) as debit_minor,
-    coalesce(sum(minor) filter (where direction = 'credit'), 0) as credit_minor
-from movements
-where
-    book = $1
-    and effective_at >= coalesce($3::timestamptz, '-infinity')
-    and effective_at < coalesce($4::timestamptz, 'infinity')
-    and recorded_at >= coalesce($5::timestamptz, '-infinity')
-    and recorded_at < coalesce($6::timestamptz, 'infinity')
-group by account, currency, (effective_at at time zone $2)::date
+select account, currency, exponent, day, debit_minor, credit_minor
+from turnover_within_days($1, $2, $3, $4, $5, $6)
 
 -- name: turnover_at_daily_rates
 -- Turnover of whole days with its net at each day's rate, of certain roots or of all.
@@ -92,7 +79,8 @@ from origins
 -- An account's postings of certain days after a place in their order. No row: no more.
 select
     effective_at, recorded_at, origin_id, topic, partition, sequence, ordinal,
-    reference, kind, description, key, direction, minor, currency, exponent
+    reference, kind, description, key, direction, minor, currency, exponent, happened_at,
+    reported_day
 from movements_of_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: turnover_up_to_place
