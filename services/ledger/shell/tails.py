@@ -44,7 +44,7 @@ class Tail:
 
 
 @dataclass(slots=True)
-class _Seeding:
+class Seeding:
     """What is found on the way through the tails."""
 
     origin_ids: Mapping[str, int]
@@ -125,7 +125,7 @@ async def learn_from_tails(
                     "it was cut or made anew"
                 )
         rows = await tx.fetch(SQL["read_published"])
-        seeding = _Seeding(
+        seeding = Seeding(
             {origin_name(row["topic"], row["partition"]): row["origin_id"] for row in rows},
             {row["origin_id"]: row["journal_sequence"] for row in rows},
             records=DecisionRecords(
@@ -133,8 +133,8 @@ async def learn_from_tails(
             ),
             is_order_taken=is_order_taken,
         )
-        await _read_through(tx, seeding, scan(kafka, spans))
-        await _write(tx, seeding, spans)
+        await read_through(tx, seeding, scan(kafka, spans))
+        await write_tails(tx, seeding, spans)
         await check_published_chains(tx)
     if seeding.seeded:
         _logger.warning("journal.behind_its_topic", entries=seeding.seeded)
@@ -164,7 +164,12 @@ async def check_published_chains(tx: Tx) -> bool:
     return all(row["sequence"] <= row["journal_sequence"] for row in published)
 
 
-async def _read_through(tx: Tx, seeding: _Seeding, batches: AsyncIterator[list[Record]]) -> None:
+async def read_through(tx: Tx, seeding: Seeding, batches: AsyncIterator[list[Record]]) -> None:
+    """Take in records of our own topics, writing down what is claimed and decided by them.
+
+    Raises:
+        InvariantBroken: A record is not what we publish.
+    """
     async for batch in batches:
         for record in batch:
             try:
@@ -185,7 +190,7 @@ async def _read_through(tx: Tx, seeding: _Seeding, batches: AsyncIterator[list[R
     await _seed(tx, seeding)
 
 
-async def _seed(tx: Tx, seeding: _Seeding) -> None:
+async def _seed(tx: Tx, seeding: Seeding) -> None:
     if seeding.claims:
         columns = [list(column) for column in zip(*seeding.claims, strict=True)]
         await tx.execute(SQL["seed_claims"], *columns)
@@ -193,7 +198,8 @@ async def _seed(tx: Tx, seeding: _Seeding) -> None:
     await seeding.records.write(tx)
 
 
-async def _write(tx: Tx, seeding: _Seeding, spans: Mapping[Partition, tuple[int, int]]) -> None:
+async def write_tails(tx: Tx, seeding: Seeding, spans: Mapping[Partition, tuple[int, int]]) -> None:
+    """Write down how far our own topics tell of each origin, and what was put in force."""
     found = sorted(seeding.tails.items())
     await tx.execute(
         SQL["advance_published"],
