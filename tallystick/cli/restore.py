@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from services.archiver.shell.restoring import Restored, RestoreRefused, planned
+from services.archiver.shell.restoring import Restored, planned
 from services.archiver.shell.restoring import restore as fill
+from services.archiver.shell.resuming import RestoreRefused
 from shared.contracts.topics import TOPICS
 from shared.runtime.kafka_client import KafkaAddress
 from shared.runtime.settings import Settings
@@ -38,6 +39,10 @@ def restore(
         bool,
         typer.Option("--accept-shifted-offsets", help="Go on though records change their offsets."),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a restore of this copy that was interrupted."),
+    ] = False,
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Do not book into the database and audit it.")
     ] = False,
@@ -46,7 +51,8 @@ def restore(
     """Fill an EMPTY broker from the copy, hold it against the copy, and prove the books.
 
     Partitions, order, offsets, keys, headers, bytes and append times come out as they were. The
-    copy is verified whole before the first record is written. Where a database is set, it must be
+    copy is verified whole before the first record is written. With --resume the broker may have the
+    beginning of it: each record there is held against the copy. Where a database is set, it must be
     empty: the ledger books it anew, arriving at the chains that were published, and the
     independent audit looks at the result.
     """
@@ -62,7 +68,10 @@ def restore(
             cluster_id=cluster,
             topic_ids=topic_id or (),
             accept_shifted_offsets=accept_shifted_offsets,
+            resume=resume,
         )
+        if resume:
+            talk.done(f"there already, and equal: {sum(plan.there.values()):,} records")
         for hole in plan.verified.holes:
             talk.done(f"never copied: {hole}")
         return await fill(store, kafka, TOPICS, plan, progress=talk)
@@ -81,7 +90,7 @@ def _proof(
     done: Restored, kafka: KafkaAddress, settings: Settings, talk: Talk, *, is_wanted: bool
 ) -> Proof | None:
     talk.done(
-        f"{done.records:,} records of {done.segments:,} segments are at {kafka.bootstrap},"
+        f"{done.records:,} records of {done.segments:,} segments were written to {kafka.bootstrap},"
         f" {done.compared:,} segments compared"
     )
     for partition, offset in done.shifts.items():
@@ -134,6 +143,7 @@ def _refused(error: RestoreRefused) -> Problem:
 def _told(done: Restored, proof: Proof | None) -> dict[str, object]:
     return {
         "records": done.records,
+        "found": done.found,
         "segments": done.segments,
         "content_bytes": done.content_bytes,
         "compared": done.compared,

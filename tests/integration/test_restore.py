@@ -14,7 +14,8 @@ from services.archiver.records import CopiedRecord
 from services.archiver.segments import GENESIS, Lineage, sealed, stretch_of
 from services.archiver.shell.holdings import held
 from services.archiver.shell.places import store_at
-from services.archiver.shell.restoring import RestoreRefused, compared, planned, restore
+from services.archiver.shell.restoring import compared, planned, restore
+from services.archiver.shell.resuming import RestoreRefused
 from services.archiver.shell.store import ArchiveStore, DirectoryStore
 from shared.contracts.topics import (
     BANK_OBSERVATIONS,

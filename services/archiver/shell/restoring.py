@@ -15,13 +15,14 @@ from services.archiver.shell.holdings import (
     segments_of,
     verify,
 )
+from services.archiver.shell.on_broker import BrokerRecords, raw_of
+from services.archiver.shell.resuming import RestoreRefused, already_there, require_empty
 from services.archiver.shell.store import ArchiveStore
-from shared.contracts.errors import InvariantBroken, Refused, Unavailable
+from shared.contracts.errors import InvariantBroken, Unavailable
 from shared.contracts.topics import Topic
 from shared.runtime.kafka_admin import create_topics, offset_bounds, topic_problems
 from shared.runtime.kafka_client import KafkaAddress, Partition, patiently
 from shared.runtime.kafka_exact import (
-    ExactReader,
     RawRecord,
     exact_reader,
     exact_writer,
@@ -29,33 +30,26 @@ from shared.runtime.kafka_exact import (
 )
 
 PARTITIONS_AT_ONCE: Final = 4
-READ_WAIT_MS: Final = 500
-READ_RECORDS_MAX: Final = 2_000
-SILENT_READS_MAX: Final = 60
 TOPIC_SECONDS_MAX: Final = 30.0
 Progress = Callable[[str], None]
 
 
-class RestoreRefused(Refused):
-    """The copy or the broker is not one that a restore may work with."""
-
-    reason = "nothing was written"
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be written where."""
+    """What will be written where; ``there`` is how many of its records a partition has already."""
 
     names: Mapping[Lineage, list[SegmentName]]
     verified: Verification
     shifts: Mapping[Lineage, int]
+    there: Mapping[Lineage, int] = field(default_factory=dict[Lineage, int])
 
 
 @dataclass(slots=True)
 class Restored:
-    """What was written, and how it compares."""
+    """What was written, and how it compares; ``found`` records were there already."""
 
     records: int = 0
+    found: int = 0
     segments: int = 0
     content_bytes: int = 0
     compared: int = 0
@@ -72,8 +66,12 @@ async def planned(
     cluster_id: str = "",
     topic_ids: Iterable[str] = (),
     accept_shifted_offsets: bool = False,
+    resume: bool = False,
 ) -> Plan:
     """Look at everything that can be looked at before the first record is written.
+
+    With ``resume`` the broker may have what an interrupted restore of this copy has written: each
+    record of it is held against the copy.
 
     Raises:
         RestoreRefused: The copy is ambiguous or bad, the topics are not empty, or offsets move.
@@ -88,7 +86,8 @@ async def planned(
         topic = topics.get(lineage.topic)
         if topic is None or lineage.partition >= topic.partitions:
             raise RestoreRefused(f"the registry has no {lineage}")
-    await _require_empty(kafka, topics)
+    if not resume:
+        await require_empty(kafka, topics)
     verified = await verify(store, names)
     if not verified.is_sound:
         raise RestoreRefused("the copy is not sound: " + "; ".join(map(str, verified.faults)))
@@ -102,7 +101,9 @@ async def planned(
         raise RestoreRefused(
             f"offsets would move, and entries name their causes by offset: {', '.join(moved)}"
         )
-    return Plan(names, verified, shifts)
+    counts = {x: sum(h.count for h in row) for x, row in verified.headers.items()}
+    there = await already_there(store, kafka, topics, names, counts) if resume else {}
+    return Plan(names, verified, shifts, there)
 
 
 async def restore(
@@ -119,27 +120,36 @@ async def restore(
     had. Compacted topics are not read back: the broker may drop records of theirs at any time.
 
     Raises:
-        Unavailable: The store or Kafka went away: the broker is half full, and must be emptied.
+        Unavailable: The store or Kafka went away: the broker is half full. Plan again, to resume.
         InvariantBroken: A topic does not come out as the registry says.
     """
     await create_topics(kafka, topics.values())
     names = sorted(topics)
-    found = Restored(shifts={str(x): n for x, n in sorted(plan.shifts.items())})
+    found = Restored(
+        found=sum(plan.there.values()), shifts={str(x): n for x, n in sorted(plan.shifts.items())}
+    )
+    wanted = plan.verified.records - found.found
     await outside_timestamps(kafka, names, allowed=True)
     try:
         async with exact_writer(kafka, client_id="restore") as writer:
 
             async def fill(lineage: Lineage) -> None:
                 where = Partition(lineage.topic, lineage.partition)
+                left = plan.there.get(lineage, 0)
                 async for segment in segments_of(store, plan.names[lineage]):
-                    raws = [_raw(record) for record in segment.records()]
+                    header = segment.head.header
+                    if left >= header.count:
+                        left -= header.count
+                        continue
+                    raws = [raw_of(record) for record in segment.records()][left:]
+                    left = 0
                     offsets = await writer.write(where, raws)
                     if lineage not in plan.shifts and offsets != [raw.offset for raw in raws]:
                         raise InvariantBroken(f"{where} was written by somebody else meanwhile")
                     found.segments += 1
                     found.records += len(raws)
                     found.content_bytes += len(segment.content)
-                    progress(f"written: {found.records:,} of {plan.verified.records:,} records")
+                    progress(f"written: {found.records:,} of {wanted:,} records")
 
             await _some_at_once(fill, plan.names)
     finally:
@@ -186,7 +196,7 @@ async def compared(
         is_shifted = lineage in shifted
         at = 0 if is_shifted else names[lineage][0].begins_at
         async with exact_reader(kafka, {where: at}, client_id="compare") as reader:
-            there = _Records(reader, where)
+            there = BrokerRecords(reader, where)
             async for segment in segments_of(store, names[lineage]):
                 header = segment.head.header
                 problem = _difference(
@@ -209,42 +219,10 @@ def _difference(
     if len(there) < len(copied):
         return f"the broker has {len(there)} of its {len(copied)} records"
     for record, found in zip(copied, there, strict=True):
-        expected = _raw(record)
+        expected = raw_of(record)
         if expected != (found._replace(offset=record.offset) if is_shifted else found):
             return f"the broker has something else at offset {found.offset}"
     return ""
-
-
-@dataclass(slots=True)
-class _Records:
-    """The records of one partition, by any number at a time."""
-
-    reader: ExactReader
-    where: Partition
-    left: list[RawRecord] = field(default_factory=list[RawRecord])
-
-    async def take(self, count: int) -> list[RawRecord]:
-        """The next ``count`` records; fewer when the partition has no more."""
-        silent = 0
-        while len(self.left) < count:
-            found = await self.reader.more(wait_ms=READ_WAIT_MS, records_max=READ_RECORDS_MAX)
-            self.left += found.get(self.where, [])
-            if found:
-                silent = 0
-                continue
-            if self.reader.is_at_end(self.where, await self.reader.position(self.where)):
-                break
-            silent += 1
-            if silent > SILENT_READS_MAX:
-                raise Unavailable(f"Kafka is silent about {self.where}")
-        taken, self.left = self.left[:count], self.left[count:]
-        return taken
-
-
-async def _require_empty(kafka: KafkaAddress, topics: Mapping[str, Topic]) -> None:
-    _, end = await offset_bounds(kafka, topics)
-    if full := sorted({where.topic for where, offset in end.items() if offset > 0}):
-        raise RestoreRefused(f"the broker is not empty: {', '.join(full)}")
 
 
 async def _require_as_registered(kafka: KafkaAddress, topics: Mapping[str, Topic]) -> None:
@@ -272,7 +250,3 @@ async def _some_at_once(
     done = await asyncio.gather(*(one(x) for x in sorted(lineages)), return_exceptions=True)
     if failures := [each for each in done if each is not None]:
         raise failures[0]
-
-
-def _raw(record: CopiedRecord) -> RawRecord:
-    return RawRecord(record.offset, record.timestamp_ms, record.key, record.value, record.headers)
