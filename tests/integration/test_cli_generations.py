@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_cli_ledger import tallystick
-from tests.support.ledger import LedgerRig, charge, event
+from tests.support.ledger import LedgerRig, charge, event, polled
+from tests.unit.ledger.invoicing import invoice, line
 
 pytestmark = pytest.mark.stack
 
@@ -59,3 +60,34 @@ async def test_rebuild_swap_of_books_that_differ_says_where_and_stays(
     assert "there is no generation ledger_g7 beside the one in use" in unknown.stderr
     without = await tallystick(rig, tmp_path, "rebuild", "--generation", "7")
     assert without.returncode == 2
+
+
+async def test_what_if_of_another_basis_tells_balances_and_entries(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    billed = invoice(line(10_000, 31), livemode=False)
+    async with rig.ledger():
+        await rig.publish(polled(billed), *(polled(charge(f"ch_{n}")) for n in range(3)))
+        await rig.caught_up()
+    asked = ("what-if", "--basis", "accrual", "--entries")
+    shown = await tallystick(rig, tmp_path, *asked)
+    assert shown.returncode == 0, shown.stderr
+    assert "stripe:invoice:in_1 would be booked" in shown.stdout
+    told = json.loads((await tallystick(rig, tmp_path, *asked, "--format", "json")).stdout)
+    assert [(b["account"], b["difference_minor"]) for b in told["balances"]] == [
+        ("assets:receivable", "10000"),
+        ("revenue:stripe", "-10000"),
+    ]
+    assert (told["summary"]["entries"], told["summary"]["entries_then"]) == (3, 4)
+    assert (told["summary"]["booked"], told["entries"][0]["is"]) == (1, None)
+    rows = (await tallystick(rig, tmp_path, *asked, "--format", "csv")).stdout.splitlines()
+    assert rows[0].startswith("what,book,account")
+    assert rows[-1].startswith("booked,main,revenue:stripe,usd,0.00,-100.00,-100.00,stripe:")
+    nothing = await tallystick(rig, tmp_path, "what-if", "--basis", "cash")
+    assert nothing.stdout.startswith("no balance would differ")
+    unknown = await tallystick(rig, tmp_path, "what-if", "--rules", "99")
+    assert unknown.returncode == 4
+    assert "there is no rules version 99, but 1" in unknown.stderr
+    missing = await tallystick(rig, tmp_path, "what-if", "--chart", str(tmp_path / "none.toml"))
+    assert missing.returncode == 2
+    assert (await tallystick(rig, tmp_path, "what-if")).returncode == 2

@@ -28,8 +28,9 @@ from shared.runtime.postgres import (
     set_codecs,
 )
 
-# What a commit under way is to check; empty between commits.
-_NOTES: Final = "journal_notes"
+# What a commit under way is to check, and decisions that are to be followed, where they are not
+# those that the journal made itself.
+_PASSING: Final = frozenset({"journal_notes", "decisions"})
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
@@ -180,7 +181,7 @@ async def tables_left_empty(owner: Connection, schema: str) -> list[str]:
         ]
         if has_rows == [True, False]:
             found.append(row["name"])
-    return [name for name in found if name != _NOTES]
+    return [name for name in found if name not in _PASSING]
 
 
 async def stop_booking(owner: Connection, *, within_seconds: float) -> None:

@@ -196,7 +196,7 @@ async def rebuild_and_compare(
             return comparison, beside.schema
         finally:
             if not keep:
-                await _drop(beside)
+                await drop_beside(beside)
 
 
 async def rebuild_and_swap(
@@ -236,7 +236,7 @@ async def rebuild_and_swap(
             return swapped
         finally:
             if not (onto or keep or (swapped and swapped.kept)):
-                await _drop(beside)
+                await drop_beside(beside)
 
 
 async def _swap(
@@ -276,7 +276,8 @@ async def _swap(
     )
 
 
-async def _drop(beside: Beside) -> None:
+async def drop_beside(beside: Beside) -> None:
+    """Leave nothing of what was built."""
     await beside.replay.shadow.close()
     await drop_generation(beside.owner, beside.schema)
 

@@ -56,8 +56,10 @@ class Replay:
     progress: Progress = silent
     messages: int = 0
 
-    async def to(self, until: Positions) -> int:
+    async def to(self, until: Positions, *, is_order_taken: bool = True) -> int:
         """Book what stands before these positions and was not booked; how many messages it was.
+
+        Where other entries may be booked than were, no order is taken from those.
 
         Raises:
             Unavailable: Kafka or Postgres is away.
@@ -66,7 +68,7 @@ class Replay:
         async with self.shadow.transaction() as tx:
             await self.books.begin(tx, until)
             at = await read_positions(tx, self.log)
-        await learn_from_tails(self.shadow, self.kafka)
+        await learn_from_tails(self.shadow, self.kafka, is_order_taken=is_order_taken)
         await learn_what_is_in_force(self.shadow, self.decider, self.books)
         spans = {p: (at[p], before) for p, before in until.items() if at[p] < before}
         total = sum(before - since for since, before in spans.values())

@@ -1,0 +1,38 @@
+-- name: exponents
+-- How many decimals each currency has.
+select currency, max(exponent) as exponent
+from balances
+group by currency
+
+-- name: entries_apart
+-- Where the facts stand that the journal in use, up to certain sequences, and the one of the search
+-- path tell differently.
+with used as (
+    select e.book, e.reference, e.digest, e.origin_id, e.sequence
+    from unnest($1::text[], $2::integer[], $3::bigint[]) as n (topic, partition, up_to)
+    join ledger.origins as o on o.topic = n.topic and o.partition = n.partition
+    join ledger.entries as e on e.origin_id = o.origin_id and e.sequence <= n.up_to
+)
+select
+    u.origin_id as here_origin_id, u.sequence as here_sequence,
+    r.origin_id as there_origin_id, r.sequence as there_sequence
+from used as u
+full join entries as r on r.book = u.book and r.reference = u.reference
+where u.digest is distinct from r.digest
+order by coalesce(u.book, r.book), coalesce(u.reference, r.reference)
+
+-- name: entries_at
+-- Entries at certain places.
+select
+    e.origin_id, e.sequence, e.book, e.reference, e.kind, e.effective_at, e.rules_version,
+    e.description, e.reverses
+from unnest($1::integer[], $2::bigint[]) as n (origin_id, sequence)
+join entries as e on e.origin_id = n.origin_id and e.sequence = n.sequence
+
+-- name: postings_at
+-- Their postings, in order.
+select
+    p.origin_id, p.sequence, p.account, p.key, p.direction, p.minor, p.currency, p.exponent
+from unnest($1::integer[], $2::bigint[]) as n (origin_id, sequence)
+join postings as p on p.origin_id = n.origin_id and p.sequence = n.sequence
+order by p.origin_id, p.sequence, p.ordinal

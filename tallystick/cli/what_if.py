@@ -1,0 +1,129 @@
+"""`tallystick what-if`: the books as they would be, and the difference in money."""
+
+import asyncio
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from services.ledger.activations import Activation
+from services.ledger.shell.what_if import what_if as replayed
+from services.ledger.what_if import Apart
+from shared.contracts.errors import Refused
+from shared.contracts.journal import DEFAULT_BOOK
+from shared.runtime import log
+from shared.runtime.settings import Settings
+from tallystick.cli.problems import ExitCode, Problem
+from tallystick.cli.reach import require_database, settings_here
+from tallystick.cli.rebuild import Pace
+from tallystick.cli.talk import Talk
+from tallystick.journal_here import require_journal
+from tallystick.what_if.asked import since_of, suppositions_of
+from tallystick.what_if.tell import Csv, Json, Table, Teller, counted
+
+
+class Format(StrEnum):
+    """How the difference is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def what_if(
+    rules: Annotated[
+        int | None, typer.Option("--rules", metavar="N", help="This version of the rules.")
+    ] = None,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", metavar="FILE", help="This chart, of --book.")
+    ] = None,
+    basis: Annotated[
+        Literal["cash", "accrual"] | None, typer.Option("--basis", help="This basis, of --book.")
+    ] = None,
+    books: Annotated[
+        Path | None, typer.Option("--books", metavar="FILE", help="This book map.")
+    ] = None,
+    book: Annotated[str, typer.Option("--book", help="Whose chart and basis.")] = DEFAULT_BOOK,
+    since: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--since",
+            metavar="TOPIC/PARTITION@OFFSET",
+            help="Only from this message on; partitions that are not named, from the beginning.",
+        ),
+    ] = None,
+    entries: Annotated[
+        bool, typer.Option("--entries", help="Tell each entry that would differ too.")
+    ] = False,
+    written: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+) -> None:
+    """Replay the books with something else in force, and say the difference in money.
+
+    Reads the input topics into a schema of its own, publishes nothing, and drops it at the end;
+    the books in use are not touched. Commands are not judged again: what was decided stays. To
+    put it in force from now on, activate it; to correct what was booked, reverse and book anew.
+    """
+    try:
+        suppositions = suppositions_of(
+            book=book,
+            rules=rules,
+            chart=chart,
+            basis=basis,
+            books=books,
+            since=since_of(since or []),
+        )
+    except (OSError, ValueError, Refused) as error:
+        raise Problem(
+            "What is supposed cannot be in force",
+            why=str(error),
+            fix="look at the file, or at `tallystick what-if --help`",
+            code=ExitCode.USAGE,
+        ) from error
+    if not suppositions:
+        raise typer.BadParameter("say what: --rules, --chart, --basis or --books")
+    settings, talk = settings_here(), Talk()
+    log.set_up(level="error")
+    dsn = require_database(settings)
+    asyncio.run(_told(settings, dsn, suppositions, talk, entries=entries, written=written))
+
+
+async def _told(
+    settings: Settings,
+    dsn: str,
+    suppositions: list[Activation],
+    talk: Talk,
+    *,
+    entries: bool,
+    written: Format,
+) -> None:
+    await require_journal(dsn)
+    async with replayed(
+        settings.kafka, dsn, settings.books(), suppositions, progress=Pace(talk)
+    ) as found:
+        talk.done(f"{found.messages:,} messages read again; nothing of it stays")
+        teller = _teller(written)
+        teller.balances(found.balances)
+        summary = {
+            "messages": found.messages,
+            "entries": found.entries_here,
+            "entries_then": found.entries_there,
+        }
+        if entries:
+            kinds = dict.fromkeys(Apart, 0)
+            async for each in found.entries():
+                kinds[each.apart] += 1
+                teller.entry(each)
+            summary |= counted(kinds)
+        teller.end(summary)
+
+
+def _teller(written: Format) -> Teller:
+    match written:
+        case Format.TABLE:
+            return Table(sys.stdout.write)
+        case Format.CSV:
+            return Csv(sys.stdout.write)
+        case Format.JSON:
+            return Json(sys.stdout.write)
