@@ -11,12 +11,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from services.console.views import BadRequest, Json
-from shared.contracts.commands import LEDGER_COMMAND, Command
+from shared.contracts.commands import KEY_LENGTH_MAX, LEDGER_COMMAND, Command, command_key
 from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import type_of
 
 SOURCE: Final = "tallystick/console"
-KEY_LENGTH_MAX: Final = 500
 
 
 class Answer(IntEnum):
@@ -33,12 +32,17 @@ class Answer(IntEnum):
 class Asked:
     """A command and the message that carries it.
 
-    The message's id is a function of what is asked, but not of who asks: the same request twice
-    is the same message, and another request under the same key is another.
+    The message's id is a function of what is asked: the same request twice is the same message, and
+    another request under the same key is another.
     """
 
     command: Command
     message_id: str
+
+    @property
+    def id(self) -> str:
+        """What the command is called in its book: its actor and the actor's key, as one."""
+        return self.command.idempotency_key
 
     @property
     def key(self) -> bytes:
@@ -58,7 +62,7 @@ class Asked:
 
 
 def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
-    """The command that a request asks for.
+    """The command that a request asks for; a key is its actor's own.
 
     Raises:
         BadRequest: No key, no JSON object, a field that the address or the token says, or a
@@ -76,7 +80,7 @@ def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
     for name in ("book", "idempotency_key", "actor"):
         if name in told:
             raise BadRequest(f"{name}: said by the address, the header and the token, not here")
-    said: Json = {**told, "book": book, "idempotency_key": idempotency_key}
+    said: Json = {**told, "book": book, "idempotency_key": command_key(actor, idempotency_key)}
     try:
         command = LEDGER_COMMAND.validate_json(json.dumps(said | {"actor": actor}))
     except ValidationError as error:
@@ -120,6 +124,7 @@ def _told(row: Mapping[str, Any]) -> Json:  # Any: a row of a view
         "outcome": row["outcome"],
         "reason": row["detail"],
         "reference": row["reference"],
+        "decided": row["decided"],
         "position": {
             "topic": row["topic"],
             "partition": row["partition"],

@@ -20,6 +20,7 @@ from services.console.shell.readers import Views
 from services.console.statements.moments import midnight
 from services.console.views import BadRequest
 from shared.contracts.books import BookData
+from shared.contracts.commands import command_key
 from shared.contracts.envelope import instant_of, rfc3339
 from shared.contracts.errors import Unreadable
 from shared.contracts.journal import DEFAULT_BOOK
@@ -55,7 +56,7 @@ def ask(
     Raises:
         Problem: Refused, contradicted, or not decided in time; each says what to do.
     """
-    key = key or uuid.uuid4().hex
+    key = key or uuid.uuid4().hex[:16]
     found = ask_all([told], book=book, keys=[key])[0]
     _show(found, key, as_json=as_json)
 
@@ -72,8 +73,7 @@ def ask_all(
     settings = settings_here()
     log.set_up(level="error")
     require_book(settings, book)
-    actor = f"cli:{getpass.getuser()}"
-    wanted = [_asked(told, book, key, actor) for told, key in zip(commands, keys, strict=True)]
+    wanted = [_asked(told, book, key) for told, key in zip(commands, keys, strict=True)]
     return asyncio.run(_send(settings, wanted))
 
 
@@ -116,10 +116,15 @@ def taking_effect(text: str, book: str) -> str:
         ) from None
 
 
-def _asked(told: Mapping[str, object], book: str, key: str, actor: str) -> Asked:
+def actor_here() -> str:
+    """Who asks, as it stands in every record: the user of this machine."""
+    return f"{getpass.getuser()}@cli"
+
+
+def _asked(told: Mapping[str, object], book: str, key: str) -> Asked:
     body = {name: value for name, value in told.items() if value is not None}
     try:
-        return asked(json.dumps(body).encode(), book=book, idempotency_key=key, actor=actor)
+        return asked(json.dumps(body).encode(), book=book, idempotency_key=key, actor=actor_here())
     except BadRequest as error:
         raise Problem(
             f"That is no command: {error}",
@@ -163,7 +168,7 @@ def _show(found: tuple[Answer, Json], key: str, *, as_json: bool) -> None:
                 code=ExitCode.UNREACHABLE,
             )
         case Answer.REFUSED:
-            raise Problem("Refused", why=str(told.get("reason")), code=ExitCode.REFUSED)
+            raise refused(told)
         case Answer.CONFLICT:
             raise Problem(
                 "This key was used for another command",
@@ -173,12 +178,25 @@ def _show(found: tuple[Answer, Json], key: str, *, as_json: bool) -> None:
             )
 
 
+def refused(told: Json) -> Problem:
+    """A refusal, in the rule's own words."""
+    why = str(told.get("reason") or "")
+    decided = cast("Mapping[str, object]", told.get("decided") or {})
+    way_out = str(decided.get("way_out") or "")
+    return Problem(
+        "Refused",
+        why=why.removesuffix(f"; {way_out}") if way_out else why,
+        fix=way_out,
+        code=ExitCode.REFUSED,
+    )
+
+
 def _lines(status: Answer, told: Json, key: str) -> list[str]:
     said = str(told.get("reason") or "done")
     lines = [said if status is Answer.BOOKED else f"{said} (asked before under this key)"]
     if told.get("reference"):
         lines.append(f"  reference  {told['reference']}")
-    lines.append(f"  key        {key}")
+    lines.append(f"  command    {command_key(actor_here(), key)}")
     decided = cast("Mapping[str, object]", told.get("decided") or {})
     for name, value in decided.items():
         shown = value if isinstance(value, str) else json.dumps(value)

@@ -27,6 +27,7 @@ from services.console.statements.query import UnknownAccount
 from services.console.statements.report import Kind
 from services.console.views import BadRequest, EntryPlace, Json
 from shared.contracts.books import BookMap
+from shared.contracts.commands import command_key
 from shared.contracts.discrepancies import DiscrepancyState
 from shared.contracts.errors import Unavailable
 from shared.runtime.metrics import Health, health_routes
@@ -169,15 +170,19 @@ class Api:
             )
 
     async def command(self, request: Request) -> Response:
-        """What became of the commands under a key."""
+        """What became of a command, by its name or by the asker's own key."""
+        token = self._allowed(request, Scope.READ)
         async with self.reading(request) as (book, moment):
             key = request.path_params["key"]
-            rows = await moment.rows("command_outcomes", book, key)
+            own = command_key(token.name if token else "", key)
+            rows = await moment.rows("command_outcomes", book, own)
+            rows = rows or await moment.rows("command_outcomes", book, key)
             told = [
                 {
                     "outcome": row["outcome"],
                     "reason": row["detail"],
                     "reference": row["reference"],
+                    "decided": row["decided"],
                     "message_id": row["message_id"],
                 }
                 for row in rows
@@ -200,10 +205,15 @@ class Api:
         status, told = await self._desk.commands.take(request_for)
         headers = dict(_PRIVATE)
         if status is Answer.PENDING:
-            headers["Location"] = f"/v1/books/{book}/commands/{quote(key, safe='')}"
+            headers["Location"] = f"/v1/books/{book}/commands/{quote(request_for.id, safe='')}"
         async with self._desk.ledger.snapshot() as moment:
             positions = views.as_of(await moment.rows("positions"))
-        head = {"book": book, "idempotency_key": key, "message_id": request_for.message_id}
+        head = {
+            "book": book,
+            "idempotency_key": key,
+            "command": request_for.id,
+            "message_id": request_for.message_id,
+        }
         return JSONResponse(
             head | {"status": status.name.lower()} | told | {"as_of": positions},
             int(status),

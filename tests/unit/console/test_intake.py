@@ -33,13 +33,18 @@ def ask(body: object = BODY, key: str = "k1", actor: str = "ada") -> Any:  # Any
 def test_request_becomes_a_command_of_its_book_key_and_actor() -> None:
     command = ask().command
     assert isinstance(command, BookManualEntry)
-    assert (command.book, command.idempotency_key, command.actor) == ("main", "k1", "ada")
+    assert (command.book, command.idempotency_key, command.actor) == ("main", "ada:k1", "ada")
 
 
-def test_message_id_is_of_what_is_asked_and_not_of_who_asks() -> None:
-    assert ask().message_id == ask(actor="bob").message_id
-    others = {ask().message_id, ask(key="k2").message_id, ask(BODY | {"reason": "x"}).message_id}
-    assert len(others) == 3
+def test_message_id_is_of_what_is_asked_under_which_key_of_whom() -> None:
+    assert ask().message_id == ask().message_id
+    others = [ask(), ask(key="k2"), ask(BODY | {"reason": "x"}), ask(actor="bob")]
+    assert len({each.message_id for each in others}) == 4
+
+
+def test_two_actors_with_one_key_ask_for_two_things() -> None:
+    assert ask(actor="ada").id != ask(actor="bob").id
+    assert ask(actor="a:b", key="c").id != ask(actor="a", key="b:c").id
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_refusal_never_repeats_what_was_sent() -> None:
 
 def row(outcome: str, message_id: str = "cmd_1") -> dict[str, Any]:  # Any: a row
     return {
-        "outcome": outcome, "detail": "why", "reference": None, "message_id": message_id,
+        "outcome": outcome, "detail": "why", "reference": None, "decided": None, "message_id": message_id,
         "topic": "ledger.commands", "partition": 0, "offset": 1,
     }  # fmt: skip
 

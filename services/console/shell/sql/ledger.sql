@@ -65,7 +65,7 @@ order by sequence, ordinal
 
 -- name: command_outcomes
 -- What became of the commands under an idempotency key, the first first. No row: not yet booked.
-select outcome, detail, reference, message_id, recorded_at, topic, partition, "offset"
+select outcome, detail, reference, decided, message_id, recorded_at, topic, partition, "offset"
 from outcomes
 where
     topic = 'ledger.commands'
