@@ -38,6 +38,12 @@ class ConsoleSettings(Settings):
         default=262_144, ge=1_024, le=3_145_728, description="the largest body taken"
     )
 
+    console_clock_seconds: float = Field(
+        default=900.0,
+        ge=0,
+        le=86_400,
+        description="how often it is looked whether a day began, to release revenue; 0: never",
+    )
     console_monitors_file: Path | None = Field(
         default=None,
         description="TOML file of monitors: thresholds on balances and ratios; one process has it",

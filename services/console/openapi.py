@@ -15,6 +15,13 @@ _BOOK: Final = {
     "schema": {"type": "string"},
     "description": "the book's name; the only one of a small installation is `main`",
 }
+_CUSTOMER: Final = {
+    "name": "customer",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "the customer's id, an email address, or a payment of nobody yet",
+}
 _AFTER: Final = {
     "name": "after",
     "in": "query",
@@ -65,6 +72,14 @@ def document() -> Json:
             ),
             "/v1/books/{book}/entries": _reading(
                 "Entries with their postings, by input partition and sequence", [_AFTER, _LIMIT]
+            ),
+            "/v1/books/{book}/credits": _reading(
+                "Customers with credits, what of them is held, and what is available",
+                [_AFTER, _LIMIT],
+            ),
+            "/v1/books/{book}/credits/{customer}": _reading(
+                "A customer's credits in each currency, and what they moved by, the last first",
+                [_CUSTOMER, _AFTER, _LIMIT],
             ),
             **_statements(),
             "/v1/books/{book}/discrepancies": _reading(

@@ -21,6 +21,7 @@ from services.console.openapi import document
 from services.console.permissions import Scope, Token, token_of
 from services.console.shell import index
 from services.console.shell.command_desk import CommandDesk
+from services.console.shell.credits_api import CreditsApi
 from services.console.shell.readers import Snapshot, Views
 from services.console.shell.statements_api import StatementsApi
 from services.console.statements.query import UnknownAccount
@@ -59,6 +60,7 @@ def application(desk: Desk, health: Health) -> Starlette:
     """The console's application."""
     api = Api(desk)
     statements = StatementsApi(desk.books, api.reading, desk.clock)
+    credits_ = CreditsApi(api.reading)
 
     def get(path: str, handler: Handler) -> Route:
         return Route(f"/v1/books/{{book}}/{path}", handler, methods=["GET"])
@@ -72,6 +74,8 @@ def application(desk: Desk, health: Health) -> Starlette:
             get("balances", api.balances),
             get("open-items", api.open_items),
             get("entries", api.entries),
+            get("credits", credits_.customers),
+            get("credits/{customer:path}", credits_.customer),
             get("discrepancies", api.discrepancies),
             get("commands/{key:path}", api.command),
             get("statements/accounts/{account}", statements.account),

@@ -7,6 +7,7 @@ from typing import Final
 from services.console.config import ConsoleSettings
 from services.console.permissions import Token
 from services.console.shell.api import Desk, application
+from services.console.shell.clock_watch import ClockWatch
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.monitor_watch import MonitorWatch
 from services.console.shell.readers import Views
@@ -46,7 +47,8 @@ async def run_console(stop: asyncio.Event) -> None:
     ledger, reconciler = Views(dsn, "ledger"), Views(dsn, "reconciler")
     publisher = Publisher(settings.kafka, client_id="tallystick-console")
     health = Health()
-    served = application(_desk(settings, tokens, ledger, reconciler, publisher), health)
+    desk = _desk(settings, tokens, ledger, reconciler, publisher)
+    served = application(desk, health)
 
     async def web(stopping: asyncio.Event) -> None:
         await serve(
@@ -69,7 +71,16 @@ async def run_console(stop: asyncio.Event) -> None:
         clock=lambda: datetime.now(UTC),
         seconds=settings.console_monitors_seconds,
     )
+    ticking = ClockWatch(
+        settings.books(),
+        ledger,
+        desk.commands,
+        health,
+        clock=lambda: datetime.now(UTC),
+        seconds=settings.console_clock_seconds,
+    )
     parts = [web, watch, *([figures.run] if settings.console_monitors_file else [])]
+    parts += [ticking.run] if settings.console_clock_seconds else []
     try:
         await together(stop, *parts)
     finally:
