@@ -21,7 +21,7 @@ from services.ingest.catch_up import DAY_SECONDS
 from services.ingest.config import IngestSettings
 from services.ingest.mirrored import WATCHED_FOR, asked_of
 from services.ingest.polled import Connected, PolledAccount, speaker_for
-from services.ingest.shell.connected import ConnectedMirrors
+from services.ingest.shell.connected import ConnectedAccounts, ConnectedMirrors
 from services.ingest.shell.poll_store import PollStore
 from services.ingest.shell.polled_accounts import polled_accounts
 from services.ingest.shell.stripe_api import API_VERSION, ApiRefused, StripeApi
@@ -178,10 +178,8 @@ def _mirror_of(polling: Polling, polled: PolledAccount, books: BookMap, account:
 async def _of_connected(polling: Polling, books: BookMap, connected: Connected) -> list[Json]:
     polled = PolledAccount(WHOSE, Mode.TEST, SecretStr(KEY), connected)
     mirrors = ConnectedMirrors(
-        api=polling.api,
-        connected=connected,
-        mirror=lambda account: _mirror_of(polling, polled, books, account),
-        beat=lambda: None,
+        ConnectedAccounts(api=polling.api, connected=connected, beat=lambda: None),
+        lambda account: _mirror_of(polling, polled, books, account),
     )
     await mirrors.poll()
     await mirrors.poll()

@@ -12,6 +12,7 @@ from typing import Final
 from services.ingest.config import IngestSettings
 from services.ingest.gaps import Looked
 from services.ingest.shell.auditing import Auditing
+from services.ingest.shell.connected import ConnectedAccounts
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
 from services.ingest.shell.gap_walk import GapWalk
 from services.ingest.shell.gap_watch import Audited
@@ -51,7 +52,7 @@ async def look_once(
     is_fetching: bool,
     say: Callable[[str], None],
 ) -> list[Looked | NotLooked]:
-    """What a look at each list gives: the polled accounts, and those connected that are named.
+    """What a look at each list gives: the polled accounts, and those connected that are asked for.
 
     Raises:
         SettingsInvalid: There is no key, or it does not fit.
@@ -94,7 +95,13 @@ async def look_once(
                 transactions=transactions,
                 beat=_nobody_waits,
             )
-            lists = auditing.lists(("", *polled.connected.accounts), types)
+            accounts_of = ConnectedAccounts(api=api, connected=polled.connected, beat=_nobody_waits)
+            try:
+                connected = await accounts_of.look()
+            except ApiRefused as error:
+                connected = ()
+                found.append(NotLooked(polled.whose.account, "connected accounts", str(error)))
+            lists = auditing.lists(("", *connected), types)
             window = (since, until)
             found += [await _looked(e, window, is_fetching=is_fetching, say=say) for e in lists]
     return found

@@ -16,7 +16,7 @@ from services.ingest.catch_up import DAY_SECONDS
 from services.ingest.config import IngestSettings
 from services.ingest.polled import PolledAccount, speaker_for
 from services.ingest.shell.auditing import Auditing
-from services.ingest.shell.connected import ConnectedMirrors
+from services.ingest.shell.connected import ConnectedAccounts, ConnectedMirrors
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.polled_accounts import polled_accounts
@@ -166,19 +166,22 @@ async def _polling(
     )
     held.push_async_callback(api.close)
     parts = _Parts(shared, polled, api, partial(_beat, shared.health, settings, polled))
-    connected = ConnectedMirrors(
-        api=api, connected=polled.connected, mirror=parts.mirror_of, beat=parts.beat
-    )
+    connected = ConnectedAccounts(api=api, connected=polled.connected, beat=parts.beat)
 
     auditing = parts.auditing()
-    mirrors = [parts.mirror_of("").poll, connected.poll] if settings.ingest_mirror else []
+    mirrors = (
+        [parts.mirror_of("").poll, ConnectedMirrors(connected, parts.mirror_of).poll]
+        if settings.ingest_mirror
+        else []
+    )
 
     async def asking(stop: asyncio.Event) -> None:
         await rounds(
             [
                 *mirrors,
                 auditing.auditor().look,
-                auditing.watch(lambda: connected.accounts).look,
+                connected.look,
+                auditing.watch(lambda: connected.known).look,
                 parts.resolver().resolve,
                 Forgetting(parts.store_of("")).forget,
             ],
