@@ -150,7 +150,9 @@ def _told(through: date, figures: PeriodFigures) -> dict[str, JsonValue]:
         if debits != credits_:
             warnings.append(f"debits {sums[0]} and credits {sums[1]} differ through {through}")
     if figures.open_count:
-        warnings.append(f"{figures.open_count} keys of clearing accounts wait for their other half")
+        warnings.append(
+            f"keys of clearing accounts that wait for their other half: {figures.open_count}"
+        )
     return {
         "trial_balance": balance,
         "open_keys": [

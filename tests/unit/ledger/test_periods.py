@@ -153,7 +153,7 @@ def test_close_says_what_the_books_sum_to_and_what_is_open() -> None:
     assert closed["open_keys"] == [
         {"account": "liabilities:suspense", "key": "line_1", "amount": usd(-700)}
     ]
-    assert closed["warnings"] == ["3 keys of clearing accounts wait for their other half"]
+    assert closed["warnings"] == ["keys of clearing accounts that wait for their other half: 3"]
 
 
 def test_close_decided_after_another_is_not_in_force_before_it() -> None:
