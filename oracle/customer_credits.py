@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from oracle.reading import Json, id_of, maybe_object, stripe_money, text
+from oracle.reading import Json, id_of, maybe_object, stripe_money, text, wire_money
 from oracle.values import CannotBook, Fact, Leg, fact, reference, reversed_legs
 
 CREDITS: Final = "memo:credits"
@@ -54,6 +54,17 @@ def whose(book: str, told: Json, rate: Fraction) -> Fact | None:
     amount = paid * rate.numerator // rate.denominator
     legs = [Leg(CREDITS, customer, currency, amount), Leg(CREDITS, payment, currency, -amount)]
     return fact(book, reference("stripe", "credit", payment, "customer"), legs)
+
+
+def credits_by_command(book: str, name: str, told: Json) -> Fact | None:
+    """Credits that a person or an application gives or takes."""
+    amount, currency = wire_money(told.get("amount"))
+    if amount <= 0:
+        raise CannotBook(f"{name}: {amount} credits")
+    given = amount if told["kind"] == "grant_credits" else -amount
+    customer = text(told, "customer")
+    legs = [Leg(CREDITS, customer, currency, given), Leg(ISSUED, "", currency, -given)]
+    return fact(book, name, legs)
 
 
 def _email(told: Json) -> str:

@@ -86,6 +86,8 @@ def _read(model: Model, record: Record, books: Books) -> None:
             identity = ours.command_reference(text(told, "idempotency_key"))
             digest = _digest(told)
             attempts = _attempts(_one(ours.command, told))
+            if told.get("kind") == "tick_clock":
+                model.ticks.add(record.position)
         case "reconciliation.matches":
             attempts = _attempts(_one(ours.match, told))
         case unknown:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from oracle.customer_credits import credits_by_command
 from oracle.movements import SUSPENSE
 from oracle.reading import Json, items, optional_text, text, wire_money
 from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
@@ -87,6 +88,8 @@ def command(told: Json) -> Fact | None:
     key, book = text(told, "idempotency_key"), told.get("book", "main")
     if not isinstance(book, str) or not book:
         raise CannotRead("a command names a book")
+    if told.get("kind") in ("grant_credits", "spend_credits"):
+        return credits_by_command(book, command_reference(key), told)
     if told.get("kind") != "manual_entry":
         return None
     legs: list[Leg] = []

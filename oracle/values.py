@@ -92,6 +92,7 @@ class Model:
     records: Counter[str] = field(default_factory=Counter[str])
     unreadable: list[tuple[Position, str]] = field(default_factory=list[tuple[Position, str]])
     refused: list[tuple[Position, str]] = field(default_factory=list[tuple[Position, str]])
+    ticks: set[Position] = field(default_factory=set[Position])
 
 
 def fact(book: str, reference: str, legs: Iterable[Leg], reverses: str = "") -> Fact | None:

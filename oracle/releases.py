@@ -1,0 +1,62 @@
+"""What clock ticks release: decisions, so not foretold, but held within what lines can earn.
+
+A tick's entry takes from what stands unearned of lines and gives all of it to revenue. Over all
+ticks no line earns more than its deferral, or of the other sign.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from oracle.invoices import REVENUE, UNEARNED
+from oracle.journal import Booked
+from oracle.report import Difference
+from oracle.values import Fact, Leg, Model, Name
+
+
+def is_release(entry: Booked, model: Model) -> bool:
+    """Whether an entry says that a clock tick made it."""
+    return entry.name.reference.startswith("release:") and entry.caused_by in model.ticks
+
+
+def fact_of(entry: Booked) -> Fact:
+    """The entry as a fact, of which nothing else tells."""
+    return Fact(entry.name, tuple(sorted(entry.legs)))
+
+
+def release_differences(
+    released: Iterable[Booked], expected: Iterable[tuple[Name, Fact]]
+) -> Iterator[Difference]:
+    """Legs that no release has, and lines that earn what they do not have."""
+    deferred = _deferred(expected)
+    earned: Counter[tuple[str, str, str]] = Counter()
+    for entry in released:
+        odd = [leg for leg in entry.legs if not _belongs(leg)]
+        if odd:
+            yield Difference(
+                "release_odd", entry.name.reference, "unearned and revenue", str(odd[0].account),
+                entry.caused_by,
+            )  # fmt: skip
+        for leg in entry.legs:
+            if leg.account == UNEARNED:
+                earned[entry.name.book, leg.key, leg.currency] += leg.minor
+    for (book, line, currency), minor in sorted(earned.items()):
+        most = deferred[book, line, currency]
+        if not min(most, 0) <= minor <= max(most, 0):
+            yield Difference(
+                "released_too_much", f"{book}:{UNEARNED}[{line}]:{currency}", str(most), str(minor)
+            )
+
+
+def _deferred(expected: Iterable[tuple[Name, Fact]]) -> Counter[tuple[str, str, str]]:
+    """What each line of an invoice has to earn."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for name, fact in expected:
+        if name.reference.startswith("stripe:invoice_line:") and not fact.reverses:
+            for leg in fact.legs:
+                if leg.account == UNEARNED:
+                    sums[name.book, leg.key, leg.currency] -= leg.minor
+    return sums
+
+
+def _belongs(leg: Leg) -> bool:
+    return (leg.account == UNEARNED and bool(leg.key)) or (leg.account == REVENUE and not leg.key)
