@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from oracle import ours, stripe
+from oracle import by_request, ours, stripe
 from oracle.reading import Json, items, json_object, maybe_object, optional_text, text
-from oracle.values import CannotBook, CannotRead, Fact, Model, Record, Told
+from oracle.values import CannotBook, CannotRead, Fact, Model, Name, Record, Told
 
 STRIPE_EVENTS: Final = "stripe.events"
 THIN_EVENT: Final = "v2.core.event"
@@ -59,17 +59,34 @@ def _wants(book: Json) -> stripe.Wants:
 
 def model_of(records: Iterable[Record], books: Books) -> Model:
     """Every telling that these records hold, those of each partition in their order."""
-    model = Model()
+    model, asked = Model(), _Asked()
     for record in records:
         model.records[record.position.topic] += 1
         try:
-            _read(model, record, books)
+            _read(model, record, books, asked)
         except CannotRead as why:
             model.unreadable.append((record.position, str(why)))
+    by_request.work_out(model, asked.leaning, asked.by_key)
     return model
 
 
-def _read(model: Model, record: Record, books: Books) -> None:
+@dataclass(slots=True)
+class _Asked:
+    """Commands by book and key, the first of each; and those that lean on another record."""
+
+    by_key: dict[Name, Json] = field(default_factory=dict[Name, Json])
+    leaning: list[by_request.Request] = field(default_factory=list[by_request.Request])
+
+    def take(self, told: Json, book: str, reference: str, record: Record) -> None:
+        self.by_key.setdefault(Name(book, text(told, "idempotency_key")), told)
+        if by_request.leans(told):
+            message_id = record.attributes.get("id", "")
+            self.leaning.append(
+                by_request.Request(book, reference, told, record.position, message_id)
+            )
+
+
+def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
     told = json_object(record.value)
     book = record.attributes.get("book") or "main"
     identity, digest = "", b""
@@ -86,6 +103,7 @@ def _read(model: Model, record: Record, books: Books) -> None:
             identity = ours.command_reference(text(told, "idempotency_key"))
             digest = _digest(told)
             attempts = _attempts(_one(ours.command, told))
+            asked.take(told, book, identity, record)
             if told.get("kind") == "tick_clock":
                 model.ticks.add(record.position)
         case "reconciliation.matches":

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from oracle import by_request
 from oracle.customer_credits import credits_by_command
 from oracle.movements import SUSPENSE
 from oracle.reading import Json, items, optional_text, text, wire_money
@@ -91,7 +92,7 @@ def command(told: Json) -> Fact | None:
     if told.get("kind") in ("grant_credits", "spend_credits"):
         return credits_by_command(book, command_reference(key), told)
     if told.get("kind") != "manual_entry":
-        return None
+        return by_request.at_once(book, command_reference(key), told)
     legs: list[Leg] = []
     for posting in items(told.get("postings")):
         amount, currency = wire_money(posting.get("amount"))
