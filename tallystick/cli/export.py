@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +19,8 @@ from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 from tallystick.cli.talk import Talk
-from tallystick.exports import verify
 from tallystick.exports.request import moment_in, since_of
+from tallystick.exports.verifier import write_verifier
 from tallystick.exports.write import Form, NotWritten, Request, write_export, write_text
 from tallystick.journal_here import journal_at
 
@@ -82,8 +81,7 @@ def export(
         ) from error
     _tell(tally, output, as_json=as_json)
     if with_verifier:
-        beside = Path(output).with_name("verify.py")
-        shutil.copyfile(verify.__file__, beside)
+        beside = write_verifier(Path(output).parent)
         Talk().done(f"prove it anywhere: python {beside} {output}")
 
 

@@ -50,6 +50,7 @@ VERBS: Final = (
     Verb("hold", "Money set aside, taken, set free", BOOKS),
     Verb("period", "Days closed, locked, opened again", BOOKS),
     Verb("accounts", "Accounts opened, closed, renamed", BOOKS),
+    Verb("activate", "Rules, chart, basis, book map put in force", BOOKS),
     Verb("report", "Statements that a person signs", BOOKS),
     Verb(
         "export",
@@ -62,11 +63,14 @@ VERBS: Final = (
     Verb("rebuild", "The books once more from the topics, and swapped", BOOKS),
     Verb("what-if", "The books under other rules: what would differ", BOOKS, attribute="what_if"),
     Verb("verify", "Every entry, chain and sum, and signed heads", BOOKS, attribute="verify"),
+    Verb("prove", "An entry in a signed head, for others to check", BOOKS, attribute="prove"),
+    Verb("heads", "The last signed head of each book", BOOKS, attribute="heads"),
     Verb("audit", "The books held against the topics", BOOKS, attribute="audit"),
     Verb("dead-letters", "Records that could not be read, dealt with", UPKEEP),
     Verb("archive", "The copy of the topics: how it is", UPKEEP),
     Verb("restore", "Fill an empty broker from the copy", UPKEEP, attribute="restore"),
     Verb("secrets", "The encrypted secrets file", UPKEEP),
+    Verb("keys", "The key that tree heads are signed with", UPKEEP),
     Verb("topics", "Create and check the topics", UPKEEP),
     Verb("docs", "The generated reference pages", UPKEEP),
 )

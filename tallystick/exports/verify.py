@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Proves a JSON Lines export of Tallystick offline. Needs Python 3.10 or newer and nothing else.
+"""Proves a JSON Lines export or a proof of Tallystick offline: Python 3.10, and nothing else.
 
-    python verify.py books.jsonl
-    python verify.py books.jsonl --earlier last-month.jsonl
-    python verify.py books.jsonl --head 'stripe.events/0@120=4f1c…'
+    python verify.py books.jsonl [--earlier last-month.jsonl] [--head 'stripe.events/0@120=4f1c…']
+    python verify.py books.jsonl --tree-head head.json --key d75a980182b1…
+    python verify.py proof.json --key d75a980182b1…
 
-It reads the file once and checks, line by line: each entry balances in every currency; its digest
-is that of its postings; its link in the hash chain follows from its content and the link before;
-sequences have no gap (in a part of the journal: do not go back). Then: that the trailer's counts,
-sums, trial balance and chain heads are those of the entries, that the journal's heads in the
-header are reached, and that the seal is the SHA-256 of all bytes before it. The first line that is
-wrong is named, and the exit code is 1.
+It reads the file once. Each entry balances in every currency; its digest is that of its postings;
+its link in the hash chain follows from its content and the link before; sequences have no gap (in
+a part of the journal: do not go back). The trailer's counts, sums, trial balance and chain heads
+are those of the entries; the journal's heads and the signed tree heads in the header are reached;
+the seal is the SHA-256 of all bytes before it. The first line that is wrong is named; exit code 1.
 
 A file can be wholly made anew, with chains that hold. Only something from elsewhere tells: an
-earlier export (--earlier), a chain head that was written down or published (--head).
+earlier export (--earlier), a head that was written down or published (--head), or the public key
+that tree heads are signed with (--key).
 """
 
 from __future__ import annotations
@@ -23,14 +23,28 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any, BinaryIO, cast
 
+from tallystick.exports.hashes import (
+    Tree,
+    Wrong,
+    check_growth,
+    check_head,
+    check_inclusion,
+    check_reached,
+    digest_of,
+    link_after,
+    require_shape,
+    title,
+)
+
 Json = dict[str, Any]  # Any: JSON
+Heads = dict[tuple[str, int], str]
 FORM = "tallystick.export.v1"
 GENESIS = "00" * 32
 MINOR_MAX = 10**30
-MINOR = re.compile(r"[1-9][0-9]{0,30}")
-HEX = re.compile(r"[0-9a-f]{64}")
+MINOR, HEX = re.compile(r"[1-9][0-9]{0,30}"), re.compile(r"[0-9a-f]{64}")
 # Minor units' decimals are no part of the digest, so what they must be stands here.
 # Source: Stripe, "Supported currencies"; the tokens' own contracts.
 DECIMALS = {
@@ -44,55 +58,71 @@ DECIMALS_OF = {code: n for n, codes in DECIMALS.items() for code in codes.split(
 DECIMALS_ELSE = 2
 
 
-class Wrong(Exception):
-    """What does not hold; the line is added by whoever reads lines."""
-
-
 class Checker:
-    """What was read so far."""
+    """What was read so far; ``heads`` are tree heads, ``keys`` those who may have signed them."""
 
-    def __init__(self, heads: dict[tuple[str, int], str]) -> None:
-        self.anchors = heads
-        self.met: set[tuple[str, int]] = set()
-        self.header: Json = {}
-        self.trailer: Json = {}
-        self.whole = True
-        self.entries = 0
-        self.postings = 0
+    def __init__(
+        self, anchors: Heads, heads: Iterable[Json] = (), keys: Iterable[str] = ()
+    ) -> None:
+        self.anchors, self.met = dict(anchors), cast("set[tuple[str, int]]", set())
+        self.keys, self.heads = set(keys), cast("list[Json]", [])
+        self.header, self.trailer = cast("Json", {}), cast("Json", {})
+        self.whole, self.entries, self.postings = True, 0, 0
         self.accounts: dict[tuple[str, str, str], list[int]] = {}
         self.origins: dict[str, Json] = {}
+        self.trees: dict[tuple[str, str], Tree] = {}
+        self.marks: dict[tuple[str, str, int], list[tuple[Json, Json]]] = {}
+        for head in heads:
+            self._take(head)
+
+    def _take(self, head: Json) -> None:
+        check_head(head, self.keys)
+        self.heads.append(head)
 
     def read_header(self, line: Json) -> None:
         """Take the first line."""
-        if line.get("line") != "header" or line.get("form") != FORM:
+        if line.get("form") != FORM:
             raise Wrong(f"this is no header of the form {FORM}")
         self.header, self.whole = line, line["whole"] is True
         for name, head in line["starts"].items():
             self._anchor(name, head["sequence"], head["chain"])
+        for head in line.get("tree_heads", []):
+            self._take(head)
+        if self.keys and not self.heads:
+            raise Wrong("there is no tree head that a key could have signed")
+        chosen = line["selection"]
+        begins = not line["starts"] and chosen["from"] is None and chosen["to"] is None
+        for head in self.heads:
+            # Where every entry of a book must stand here, its trees can be made.
+            grows = begins and chosen["book"] in (None, head["book"])
+            for at in head["origins"]:
+                name, sequence = at["origin"], at["sequence"]
+                if sequence > line["starts"].get(name, {"sequence": 0})["sequence"]:
+                    self.anchors[name, sequence] = at["chain"]
+                if grows:
+                    self.marks.setdefault((head["book"], name, sequence), []).append((head, at))
 
     def read_entry(self, line: Json) -> None:
         """Check one entry and count it."""
         try:
             require_shape(line)
             self._balance(line)
-            self._hold_together(line)
             self._follow(line)
         except Wrong as wrong:
             name = f"{line.get('origin')} entry {line.get('sequence')} ({line.get('reference')})"
             raise Wrong(f"{name}: {wrong}") from None
 
     def _balance(self, line: Json) -> None:
-        chosen = self.header["selection"]["book"]
+        chosen, excess = self.header["selection"]["book"], cast("dict[str, int]", {})
         if chosen is not None and line["book"] != chosen:
             raise Wrong(f"it is of book {line['book']}, and this export of {chosen}")
-        excess: dict[str, int] = {}
         for posting in line["postings"]:
-            amount = posting["amount"]
-            code, text = amount["currency"], amount["minor"]
+            code, text = posting["amount"]["currency"], posting["amount"]["minor"]
             if not isinstance(text, str) or not MINOR.fullmatch(text) or int(text) > MINOR_MAX:
                 raise Wrong(f"{text!r} is no amount above zero in minor units")
-            if repr(amount["exponent"]) != repr(DECIMALS_OF.get(code, DECIMALS_ELSE)):
-                raise Wrong(f"{code} does not have {amount['exponent']} decimals")
+            exponent = posting["amount"]["exponent"]
+            if repr(exponent) != repr(DECIMALS_OF.get(code, DECIMALS_ELSE)):
+                raise Wrong(f"{code} does not have {exponent} decimals")
             if posting["direction"] not in ("debit", "credit"):
                 raise Wrong(f"{posting['direction']!r} is neither debit nor credit")
             side = 0 if posting["direction"] == "debit" else 1
@@ -107,12 +137,10 @@ class Checker:
         self.entries += 1
         self.postings += len(line["postings"])
 
-    def _hold_together(self, line: Json) -> None:
-        if digest_of(line) != line["digest"]:
-            raise Wrong("its digest is not that of its postings")
-
     def _follow(self, line: Json) -> None:
         cause, name, sequence = line["caused_by"], line["origin"], line["sequence"]
+        if digest_of(line) != line["digest"]:
+            raise Wrong("its digest is not that of its postings")
         if name != f"{cause['topic']}/{cause['partition']}":
             raise Wrong(f"it was caused in {cause['topic']}/{cause['partition']}")
         start = self.header["starts"].get(name, {"sequence": 0, "chain": GENESIS})
@@ -130,17 +158,18 @@ class Checker:
         if link_after(link, line) != line["chain"]:
             raise Wrong("its link does not follow from its content and the link before it")
         self._anchor(name, sequence, line["chain"])
+        head = {"first": sequence, "last": sequence, "entries": 1, "chain": line["chain"]}
         if told:
-            told["last"], told["chain"] = sequence, line["chain"]
-            told["entries"] += 1
-        else:
-            head = {"first": sequence, "last": sequence, "entries": 1, "chain": line["chain"]}
-            self.origins[name] = head
+            head |= {"first": told["first"], "entries": told["entries"] + 1}
+        self.origins[name] = head
+        place = (line["book"], name, sequence)
+        tree = self.trees.setdefault(place[:2], Tree())
+        tree.add(bytes.fromhex(line["chain"]))
+        for head, at in self.marks.pop(place, ()):
+            check_reached(head, at, tree, line["chain"])
 
     def _anchor(self, name: str, sequence: int, chain: str) -> None:
-        known = self.anchors.get((name, sequence))
-        if known is None:
-            return
+        known = self.anchors.get((name, sequence), chain)
         if known != chain:
             raise Wrong(f"the chain at entry {sequence} of {name} was {known}, and is {chain} here")
         self.met.add((name, sequence))
@@ -152,17 +181,15 @@ class Checker:
             # By their text: to Python 1 is True.
             if json.dumps(line.get(what), sort_keys=True) != json.dumps(expected, sort_keys=True):
                 raise Wrong(f"the trailer's {what} {difference(expected, line.get(what))}")
-        if not self.whole:
-            return
-        for name, head in sorted(self.header["journal"].items()):
+        for (_, name, sequence), ((head, _), *_) in sorted(self.marks.items()):
+            raise Wrong(f"the {title(head)} has entry {sequence} of {name}, which is not here")
+        for name, head in sorted(self.header["journal"].items() if self.whole else ()):
             start = self.header["starts"].get(name, {"sequence": 0, "chain": GENESIS})
             at = self.origins.get(name, {"last": start["sequence"], "chain": start["chain"]})
             if (at["last"], at["chain"]) != (head["sequence"], head["chain"]):
-                raise Wrong(
-                    f"{name} ends with entry {at['last']}, and the header says {head['sequence']}"
-                    " with another chain head"
-                )
-        for name, sequence in sorted(set(self.anchors) - self.met):
+                said = f"and the header says {head['sequence']} with another chain head"
+                raise Wrong(f"{name} ends with entry {at['last']}, {said}")
+        for name, sequence in sorted(set(self.anchors) - self.met if self.whole else ()):
             raise Wrong(f"{name} had an entry {sequence} once, which is not in this export")
 
     def expected(self) -> Json:
@@ -183,17 +210,17 @@ class Checker:
             "origins": self.origins,
         }
 
-
-def require_shape(line: Json) -> None:
-    """Refuse what would have the same digest in another type: 3 and "3", nothing and ""."""
-    cause = line["caused_by"]
-    for number in (line["sequence"], line["rules_version"], cause["partition"], cause["offset"]):
-        if type(number) is not int or number < 0:
-            raise Wrong(f"{number!r} is no whole number")
-    if line["reverses"] is not None and not (
-        line["reverses"] and isinstance(line["reverses"], str)
-    ):
-        raise Wrong(f"{line['reverses']!r} is no reference to reverse")
+    def read_proof(self, line: Json) -> None:
+        """Check that an entry stands in a book, or that a head goes on from an earlier one."""
+        for head in (line["head"], *([line["from"]] if "from" in line else [])):
+            self._take(head)
+        if "from" in line:
+            check_growth(line["from"], line["head"], line["paths"])
+            return
+        self.header = {"selection": {"book": line["head"]["book"]}, "starts": {}}
+        self.whole = False
+        self.read_entry(line["entry"])
+        check_inclusion(line["entry"], line["head"], line["index"], line["path"])
 
 
 def row(named: Json, code: str, both: list[int]) -> Json:
@@ -213,47 +240,6 @@ def difference(expected: object, found: object) -> str:
     return f"says {found}, and the entries say {expected}"
 
 
-def digest_of(line: Json) -> str:
-    """The digest of what an entry says of money."""
-    said = sorted(
-        "\x1f".join(
-            (
-                posting["account"],
-                posting["key"],
-                posting["direction"],
-                posting["amount"]["minor"],
-                posting["amount"]["currency"],
-            )
-        )
-        for posting in line["postings"]
-    )
-    head = "\x1e".join((line["book"], line["reference"], line["reverses"] or ""))
-    return hashlib.sha256("\x1e".join([head, *said]).encode()).hexdigest()
-
-
-def link_after(previous: str, line: Json) -> str:
-    """The link of an entry in the hash chain: each field behind its length in eight octets."""
-    fields = (
-        bytes.fromhex(previous),
-        b"tallystick.chain.v1",
-        line["origin"].encode(),
-        str(line["sequence"]).encode(),
-        bytes.fromhex(line["digest"]),
-        line["book"].encode(),
-        line["reference"].encode(),
-        line["kind"].encode(),
-        line["effective_at"].encode(),
-        line["recorded_at"].encode(),
-        str(line["caused_by"]["offset"]).encode(),
-        line["message_id"].encode(),
-        str(line["rules_version"]).encode(),
-        (line["reverses"] or "").encode(),
-        line["description"].encode(),
-    )
-    framed = b"".join(len(field).to_bytes(8, "big") + field for field in fields)
-    return hashlib.sha256(framed).hexdigest()
-
-
 def parsed(raw: bytes) -> Json:
     """A line of JSON: an object, no name twice in it, no number with a fraction."""
 
@@ -266,13 +252,9 @@ def parsed(raw: bytes) -> Json:
     def refused(text: str) -> None:
         raise Wrong(f"{text} is no number for money")
 
+    hooks: Any = {"object_pairs_hook": once, "parse_float": refused, "parse_constant": refused}
     try:
-        value: Any = json.loads(  # Any: JSON
-            raw.decode("utf-8"),
-            object_pairs_hook=once,
-            parse_float=refused,
-            parse_constant=refused,
-        )
+        value: Any = json.loads(raw.decode("utf-8"), **hooks)  # Any: JSON
     except (ValueError, RecursionError) as error:
         raise Wrong(f"this is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -280,16 +262,18 @@ def parsed(raw: bytes) -> Json:
     return cast("Json", value)
 
 
-def check(file: BinaryIO, heads: dict[tuple[str, int], str]) -> Checker:
+def check(
+    file: BinaryIO, anchors: Heads, heads: Iterable[Json] = (), keys: Iterable[str] = ()
+) -> Checker:
     """Read an export to its end; raises at the first line that is wrong."""
-    checker, digest, state = Checker(heads), hashlib.sha256(), "header"
+    checker, digest, state = Checker(anchors, heads, keys), hashlib.sha256(), "header"
     number = 0
     for number, raw in enumerate(file, 1):
         try:
             state = step(checker, state, parsed(raw), digest.hexdigest)
         except Wrong as wrong:
             raise Wrong(f"line {number}: {wrong}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise Wrong(f"line {number}: a field lacks or is odd: {error!r}") from None
         digest.update(raw)
     if state != "end":
@@ -298,30 +282,31 @@ def check(file: BinaryIO, heads: dict[tuple[str, int], str]) -> Checker:
 
 
 EXPECTED = {"header": "the header", "entries": "an entry or the trailer", "seal": "the seal"}
+STEPS = {
+    ("header", "header"): (Checker.read_header, "entries"),
+    ("header", "proof"): (Checker.read_proof, "end"),
+    ("entries", "entry"): (Checker.read_entry, "entries"),
+    ("entries", "trailer"): (Checker.read_trailer, "seal"),
+}
 
 
 def step(checker: Checker, state: str, line: Json, digest: Any) -> str:  # Any: a callable
     """Take one line; gives what is expected behind it."""
-    kind = line.get("line")
-    if state == "header":
-        checker.read_header(line)
-        return "entries"
-    if state == "entries" and kind == "entry":
-        checker.read_entry(line)
-        return "entries"
-    if state == "entries" and kind == "trailer":
-        checker.read_trailer(line)
-        return "seal"
-    if state == "seal" and kind == "seal":
-        if line["sha256"] != digest():
-            raise Wrong("the seal is not the SHA-256 of what stands before it")
-        return "end"
+    kind = str(line.get("line"))
+    if (state, kind) in STEPS:
+        read, behind = STEPS[state, kind]
+        read(checker, line)
+        return behind
     if state == "end":
         raise Wrong("something stands behind the seal")
-    raise Wrong(f"here should be {EXPECTED[state]}")
+    if (state, kind) != ("seal", "seal"):
+        raise Wrong(f"here should be {EXPECTED[state]}")
+    if line["sha256"] != digest():
+        raise Wrong("the seal is not the SHA-256 of what stands before it")
+    return "end"
 
 
-def heads_of(path: str) -> dict[tuple[str, int], str]:
+def heads_of(path: str) -> Heads:
     """The chain heads that an earlier export ends with, itself checked first."""
     with open(path, "rb") as file:  # noqa: PTH123  # one line that any Python reads
         checker = check(file, {})
@@ -329,12 +314,22 @@ def heads_of(path: str) -> dict[tuple[str, int], str]:
 
 
 def head_of(text: str) -> tuple[tuple[str, int], str]:
-    """A head as it is written on a command line: origin@sequence=chain."""
+    """A chain head as it is written on a command line: origin@sequence=chain."""
     place, _, chain = text.partition("=")
     name, _, sequence = place.rpartition("@")
     if not name or not sequence.isdigit() or not HEX.fullmatch(chain):
         raise argparse.ArgumentTypeError("write ORIGIN@SEQUENCE=CHAIN: stripe.events/0@120=4f1c…")
     return (name, int(sequence)), chain
+
+
+def tree_head_of(path: str) -> Json:
+    """A tree head from its file, or from a proof."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  # as above
+            told = parsed(file.read())
+    except (OSError, Wrong) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from None
+    return cast("Json", told.get("head", told))
 
 
 def shown(minor: int, code: str) -> str:
@@ -351,6 +346,9 @@ def tell(checker: Checker) -> None:
     print(f"holds: {checker.entries} entries, {checker.postings} postings{part}")
     for name, told in sorted(checker.origins.items()):
         print(f"  {name}@{told['last']}={told['chain']}")
+    for head in checker.heads:
+        by = f"signed by {head['public_key']}" if head["signature"] else "not signed"
+        print(f"  {title(head)}, {head['made_at']}, {by}")
     roots: dict[tuple[str, str], dict[str, int]] = {}
     for (book, account, code), (debit, credit) in sorted(checker.accounts.items()):
         at = roots.setdefault((book, code), {})
@@ -369,23 +367,24 @@ def tell(checker: Checker) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Check a file; the exit code."""
-    about = argparse.ArgumentParser(description="Prove a JSON Lines export of Tallystick.")
-    about.add_argument("file", help="the export, or - for standard input")
-    about.add_argument("--earlier", action="append", default=[], help="an earlier export")
-    about.add_argument(
-        "--head", action="append", default=[], type=head_of, help="ORIGIN@SEQUENCE=CHAIN, known"
-    )
+    about = argparse.ArgumentParser(description="Prove an export or a proof of Tallystick.")
+    about.add_argument("file", help="the export or proof, or - for standard input")
+    more: Json = {"action": "append", "default": []}
+    about.add_argument("--earlier", help="an earlier export", **more)
+    about.add_argument("--head", type=head_of, help="ORIGIN@SEQUENCE=CHAIN, known", **more)
+    about.add_argument("--tree-head", type=tree_head_of, help="a tree head's file", **more)
+    about.add_argument("--key", help="public key that signs tree heads", **more)
     given = about.parse_args(arguments)
-    heads: dict[tuple[str, int], str] = {}
+    anchors: Heads = {}
     try:
         for path in given.earlier:
-            heads.update(heads_of(path))
-        heads.update(dict(given.head))
+            anchors.update(heads_of(path))
+        anchors.update(dict(given.head))
         if given.file == "-":
-            checker = check(sys.stdin.buffer, heads)
+            checker = check(sys.stdin.buffer, anchors, given.tree_head, given.key)
         else:
             with open(given.file, "rb") as file:  # noqa: PTH123  # as above
-                checker = check(file, heads)
+                checker = check(file, anchors, given.tree_head, given.key)
     except Wrong as wrong:
         print(f"does not hold: {wrong}", file=sys.stderr)
         return 1

@@ -111,7 +111,9 @@ async def write_text(
     async with journal_snapshot(database) as journal:
         selection = await journal.selected(request.selection, request.since)
         book = request.book if request.form.is_of_one_book else None
-        put(writer.begin(await journal.about(selection, made_at=request.made_at, opening_of=book)))
+        about = await journal.about(selection, made_at=request.made_at, opening_of=book)
+        tally.tree_heads = about.tree_heads
+        put(writer.begin(about))
         async for stretch in journal.entries(selection):
             for told in stretch:
                 tally.add(told)
@@ -141,6 +143,7 @@ async def _write_parquet(
 
     async with journal_snapshot(database) as journal:
         selection = await journal.selected(request.selection, request.since)
+        tally.tree_heads = await journal.tree_heads(selection.book)
         stretches = counted(journal.entries(selection))
         try:
             await asyncio.to_thread(write_parquet, stretches, tally, path)

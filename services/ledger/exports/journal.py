@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from shared.contracts.envelope import rfc3339
 from shared.contracts.money import decimal_text
+from shared.contracts.tree_heads import TreeHead
 
 FORM: Final = "tallystick.export.v1"
 
@@ -111,7 +112,8 @@ class Opening(NamedTuple):
 class About:
     """What stands at the beginning of an export.
 
-    ``heads`` are those of the whole journal at that moment, ``starts`` those that the reader has.
+    ``heads`` are those of the whole journal at that moment, ``starts`` those that the reader has;
+    ``tree_heads`` the last ones that were published of the books that are told.
     ``opening`` and ``opened_at`` are told where the past was left out and the form needs them.
     """
 
@@ -120,6 +122,7 @@ class About:
     books: tuple[str, ...]
     heads: Mapping[str, Head]
     starts: Mapping[str, Head]
+    tree_heads: tuple[TreeHead, ...] = ()
     opening: tuple[Opening, ...] = ()
     opened_at: datetime | None = None
 
@@ -150,7 +153,11 @@ class OriginTold:
 
 @dataclass(slots=True)
 class Tally:
-    """What the entries told so far add up to; its size goes with accounts, not with entries."""
+    """What the entries told so far add up to; its size goes with accounts, not with entries.
+
+    ``tree_heads`` are what was published of the books; they add up to nothing, and stand at the
+    end of a table, which has no place for them at its beginning.
+    """
 
     entries: int = 0
     postings: int = 0
@@ -158,6 +165,7 @@ class Tally:
         default_factory=dict[tuple[str, str, str], Sums]
     )
     origins: dict[str, OriginTold] = field(default_factory=dict[str, OriginTold])
+    tree_heads: tuple[TreeHead, ...] = ()
 
     def add(self, told: Told) -> None:
         """Count an entry."""
@@ -233,6 +241,14 @@ class Tally:
             yield f"{currency.upper()}: debits {debit}, credits {credit}"
         for name, told in sorted(self.origins.items()):
             yield f"{name}: entries {told.first} to {told.last}, chain {told.chain}"
+        for head in self.tree_heads:
+            yield head_line(head)
+
+
+def head_line(head: TreeHead) -> str:
+    """A tree head in a line for people."""
+    by = f"signed by key {head.key_id}" if head.signature else "not signed"
+    return f"book {head.book}: tree head of {head.size} entries, root {head.root}, {by}"
 
 
 class Writer(Protocol):

@@ -26,6 +26,7 @@ class JsonLines:
                 "whole": about.selection.is_whole,
                 "starts": _heads(about.starts),
                 "journal": _heads(about.heads),
+                "tree_heads": [head.model_dump(mode="json") for head in about.tree_heads],
             }
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from services.ledger.exports.journal import FORM, About
+from services.ledger.exports.journal import FORM, About, head_line
 from shared.contracts.envelope import rfc3339
 
 
@@ -22,6 +22,9 @@ def preamble(about: About, book: str, zone: str) -> Iterator[str]:
     yield "the journal's chain heads when this was made:"
     for name, head in sorted(about.heads.items()):
         yield f"  {name}: entry {head.sequence}, chain {head.chain}"
+    for tree_head in about.tree_heads:
+        yield f"{head_line(tree_head)}:"
+        yield f"  {tree_head.model_dump_json()}"
 
 
 def opening_day(about: About, zone: ZoneInfo) -> date:

@@ -47,6 +47,7 @@ COLUMNS: Final = (
 )
 POSTING: Final = "posting"
 HEAD: Final = "head"
+TREE_HEAD: Final = "tree_head"
 SUM: Final = "sum"
 COUNT: Final = "count"
 SEAL: Final = "seal"
@@ -89,9 +90,17 @@ def posting_rows(told: Told) -> Iterator[Row]:
 
 
 def trailer_rows(tally: Tally) -> Iterator[Row]:
-    """How far each origin was told, the sums of each currency, and how many there were."""
+    """How far each origin was told, heads, the sums of each currency, and how many there were."""
     for name, origin in sorted(tally.origins.items()):
         yield _row(row=HEAD, origin=name, sequence=origin.last, chain=origin.chain)
+    for head in tally.tree_heads:
+        yield _row(
+            row=TREE_HEAD,
+            book=head.book,
+            recorded_at=rfc3339(head.made_at),
+            minor=head.size,
+            description=head.model_dump_json(),
+        )
     for currency, sums in tally.currencies().items():
         for direction, minor in (("debit", sums.debit), ("credit", sums.credit)):
             yield _row(

@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from services.ledger.exports.journal import About, Head, Leg, Opening, Selection, Told
 from services.ledger.shell.batch import SQL
 from services.ledger.shell.rows import Columns
 from shared.contracts.errors import Refused
 from shared.contracts.topics import origin as origin_name
+from shared.contracts.tree_heads import TreeHead
 from shared.runtime.postgres import Database, Tx
 
 ENTRIES_AT_ONCE: Final = 5_000
@@ -122,8 +125,18 @@ class Journal:
             books=self.books if selection.book is None else (selection.book,),
             heads={each.name: each.head for each in self._origins if each.head.sequence},
             starts=await self._starts(selection.since),
+            tree_heads=await self.tree_heads(selection.book),
             opening=opening,
             opened_at=opened_at,
+        )
+
+    async def tree_heads(self, book: str | None) -> tuple[TreeHead, ...]:
+        """The last published heads: of a book, or of every one."""
+        rows = await self._tx.fetch(SQL["last_heads"])
+        return tuple(
+            TreeHead.model_validate_json(orjson.dumps(row["head"]))
+            for row in rows
+            if book is None or row["book"] == book
         )
 
     async def entries(self, selection: Selection) -> AsyncGenerator[list[Told]]:

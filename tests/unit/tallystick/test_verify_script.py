@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from services.ledger.exports.journal import Head, Selection
 from services.ledger.hash_chain import GENESIS
 from shared.contracts.money import CURRENCIES
 from tallystick.exports import verify
+from tallystick.exports.hashes import Wrong, digest_of, link_after
+from tallystick.exports.verifier import write_verifier
 from tests.support.exported import ORIGIN, about, entry, every_exponent, json_lines, told
 
 Lines = list[dict[str, Any]]  # Any: JSON
@@ -41,7 +42,7 @@ def verdict(text: str, heads: dict[tuple[str, int], str] | None = None) -> str:
     """What is wrong; empty when all holds."""
     try:
         verify.check(io.BytesIO(text.encode()), heads or {})
-    except verify.Wrong as wrong:
+    except Wrong as wrong:
         return str(wrong)
     return ""
 
@@ -149,8 +150,8 @@ def recomputed(lines: Lines) -> str:
     checker = verify.Checker({})
     checker.read_header(header)
     for line in entries:
-        line["digest"] = verify.digest_of(line)
-        link = line["chain"] = verify.link_after(link, line)
+        line["digest"] = digest_of(line)
+        link = line["chain"] = link_after(link, line)
         checker.read_entry(line)
     header["journal"][ORIGIN]["chain"] = link
     return sealed([header, *entries, {"line": "trailer"} | checker.expected()])
@@ -181,7 +182,7 @@ def test_verify_of_a_file_cut_off_anywhere_says_so(lines: int) -> None:
 def test_verify_of_a_line_that_is_no_object_says_which(damage: bytes) -> None:
     lines = TEXT.encode().splitlines(keepends=True)
     lines[3] = damage
-    with pytest.raises(verify.Wrong, match=r"^line 4: "):
+    with pytest.raises(Wrong, match=r"^line 4: "):
         verify.check(io.BytesIO(b"".join(lines)), {})
 
 
@@ -224,7 +225,7 @@ def test_verify_knows_the_decimals_of_every_registered_currency() -> None:
 
 
 def test_verify_alone_in_a_folder_with_bare_python_proves_an_export(tmp_path: Path) -> None:
-    script = shutil.copyfile(verify.__file__, tmp_path / "verify.py")
+    script = write_verifier(tmp_path)
     (tmp_path / "books.jsonl").write_text(TEXT)
     (tmp_path / "bad.jsonl").write_text(tampered(set_amount))
 

@@ -113,28 +113,27 @@ from tree_tiles
 where book = $1 and origin_id = $2 and position < $3
 order by position
 
--- name: tile_of_sequence
--- The position of the tile that an entry stands in, and the last sequence of the one before it.
--- Null: it stands in none that is complete; in the first.
-select
-    (
-        select min(position) from tree_tiles
-        where book = $1 and origin_id = $2 and sequence >= $3
-    ) as position,
-    (
-        select max(sequence) from tree_tiles
-        where book = $1 and origin_id = $2 and sequence < $3
-    ) as after
-
--- name: tile_bounds
--- The last sequences of certain tiles.
-select position, sequence
+-- name: tile_before
+-- The last complete tile before an entry, and the last entry in it. Null: there is none.
+select max(position) as position, max(sequence) as sequence
 from tree_tiles
-where book = $1 and origin_id = $2 and position = any($3::bigint[])
+where book = $1 and origin_id = $2 and sequence < $3
+
+-- name: tile_end
+-- The last entry in a tile. No row: the tile is not complete, or it is none.
+select sequence
+from tree_tiles
+where book = $1 and origin_id = $2 and position = $3
+
+-- name: leaves_between
+-- How many leaves of a book's tree in an origin stand after a sequence and before another.
+select count(*) as leaves
+from entries
+where origin_id = $2 and sequence > $3 and sequence < $4 and book = $1
 
 -- name: leaves_after
 -- The leaves of a book's tree in an origin after a sequence, in order, not more than so many.
-select sequence, chain
+select chain
 from entries
 where origin_id = $2 and sequence > $3 and book = $1
 order by sequence
