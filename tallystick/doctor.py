@@ -20,6 +20,7 @@ from sandbox.stack.ports import holder, is_free
 from sandbox.stack.process import ProcessRecord
 from shared.runtime.kafka_client import KafkaAddress
 from shared.runtime.settings import Settings, SettingsInvalid
+from tallystick.answers import answers_ok
 from tallystick.installation import (
     health_url,
     missing_parts,
@@ -27,7 +28,6 @@ from tallystick.installation import (
 )
 from tallystick.preflight import PortInvalid, problems_of, service_port
 from tallystick.processes import SERVICES
-from tallystick.supervisor import answers_ok
 
 DISK_FREE_BYTES_WANTED: Final = 2_000_000_000
 MEMORY_FREE_BYTES_WANTED: Final = 1_500_000_000

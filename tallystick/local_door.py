@@ -10,12 +10,12 @@ from services.ingest.endpoints import ROUTE, Endpoint
 from services.ingest.signature import Secret
 from shared.contracts.books import Mode
 from shared.runtime.settings import PREFIX, SettingsInvalid, variables
+from tallystick.answers import answers_ok
 from tallystick.cli.reach import variables_here
 from tallystick.installation import health_url
 from tallystick.local_stripe import LocalStripe, folder_of
 from tallystick.preflight import stack_settings
 from tallystick.processes import SERVICES
-from tallystick.supervisor import answers_ok
 
 _SECRETS = (f"{PREFIX}INGEST_WEBHOOK_SECRET", f"{PREFIX}INGEST_ENDPOINTS_FILE")
 

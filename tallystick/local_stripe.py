@@ -21,7 +21,8 @@ from sandbox.world.__main__ import API_KEY, SECRET_VARIABLE
 from sandbox.world.scenario import ACCOUNT, scenario_named
 from shared.contracts.errors import Unavailable
 from shared.runtime.settings import PREFIX
-from tallystick.supervisor import ProcessSpec, answers_ok
+from tallystick.answers import answers_ok
+from tallystick.supervisor import ProcessSpec
 
 Json = Mapping[str, object]
 SCENARIO: Final = "sandbox"

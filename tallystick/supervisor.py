@@ -10,8 +10,6 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,11 +18,11 @@ from typing import Final
 
 from sandbox.stack.process import ProcessRecord, last_lines, send, spawn, stop, wait_until_gone
 from shared.contracts.errors import TallystickError, Unavailable
+from tallystick.answers import answers_ok, reasons_at
 from tallystick.environment import merged_environment
 
 EXIT_CONFIGURATION: Final = 78  # what a service ends with whose settings are wrong
 WATCH_INTERVAL_SECONDS: Final = 0.05
-HEALTH_TIMEOUT_SECONDS: Final = 2.0
 SAID: Final = 3  # lines of each log that an error shows
 
 
@@ -239,7 +237,7 @@ class Supervisor:
             waited = time.monotonic() - began
             if hopeless or (waiting and waited >= timeout_seconds):
                 late = [self._children[name] for name in hopeless or waiting]
-                said = {c.spec.name: last_lines(c.log, SAID, since=c.log_began) for c in late}
+                said = {c.spec.name: _said_by(c) for c in late}
                 raise NotReady(said, 0 if hopeless else waited)
             if waiting:
                 self._stopping.wait(0.1)
@@ -390,11 +388,7 @@ class Supervisor:
         self._on_event(ProcessEvent(child.spec.name, happening, pid, exit_code, next_start_seconds))
 
 
-def answers_ok(url: str) -> bool:
-    """Whether an address on this machine answers 200."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=HEALTH_TIMEOUT_SECONDS) as response:
-            return bool(response.status == 200)
-    except (OSError, urllib.error.URLError, ValueError):
-        return False
+def _said_by(child: _Child) -> str:
+    """Why a process is not ready: what it says when it is asked, else the end of its log."""
+    told = reasons_at(child.spec.health_url) if child.spec.health_url else ""
+    return told or last_lines(child.log, SAID, since=child.log_began)

@@ -18,6 +18,7 @@ from sandbox.stack.process import ProcessRecord, stop
 from shared.contracts.errors import Unavailable
 from shared.runtime import log
 from shared.runtime.settings import SettingsInvalid
+from tallystick.answers import answers_ok
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import settings_here
 from tallystick.cli.talk import Talk
@@ -31,7 +32,6 @@ from tallystick.installation import (
 )
 from tallystick.preflight import stack_settings
 from tallystick.processes import SERVICES
-from tallystick.supervisor import answers_ok
 
 RUN_STOP_SECONDS: Final = 120.0
 LETTERS_SECONDS_MAX: Final = 5.0

@@ -14,9 +14,10 @@ import pytest
 from sandbox.stack import Stack, StackProblem, StackSettings, probe
 from sandbox.stack.ports import free_ports
 from sandbox.stack.process import ProcessRecord
+from tallystick.answers import answers_ok
 from tallystick.installation import Installation, RunningAlready, health_url
 from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE, ServiceProcess
-from tallystick.supervisor import NotReady, answers_ok
+from tallystick.supervisor import NotReady
 from tests.support.stack import embedded_stack, scratch_folder
 
 pytestmark = pytest.mark.stack

@@ -14,6 +14,7 @@ import pytest
 
 from sandbox.stack.ports import free_ports
 from sandbox.stack.process import ProcessRecord
+from tallystick.answers import reasons_at
 from tallystick.supervisor import (
     Happening,
     NotReady,
@@ -183,6 +184,27 @@ def test_wait_ready_names_who_is_not_and_shows_the_end_of_the_log(
     with pytest.raises(NotReady, match="no key was given") as caught:
         watched.supervisor.wait_ready(0.2)
     assert caught.value.names == ("deaf",)
+
+
+def test_wait_ready_tells_the_reasons_of_one_that_answers_and_is_not_ready(
+    supervise: Callable[..., Watched],
+) -> None:
+    (port,) = free_ports(1)
+    server = textwrap.dedent(f"""
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(503); self.end_headers()
+                self.wfile.write(b'{{"ready": false, "reasons": {{"ledger": "it has no views"}}}}')
+            def log_message(self, *_): pass
+        HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
+    """)
+    watched = supervise(spec("web", server, health_url=f"http://127.0.0.1:{port}/readyz"))
+    watched.supervisor.start()
+    until(lambda: reasons_at(f"http://127.0.0.1:{port}/readyz") != "")
+    with pytest.raises(NotReady) as caught:
+        watched.supervisor.wait_ready(0.2)
+    assert caught.value.why == "ledger: it has no views"
 
 
 def test_wait_ready_does_not_wait_for_wrong_settings(supervise: Callable[..., Watched]) -> None:
