@@ -25,6 +25,7 @@ from shared.runtime.metrics import Health
 HEALTH: Final = "clock"
 ACTOR: Final = "clock"
 _BEAT_MARGIN_SECONDS: Final = 60.0
+_AGAIN_SECONDS: Final = 1.0
 _logger = log.get(__name__)
 
 
@@ -51,12 +52,15 @@ class ClockWatch:
         """Watch until asked to stop."""
         while True:
             self.health.beat(HEALTH, next_within_seconds=self.seconds + _BEAT_MARGIN_SECONDS)
+            seconds = self.seconds
             try:
                 await self.look()
                 self.health.ready(HEALTH)
             except Unavailable as error:
                 self.health.not_ready(HEALTH, str(error))
-            if await pause(stop, self.seconds):
+                # Not a look's time: at a first start the ledger makes its views just now.
+                seconds = min(seconds, _AGAIN_SECONDS)
+            if await pause(stop, seconds):
                 return
 
     async def look(self) -> None:
