@@ -29,6 +29,14 @@ class Answer(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What the same request was called when a key was its book's, whoever used it."""
+
+    key: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A command and the message that carries it.
 
@@ -38,6 +46,7 @@ class Asked:
 
     command: Command
     message_id: str
+    before: "Before"
 
     @property
     def id(self) -> str:
@@ -56,7 +65,7 @@ class Asked:
             source=SOURCE,
             type=type_of(type(self.command)),
             time=at,
-            data=self.command.model_dump_json().encode(),
+            data=_content(self.command),
             extensions={"book": self.command.book},
         )
 
@@ -85,8 +94,28 @@ def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
         command = LEDGER_COMMAND.validate_json(json.dumps(said | {"actor": actor}))
     except ValidationError as error:
         raise BadRequest(_problems(error)) from None
-    content = command.model_dump_json(exclude={"actor"})
-    return Asked(command, "cmd_" + hashlib.sha256(content.encode()).hexdigest()[:32])
+    return Asked(command, _message_id(_content(command)), _before(command, idempotency_key))
+
+
+def _content(command: Command) -> bytes:
+    """What a command says: a field that has its default is left out.
+
+    So a request says the same when its kind has got another field, and is known when it is sent
+    again after that.
+    """
+    named = {"kind": command.kind, "book": command.book}
+    told = command.model_dump(mode="json", exclude_defaults=True, exclude=set(named))
+    return json.dumps(named | told, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _before(command: Command, key: str) -> Before:
+    told = command.model_copy(update={"idempotency_key": key})
+    content = told.model_dump_json(exclude={"actor", "floor"})
+    return Before(key, _message_id(content.encode()))
+
+
+def _message_id(content: bytes) -> str:
+    return "cmd_" + hashlib.sha256(content).hexdigest()[:32]
 
 
 def answer(

@@ -1,4 +1,6 @@
+import hashlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -45,6 +47,27 @@ def test_message_id_is_of_what_is_asked_under_which_key_of_whom() -> None:
 def test_two_actors_with_one_key_ask_for_two_things() -> None:
     assert ask(actor="ada").id != ask(actor="bob").id
     assert ask(actor="a:b", key="c").id != ask(actor="a", key="b:c").id
+
+
+def test_field_that_is_left_out_and_one_that_has_its_default_are_one_request() -> None:
+    assert ask(BODY | {"floor": False, "description": ""}).message_id == ask().message_id
+    assert ask(BODY | {"floor": True}).message_id != ask().message_id
+    assert b"floor" not in ask().envelope(datetime.now(UTC)).data
+
+
+def test_request_knows_what_it_was_called_when_a_key_was_its_books() -> None:
+    # As it was named then: the whole command but its actor, in the order of its fields then.
+    said = (
+        '{"idempotency_key":"k1","book":"main","reason":"opening","kind":"manual_entry",'
+        '"effective_at":"2026-11-03T00:00:00Z","postings":['
+        '{"account":"assets:bank:main","side":"debit","amount":{"minor":"500","currency":"usd",'
+        '"exponent":2},"key":""},'
+        '{"account":"equity:owner","side":"credit","amount":{"minor":"500","currency":"usd",'
+        '"exponent":2},"key":""}],"description":""}'
+    )
+    before = ask().before
+    assert before.key == "k1"
+    assert before.message_id == "cmd_" + hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 @pytest.mark.parametrize(
