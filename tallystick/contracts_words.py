@@ -99,4 +99,5 @@ DISCREPANCIES: Final = {
     "webhook_endpoint_missing": "no endpoint at Stripe sends to this one of ours",
     "webhook_endpoint_disabled": "an endpoint at Stripe that sends to us is switched off",
     "webhook_endpoint_misconfigured": "it is set to another API version, or leaves events out",
+    "books_differ": "rebuilt from the topics, the books are not what they are",
 }

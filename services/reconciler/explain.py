@@ -39,6 +39,7 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.WEBHOOK_ENDPOINT_MISSING: "Register the endpoint's address at Stripe, in this mode.",
         K.WEBHOOK_ENDPOINT_DISABLED: "Mend what made it fail, then switch it on at Stripe.",
         K.WEBHOOK_ENDPOINT_MISCONFIGURED: "Set it at Stripe as it is expected here.",
+        K.BOOKS_DIFFER: "Keep the data; look where they part: `tallystick rebuild --keep`.",
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles and book the match by hand.",
     }
 )

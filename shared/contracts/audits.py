@@ -1,4 +1,4 @@
-"""What a look at Stripe from outside finds wrong with the way in: said, and taken back."""
+"""What a look from outside finds wrong, at the way in or in the books: said, and taken back."""
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -6,7 +6,7 @@ from shared.contracts.discrepancies import DiscrepancyKind
 
 
 class AuditReport(BaseModel):
-    """One finding of ingest's audit in its full state; the last record of an id is how it stands.
+    """One finding of an audit in its full state; the last record of an id is how it stands.
 
     ``id`` is the discrepancy's: a function of the book, what is wrong, and ``subject``. ``stands``
     is false once it is mended. ``since`` is when it was first seen, by our clock, and stays the

@@ -35,6 +35,7 @@ class DiscrepancyKind(StrEnum):
     WEBHOOK_ENDPOINT_MISSING = "webhook_endpoint_missing"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     WEBHOOK_ENDPOINT_MISCONFIGURED = "webhook_endpoint_misconfigured"
+    BOOKS_DIFFER = "books_differ"
 
 
 class DiscrepancyState(StrEnum):

@@ -95,7 +95,9 @@ _COMMAND_TYPES: Final = tuple(
 )
 _TYPES: Final = (
     MessageType("com.tallystick.ingest.verdict.v1", Verdict, (topics.INGEST_VERDICTS,)),
-    MessageType("com.tallystick.ingest.audit.v1", AuditReport, (topics.INGEST_AUDITS,)),
+    MessageType(
+        "com.tallystick.ingest.audit.v1", AuditReport, (topics.INGEST_AUDITS, topics.LEDGER_AUDITS)
+    ),
     MessageType("com.tallystick.bank.line.v1", BankLine, (topics.BANK_OBSERVATIONS,)),
     MessageType("com.tallystick.bank.balance.v1", BankBalance, (topics.BANK_OBSERVATIONS,)),
     *_COMMAND_TYPES,

@@ -37,6 +37,7 @@ LEDGER_ENTRIES: Final = "ledger.entries"
 LEDGER_OUTCOMES: Final = "ledger.outcomes"
 LEDGER_TREE_HEADS: Final = "ledger.tree-heads"
 LEDGER_MONITORS: Final = "ledger.monitors"
+LEDGER_AUDITS: Final = "ledger.audits"
 MATCHES: Final = "reconciliation.matches"
 DISCREPANCIES: Final = "reconciliation.discrepancies"
 DISCREPANCIES_CURRENT: Final = "reconciliation.discrepancies.current"
@@ -119,7 +120,7 @@ _TOPICS: Final = (
         "What people and services ask the ledger for",
         "book + idempotency key",
         LEDGER_COMMAND,
-        ("console",),
+        ("console", "ledger"),
         ("ledger",),
     ),
     Topic(
@@ -153,6 +154,14 @@ _TOPICS: Final = (
         TypeAdapter(MonitorCrossed),
         ("console",),
         ("console",),
+    ),
+    Topic(
+        LEDGER_AUDITS,
+        "Each time the books were rebuilt beside those in use: whether they are the same",
+        "discrepancy id",
+        TypeAdapter(AuditReport),
+        ("ledger",),
+        ("ledger", "reconciler"),
     ),
     Topic(
         MATCHES,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
@@ -17,8 +18,10 @@ from services.ledger.shell.generations import (
     owner_at,
 )
 from services.ledger.shell.rebuild import Swapped, rebuild_and_compare, rebuild_and_swap
+from services.ledger.shell.standing_check import last_report, publish_report, report_of
 from services.ledger.shell.store import SCHEMA, open_journal
 from services.ledger.shell.verify import Verified, verify_journal
+from shared.contracts.audits import AuditReport
 from shared.runtime import log
 from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
@@ -139,6 +142,25 @@ def status(as_json: AsJson = False) -> None:
         )
 
 
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """The same, for a timer: rebuild, compare, and put on record what was found.
+
+    Each check is a report on `ledger.audits`; books that differ open a discrepancy, which the next
+    check resolves when they are the same again. Exit 1 when they differ.
+    """
+    settings, talk = settings_here(), Talk()
+    log.set_up(level="error")
+    dsn = require_database(settings)
+    compared, verified, _ = asyncio.run(_checked(settings, dsn, talk))
+    if as_json:
+        print(json.dumps(_told(compared, verified, "")))
+    else:
+        _show(compared, verified)
+    if not (compared.is_equal and verified.is_sound):
+        raise _differ(*compared.differences, *verified.problems)
+
+
 @app.command(name="drop-old")
 def drop_old(
     keep: Annotated[
@@ -169,6 +191,23 @@ async def _rebuilt(
         await journal.close()
     talk.done(f"{compared.messages:,} messages read again")
     return compared, verified, schema
+
+
+async def _checked(
+    settings: Settings, dsn: str, talk: Talk
+) -> tuple[Comparison, Verified, AuditReport]:
+    found = await _rebuilt(settings, dsn, talk, keep=False)
+    book = settings.books().books[0].name
+    report = report_of(
+        found[0],
+        found[1].problems,
+        book=book,
+        at=datetime.now(UTC),
+        before=await last_report(settings.kafka, book),
+    )
+    await publish_report(settings.kafka, report)
+    talk.done(f"on record since {report.since:%Y-%m-%d %H:%M}: {report.found}")
+    return found[0], found[1], report
 
 
 async def _swapped(settings: Settings, dsn: str, talk: Talk, *, onto: int, keep: bool) -> Swapped:

@@ -9,6 +9,7 @@ from shared.contracts.money import decimal_text
 from shared.contracts.topics import (
     BANK_OBSERVATIONS,
     INGEST_AUDITS,
+    LEDGER_AUDITS,
     LEDGER_COMMANDS,
     LEDGER_ENTRIES,
     LEDGER_OUTCOMES,
@@ -36,6 +37,7 @@ RECONCILED_TOPICS: Final = (
     LEDGER_OUTCOMES,
     MATCHES,
     INGEST_AUDITS,
+    LEDGER_AUDITS,
 )
 _SQL: Final = load_queries(Path(__file__).parent / "sql")
 

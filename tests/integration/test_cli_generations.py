@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+from shared.contracts import topics
+from shared.contracts.audits import AuditReport
 from tests.integration.test_cli_ledger import tallystick
-from tests.support.ledger import LedgerRig, charge, event, polled
+from tests.support.ledger import LedgerRig, charge, event, polled, until
 from tests.unit.ledger.invoicing import invoice, line
 
 pytestmark = pytest.mark.stack
@@ -91,3 +94,34 @@ async def test_what_if_of_another_basis_tells_balances_and_entries(
     missing = await tallystick(rig, tmp_path, "what-if", "--chart", str(tmp_path / "none.toml"))
     assert missing.returncode == 2
     assert (await tallystick(rig, tmp_path, "what-if")).returncode == 2
+
+
+async def test_check_puts_on_record_that_books_differ_and_that_they_are_the_same_again(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    damage = (
+        "update ledger.balances set debit_minor = debit_minor + {}"
+        " where account = 'assets:stripe:settling'"
+    )
+    async with rig.ledger():
+        await rig.publish(*(event(f"evt_{n}", charge(f"ch_{n}")) for n in range(5)))
+        await rig.caught_up()
+        assert (await tallystick(rig, tmp_path, "rebuild", "check")).returncode == 0
+        await rig.fetch(damage.format(1))
+        found = await tallystick(rig, tmp_path, "rebuild", "check")
+        assert found.returncode == 1
+        assert "assets:stripe:settling" in found.stderr
+
+        async def is_shown() -> bool:
+            return REGISTRY.get_sample_value("tallystick_ledger_rebuild_check_differs") == 1
+
+        await until("the metric to say so", is_shown)
+        await rig.fetch(damage.format(-1))
+        assert (await tallystick(rig, tmp_path, "rebuild", "check")).returncode == 0
+    reports = [
+        AuditReport.model_validate_json(record.value)
+        for record in await rig.records(topics.LEDGER_AUDITS)
+    ]
+    assert [report.stands for report in reports] == [False, True, False]
+    assert len({report.id for report in reports}) == 1
+    assert REGISTRY.get_sample_value("tallystick_ledger_rebuild_check_timestamp_seconds")

@@ -254,10 +254,12 @@ async def test_guards_of_the_journal_hold_in_a_generation_that_was_swapped_in(
                 await owner.execute(f"delete from ledger.{table}")
         with pytest.raises(asyncpg.CheckViolationError, match="has 0 postings"):
             await owner.execute(
-                "insert into ledger.entries select origin_id, sequence + 1000, book,"
-                " reference || '.', kind, effective_at, recorded_at, caused_offset, message_id,"
-                " rules_version, description, reverses, digest, chain, posting_count"
-                " from ledger.entries limit 1"
+                "insert into ledger.entries (origin_id, sequence, book, reference, kind,"
+                " effective_at, recorded_at, caused_offset, message_id, rules_version, description,"
+                " reverses, digest, chain, posting_count)"
+                " select origin_id, sequence + 1000, book, reference || '.', kind, effective_at,"
+                " recorded_at, caused_offset, message_id, rules_version, description, reverses,"
+                " digest, chain, posting_count from ledger.entries limit 1"
             )
     finally:
         await owner.close()

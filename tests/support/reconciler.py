@@ -53,6 +53,7 @@ INPUTS: Final = (
     topics.LEDGER_ENTRIES,
     topics.LEDGER_OUTCOMES,
     topics.INGEST_AUDITS,
+    topics.LEDGER_AUDITS,
 )
 LONG_AGO: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ACCOUNT: Final = "operating"

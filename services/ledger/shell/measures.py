@@ -22,3 +22,10 @@ PARTITIONS: Final = Gauge("tallystick_ledger_partitions", "Input partitions read
 PUBLISHED: Final = Counter("tallystick_ledger_published_total", "Records published", ["topic"])
 TREE_LEAVES: Final = Counter("tallystick_ledger_tree_leaves_total", "Entries taken into trees")
 TREE_HEADS: Final = Counter("tallystick_ledger_tree_heads_total", "Tree heads published")
+CHECKED_AT: Final = Gauge(
+    "tallystick_ledger_rebuild_check_timestamp_seconds",
+    "When the books were last rebuilt beside those in use and held against them",
+)
+CHECK_DIFFERS: Final = Gauge(
+    "tallystick_ledger_rebuild_check_differs", "1 when that found a difference, 0 when none"
+)

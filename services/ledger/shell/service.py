@@ -23,6 +23,7 @@ from services.ledger.shell.head_tails import learn_heads
 from services.ledger.shell.projector import Projector
 from services.ledger.shell.publisher import JournalPublisher
 from services.ledger.shell.signing import KeyInvalid, SigningKey
+from services.ledger.shell.standing_check import CheckWatch
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from services.ledger.shell.tails import learn_from_tails
 from services.ledger.shell.trees import Pace, TreeKeeper
@@ -193,6 +194,7 @@ async def _prepare(
         trees = _tree_keeper(settings, database, publisher, health, failpoints)
         parts += [outbox.run, trees.run]
         parts.append(DeadLetterWatch(kafka, LEDGER_DEAD_LETTERS).run)
+        parts.append(CheckWatch(kafka).run)
     return parts
 
 

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
+import pytest
+
 from services.reconciler.facts import Audited, Facts, fold
 from services.reconciler.readers import facts_of
 from services.reconciler.reconcile import reconcile
@@ -49,7 +51,8 @@ def test_finding_is_as_it_was_told_last_in_whatever_order_it_is_read() -> None:
     assert results == {tellings[2]}
 
 
-def test_report_on_the_topic_is_a_finding_of_its_book() -> None:
+@pytest.mark.parametrize("topic", [topics.INGEST_AUDITS, topics.LEDGER_AUDITS])
+def test_report_on_the_topic_is_a_finding_of_its_book(topic: str) -> None:
     report = AuditReport(
         id="dsc_1",
         book="live",
@@ -68,7 +71,7 @@ def test_report_on_the_topic_is_a_finding_of_its_book() -> None:
         time=AT,
         data=report.model_dump_json().encode(),
     )
-    book, facts = facts_of(topics.INGEST_AUDITS, envelope, received_at=AT, books=BookMap())
+    book, facts = facts_of(topic, envelope, received_at=AT, books=BookMap())
     assert book == "live"
     assert facts == (
         Audited(
