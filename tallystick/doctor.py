@@ -99,6 +99,10 @@ def examine(
         return
     yield from service_settings_findings(environment)
     yield good("settings", "live money" if is_live else "no live money")
+    # Here and not above: they are made of our findings.
+    from tallystick.doctor_heads import head_findings  # noqa: PLC0415
+
+    yield from head_findings(stack_settings, environment, is_live=is_live)
     kafka = stack.kafka_bootstrap if "kafka" in parts else settings.kafka
     dsn = stack.postgres_dsn if "postgres" in parts else settings.postgres_dsn.get_secret_value()
     if kafka:

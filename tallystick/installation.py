@@ -17,6 +17,7 @@ from sandbox.stack.stack import PartName, silent
 from shared.contracts.errors import Unavailable
 from shared.runtime.settings import variables
 from tallystick.environment import base_environment, merged_environment
+from tallystick.local_key import ensure_key, key_variables
 from tallystick.preflight import check_before_start, service_port, stack_settings, value_of
 from tallystick.processes import (
     KAFKA_VARIABLE,
@@ -183,6 +184,7 @@ class Installation:
         }
         if not _is_given(VERDICTS_VARIABLE, outside):
             missing[VERDICTS_VARIABLE] = str(verdict_dir(self.settings))
+        missing |= key_variables(self.settings, outside)
         return self._given | found | missing
 
     def start(self, *, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
@@ -201,6 +203,7 @@ class Installation:
         check_before_start(self._services, merged_environment(self._given))
         self._lock()
         try:
+            ensure_key(self.settings, base_environment() | self._given)
             self._await_outside_database()
             if self.stack is not None:
                 self.stack.start()

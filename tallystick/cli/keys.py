@@ -1,10 +1,9 @@
 """`tallystick keys`: the key that tree heads are signed with, made and shown."""
 
 import json
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -15,9 +14,7 @@ from services.ledger.tree_heads import known_public_keys
 from shared.contracts.tree_heads import key_id_of
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import variables_here
-
-VARIABLE: Final = "TALLYSTICK_LEDGER_TREE_HEAD_KEY"
-PRIVATE: Final = 0o600
+from tallystick.local_key import VARIABLE, write_key
 
 app = typer.Typer(
     help="The key that tree heads are signed with.",
@@ -54,7 +51,7 @@ def new(
     if output is None:
         print(key.text)
     else:
-        write_key(output, key)
+        write_key(output, key.text)
     shown = [f"public key  {key.public_key}", f"key id      {key_id_of(key.public_key)}"]
     if output is not None:
         shown.append(f"next        export {VARIABLE}_FILE={output}")
@@ -79,26 +76,3 @@ def show(
     print(f"{in_use}  in use, key id {key_id_of(in_use)}" if in_use else f"no key: {VARIABLE}")
     for each in older:
         print(f"{each}  older, key id {key_id_of(each)}")
-
-
-def write_key(path: Path, key: SigningKey) -> None:
-    """Put a key into a new file that only its owner reads.
-
-    Raises:
-        Problem: It is there already, or cannot be made.
-    """
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    except FileExistsError:
-        raise Problem(
-            f"{path} is there already",
-            why="a key that heads are signed with is not written over",
-            fix="another --output; for a new key beside it see docs/howto/prove-the-books.md",
-            code=ExitCode.REFUSED,
-        ) from None
-    except OSError as error:
-        raise Problem(
-            f"{path} cannot be written", why=str(error.strerror), code=ExitCode.USAGE
-        ) from None
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(key.text + "\n")
