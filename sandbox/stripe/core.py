@@ -1,7 +1,8 @@
-"""The simulated Stripe as one thing: memory, payments, payouts, platform business."""
+"""The simulated Stripe as one thing: memory, payments, payouts, platform business, billing."""
 
 from dataclasses import dataclass
 
+from sandbox.stripe.billing import Billing
 from sandbox.stripe.payments import Payments
 from sandbox.stripe.payouts import Payouts
 from sandbox.stripe.platform import Platform
@@ -17,10 +18,12 @@ class SimulatedStripe:
     payments: Payments
     payouts: Payouts
     platform: Platform
+    billing: Billing
 
     @classmethod
     def opened(cls, *, account: str, livemode: bool, dice: Dice) -> "SimulatedStripe":
         """A new account without any history."""
         store = Store(account, livemode, dice)
         payments = Payments(store)
-        return cls(store, payments, Payouts(store), Platform(store, payments))
+        platform, billing = Platform(store, payments), Billing(store, payments)
+        return cls(store, payments, Payouts(store), platform, billing)

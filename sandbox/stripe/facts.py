@@ -57,7 +57,7 @@ class Charge(Fact):
     currency: str
     payment_intent: str
     payment_method: str
-    customer: str
+    customer: str | None
     customer_name: str
     customer_email: str
     card: Card
@@ -80,7 +80,7 @@ class PaymentIntent(Fact):
 
     amount: int
     currency: str
-    customer: str
+    customer: str | None
     customer_email: str
     payment_method: str
     description: str
@@ -204,6 +204,101 @@ class FeeRefund(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceLine:
+    """A line of an invoice: its amount without the tax on top, and when it is served."""
+
+    id: str
+    description: str
+    amount: int
+    tax: int
+    since: int
+    until: int
+    is_proration: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice(Fact):
+    """A finalized invoice. Balances are Stripe's: below zero is to the customer's credit."""
+
+    currency: str
+    customer: str
+    customer_name: str
+    customer_email: str
+    subscription: str
+    lines: tuple[InvoiceLine, ...]
+    starting_balance: int
+    ending_balance: int
+    status: str = "open"
+    paid_at: int | None = None
+    voided_at: int | None = None
+    given_up_at: int | None = None
+    amount_paid: int = 0
+    credited_before: int = 0
+    credited_after: int = 0
+    payments: tuple[str, ...] = ()
+
+    @property
+    def subtotal(self) -> int:
+        """All lines without the tax on top."""
+        return sum(line.amount for line in self.lines)
+
+    @property
+    def tax(self) -> int:
+        """All tax."""
+        return sum(line.tax for line in self.lines)
+
+    @property
+    def total(self) -> int:
+        """What is asked for in all."""
+        return self.subtotal + self.tax
+
+    @property
+    def amount_due(self) -> int:
+        """What is to be paid beside the customer's balance and credit notes."""
+        return self.total + self.starting_balance - self.ending_balance - self.credited_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePayment(Fact):
+    """What a payment intent paid of an invoice."""
+
+    amount: int
+    currency: str
+    invoice: str
+    payment_intent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNote(Fact):
+    """A part of one line taken back, with its part of the tax."""
+
+    currency: str
+    customer: str
+    invoice: str
+    line: str
+    amount: int
+    tax: int
+    is_before_payment: bool
+    refund: str | None = None
+
+    @property
+    def total(self) -> int:
+        """What is taken back in all."""
+        return self.amount + self.tax
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session(Fact):
+    """A checkout that was paid, by a customer or by a guest with an email address."""
+
+    amount: int
+    currency: str
+    payment_intent: str
+    customer: str | None
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveHold(Fact):
     """Funds that Stripe sets aside against risk."""
 
@@ -279,6 +374,10 @@ AnyFact = (
     | TransferReversal
     | ApplicationFee
     | FeeRefund
+    | Invoice
+    | InvoicePayment
+    | CreditNote
+    | Session
     | ReserveHold
     | ReserveRelease
     | BalanceTransaction

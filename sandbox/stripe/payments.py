@@ -15,8 +15,9 @@ from sandbox.stripe.facts import (
 from sandbox.stripe.settlement import Settlement, available_on
 from sandbox.stripe.store import CARDS, Movement, Store
 from sandbox.world.calendar import DAY
+from sandbox.world.dice import Dice
 
-_NAMES: Final = (
+NAMES: Final = (
     ("Ada Byron", "GB"),
     ("Grace Murray", "US"),
     ("Luca Pacioli", "IT"),
@@ -32,7 +33,10 @@ _DISPUTE_ANSWER_DAYS: Final = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a customer pays for; the connected part only where there is one."""
+    """What a customer pays for; the connected part only where there is one.
+
+    ``payer`` is a name and a country; a guest has no customer object.
+    """
 
     amount: int
     currency: str
@@ -40,6 +44,18 @@ class Order:
     owner: str | None = None
     application_fee_amount: int | None = None
     transfer_group: str | None = None
+    payer: tuple[str, str] | None = None
+    is_guest: bool = False
+
+
+def customer_id(dice: Dice, name: str) -> str:
+    """The customer object of a person."""
+    return f"cus_{dice.token(f'customer/{name}', 14)}"
+
+
+def email_of(name: str) -> str:
+    """A person's email address."""
+    return f"{name.split(maxsplit=1)[0].lower()}@example.com"
 
 
 @dataclass(slots=True)
@@ -54,9 +70,9 @@ class Payments:
         owner = order.owner or store.account
         sequence = store.next_sequence()
         label = f"charge/{sequence}"
-        name, country = dice.pick(f"{label}/name", _NAMES)
-        customer = f"cus_{dice.token(f'customer/{name}', 14)}"
-        email = f"{name.split()[0].lower()}@example.com"
+        name, country = order.payer or dice.pick(f"{label}/name", NAMES)
+        customer = None if order.is_guest else customer_id(dice, name)
+        email = email_of(name)
         method = f"pm_1{dice.token(f'{label}/method', 23)}"
         intent_id = store.new_id("pi", sequence, lead="3")
         intent = store.put(

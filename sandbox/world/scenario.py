@@ -5,7 +5,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -76,6 +76,30 @@ class RatesPart(_Part):
     reversal: Rate = 0.3
     direct_charge: Rate = 0.0
     unknown_event: Rate = 0.0
+
+
+class BooksPart(_Part):
+    """How the books of this world are kept, where that is otherwise than usual."""
+
+    basis: Literal["cash", "accrual"] = "cash"
+    sells_credits: bool = False
+
+
+class SubscriptionsPart(_Part):
+    """Who is billed by invoices, what for, and what becomes of those; and paid checkouts.
+
+    Rates are shares of the invoices; ``tax_basis_points`` is on top of the prices.
+    """
+
+    subscribers: int = Field(default=0, ge=0)
+    checkouts: int = Field(default=0, ge=0)
+    currency: str = "usd"
+    prices: tuple[int, ...] = (4_900,)
+    tax_basis_points: int = Field(default=0, ge=0, le=10_000)
+    void: Rate = 0.0
+    uncollectible: Rate = 0.0
+    credit_note: Rate = 0.0
+    upgrade: Rate = 0.0
 
 
 class DeliveryPart(_Part):
@@ -171,6 +195,8 @@ class Scenario(_Part):
     delivery: DeliveryPart = DeliveryPart()
     references: ReferencePart = ReferencePart()
     planted: tuple[PlantedPart, ...] = ()
+    books: BooksPart = BooksPart()
+    subscriptions: SubscriptionsPart = SubscriptionsPart()
     expect: ExpectPart = ExpectPart()
 
     def bank_of(self, currency: str) -> str | None:

@@ -5,6 +5,7 @@ charge, refund, transfer, balance transaction and bank line gives one balanced r
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from sandbox.stripe.facts import (
@@ -16,6 +17,7 @@ from sandbox.stripe.facts import (
     TransferReversal,
 )
 from sandbox.stripe.settlement import EXPONENTS
+from sandbox.world import truth_of_billing
 from sandbox.world.books import Books, Leg
 from sandbox.world.calendar import text_of
 from sandbox.world.jsons import JsonObject
@@ -60,6 +62,7 @@ class Truth:
         truth._balance_transactions()
         truth._bank_lines()
         truth._exchanges()
+        truth._billing()
         return truth
 
     def _own(self, owner: str) -> bool:
@@ -131,6 +134,15 @@ class Truth:
             else:
                 other = Leg(IN_TRANSIT, line.currency, -share.amount, share.settles)
             self.books.record(line.created, line.id, "bank line", cash, other)
+
+    def _billing(self) -> None:
+        store, books = self.state.stripe.store, self.state.scenario.books
+        told = chain(
+            truth_of_billing.invoices(store) if books.basis == "accrual" else (),
+            truth_of_billing.customer_credits(store) if books.sells_credits else (),
+        )
+        for fact, legs in told:
+            self.books.record(0, fact, "billing", *legs)
 
     def _exchanges(self) -> None:
         """Clear every payment of which one currency was paid and another one came."""

@@ -17,6 +17,7 @@ from sandbox.world.payout_life import PayoutLife
 from sandbox.world.planting import ON_PAYOUTS, Planting, unmet_payouts
 from sandbox.world.schedule import Happening
 from sandbox.world.state import Plan, ScenarioUnmet, State
+from sandbox.world.subscriptions import Subscriptions
 from sandbox.world.truth import Truth
 
 
@@ -44,6 +45,7 @@ class World:
         business = Business(state)
         payouts = PayoutLife(state, planted)
         planting = Planting(state, business, payouts)
+        Subscriptions(state).plan_all()
         business.plan_all()
         payouts.plan_all()
         planting.plan_all()

@@ -1,5 +1,6 @@
 """What the services of a demo are told: where the simulated world is, and whose books they keep."""
 
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from tallystick.processes import SERVICES
 
 MODE: Final = "test"
 BOOKS_NAME: Final = "books.toml"
+SHELL_NAME: Final = "env"
 # A simulated month passes in seconds, so everything that looks round looks round often.
 POLL_SECONDS: Final = "0.5"
 EVENT_GRACE_SECONDS: Final = "2"
@@ -36,7 +38,23 @@ def environment_of(record: DemoRecord, folder: Path) -> dict[str, str]:
         "TALLYSTICK_FEEDS_BANK_API_KEY": API_KEY,
         "TALLYSTICK_FEEDS_POLL_INTERVAL_SECONDS": POLL_SECONDS,
         "TALLYSTICK_FEEDS_LOOKBACK_DAYS": str(scenario.world.days + 10),
+        # The simulated month ends today, and its truth knows of no tick of the wall clock.
+        "TALLYSTICK_CONSOLE_CLOCK_SECONDS": "0",
     }
+
+
+def write_shell_file(record: DemoRecord, folder: Path) -> Path:
+    """Write what a shell must know for the other commands to look into the demo; the file.
+
+    Kafka's and Postgres' addresses are found by the folder, as everywhere.
+    """
+    file = folder / SHELL_NAME
+    told = environment_of(record, folder) | {"TALLYSTICK_STACK_DIR": str(folder)}
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(told.items())]
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text("".join(lines), "utf-8")
+    return file
 
 
 def write_books(record: DemoRecord, folder: Path) -> None:
@@ -47,6 +65,8 @@ def write_books(record: DemoRecord, folder: Path) -> None:
         'name = "main"',
         f'mode = "{MODE}"',
         f'stripe_accounts = ["{ACCOUNT}"]',
+        f'basis = "{scenario.books.basis}"',
+        f"sells_credits = {str(scenario.books.sells_credits).lower()}",
     ]
     for name, bank in scenario.banks.items():
         lines += [

@@ -18,12 +18,13 @@ from sandbox.world.scenario import ACCOUNT, scenario_named
 from sandbox.world.state import Plan
 from sandbox.world.truth import truth_document
 from sandbox.world.world import World
-from tallystick.preview.options import Options
+from shared.contracts.books import Basis, BookData, BookMap
+from tallystick.preview.options import Config, Options
 from tallystick.preview.run import preview
 
 Json = dict[str, Any]  # Any: the documents' JSON
 END = date(2026, 11, 21)
-SCENARIOS = ("month", "quiet", "faults", "troubles")
+SCENARIOS = ("month", "quiet", "faults", "troubles", "saas")
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,13 @@ class Month:
 
     lines: tuple[bytes, ...]
     truth: Json
+    book: BookData
 
     def previewed(self, lines: tuple[bytes, ...] | None = None) -> Json:
         source = self.lines if lines is None else lines
-        return preview([("month", source)], Options(accounts=(ACCOUNT,))).as_json()
+        is_usual = self.book == BookData()
+        config = None if is_usual else Config(BookMap(books=(self.book,)), {})
+        return preview([("month", source)], Options(accounts=(ACCOUNT,), config=config)).as_json()
 
 
 @cache
@@ -52,7 +56,8 @@ def month(name: str) -> Month:
     world.run_until(world.state.plan.end_at)
     world.check()
     lines = tuple(json.dumps(line).encode() for line in exported(world.state))
-    return Month(lines, truth_document(world.state))
+    book = BookData(basis=Basis(scenario.books.basis), sells_credits=scenario.books.sells_credits)
+    return Month(lines, truth_document(world.state), book)
 
 
 def by_account(rows: list[Json]) -> dict[tuple[str, str, int], int]:
@@ -87,7 +92,7 @@ def test_preview_of_a_whole_scenario_finds_just_what_is_wrong(name: str) -> None
     assert said(told.previewed()["discrepancies"]) == said(told.truth["discrepancies"])
 
 
-@pytest.mark.parametrize("name", ["month", "faults"])
+@pytest.mark.parametrize("name", ["month", "faults", "saas"])
 def test_a_month_told_in_any_order_and_twice_over_gives_the_same_books(name: str) -> None:
     told = month(name)
     doubled = [*told.lines, *told.lines]

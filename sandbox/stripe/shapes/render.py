@@ -7,19 +7,23 @@ from sandbox.stripe.facts import (
     ApplicationFee,
     BalanceTransaction,
     Charge,
+    CreditNote,
     Dispute,
     Event,
     FeeRefund,
+    Invoice,
+    InvoicePayment,
     PaymentIntent,
     Payout,
     Refund,
     ReserveHold,
     ReserveRelease,
+    Session,
     Topup,
     Transfer,
     TransferReversal,
 )
-from sandbox.stripe.shapes import money, payments
+from sandbox.stripe.shapes import billing, money, payments
 from sandbox.stripe.shapes.view import View
 from sandbox.world.jsons import JsonObject
 
@@ -51,6 +55,14 @@ def rendered(fact: AnyFact, view: View) -> JsonObject:  # noqa: C901, PLR0912 - 
             return money.application_fee_object(fact, view)
         case FeeRefund():
             return money.fee_refund_object(fact, view)
+        case Invoice():
+            return billing.invoice_object(fact, view)
+        case InvoicePayment():
+            return billing.invoice_payment_object(fact, view)
+        case CreditNote():
+            return billing.credit_note_object(fact, view)
+        case Session():
+            return billing.session_object(fact, view)
         case ReserveHold():
             return money.reserve_hold_object(fact, view)
         case ReserveRelease():

@@ -13,21 +13,25 @@ from sandbox.stripe.facts import (
     ApplicationFee,
     BalanceTransaction,
     Charge,
+    CreditNote,
     Dispute,
     Event,
     FeeRefund,
+    Invoice,
+    InvoicePayment,
     PaymentIntent,
     Payout,
     Refund,
     ReserveHold,
     ReserveRelease,
+    Session,
     Topup,
     Transfer,
     TransferReversal,
 )
 from sandbox.stripe.shapes.money import balance_object
 from sandbox.world.commands import applied
-from sandbox.world.jsons import JsonObject
+from sandbox.world.jsons import JsonObject, as_list, as_object
 from sandbox.world.scenario import scenario_named
 from sandbox.world.state import Plan, State
 from sandbox.world.world import World
@@ -45,6 +49,8 @@ LEFT_OUT: dict[type[stripe.StripeObject], set[str]] = {
         "presentment_details",
     },
     stripe.Dispute: {"intended_submission_method"},
+    stripe.Invoice: {"payments"},
+    stripe.checkout.Session: {"line_items", "presentment_details"},
     stripe.Event: {"account", "context"},
     stripe.Balance: {"instant_available", "issuing"},
 }
@@ -65,6 +71,17 @@ KINDS: list[tuple[type[AnyFact], type[stripe.StripeObject]]] = [
     (Transfer, stripe.Transfer),
     (TransferReversal, stripe.TransferReversal),
 ]
+
+BILLED: list[tuple[type[AnyFact], type[stripe.StripeObject]]] = [
+    (CreditNote, stripe.CreditNote),
+    (Invoice, stripe.Invoice),
+    (InvoicePayment, stripe.InvoicePayment),
+    (Session, stripe.checkout.Session),
+]
+LINES: dict[type[AnyFact], type[stripe.StripeObject]] = {
+    CreditNote: stripe.CreditNoteLineItem,
+    Invoice: stripe.InvoiceLineItem,
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +121,32 @@ def test_an_object_has_every_field_of_its_resource_class(
         shown = state.stripe.store.shown(fact, state.agenda.now)
         check(shown, resource)
         assert shown["object"] == resource.OBJECT_NAME  # type: ignore[attr-defined]  # on each one
+
+
+@pytest.fixture(scope="module")
+def billed() -> State:
+    scenario = scenario_named("saas")
+    world = World.begun(Plan(scenario=scenario, seed=1, payments=5, end=date(2026, 11, 21)))
+    world.run_until(world.state.plan.end_at)
+    return world.state
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource"), BILLED, ids=lambda k: typing.cast("type", k).__name__
+)
+def test_what_is_billed_has_every_field_of_its_resource_class(
+    billed: State, kind: type[AnyFact], resource: type[stripe.StripeObject]
+) -> None:
+    facts = billed.stripe.store.every(kind)
+    assert facts
+    for fact in facts:
+        shown = billed.stripe.store.shown(fact, billed.agenda.now)
+        check(shown, resource)
+        assert shown["object"] == resource.OBJECT_NAME  # type: ignore[attr-defined]  # on each one
+        if kind is not Session:
+            line = LINES.get(kind)
+            for each in as_list(as_object(shown["lines"])["data"]) if line else ():
+                check(as_object(each), typing.cast("type[stripe.StripeObject]", line))
 
 
 def test_a_balance_has_every_field_of_its_resource_class(state: State) -> None:

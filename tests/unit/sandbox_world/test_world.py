@@ -18,7 +18,7 @@ from sandbox.world.truth import Truth, truth_document
 from sandbox.world.world import World
 
 END = date(2026, 11, 21)
-PLAYED = ("faults", "lossy", "month", "quiet", "troubles")
+PLAYED = ("faults", "lossy", "month", "quiet", "saas", "troubles")
 
 
 def plan_of(name: str, *, seed: int | None = None, end: date = END) -> Plan:
@@ -55,6 +55,7 @@ def test_every_scenario_that_comes_with_the_sandbox_can_be_read() -> None:
         "lossy",
         "month",
         "quiet",
+        "saas",
         "sandbox",
         "troubles",
     )
@@ -179,7 +180,7 @@ def test_the_truth_agrees_with_both_parties_own_books(name: str) -> None:
     assert not any(sums.values())
 
 
-@pytest.mark.parametrize("name", ["faults", "month", "quiet"])
+@pytest.mark.parametrize("name", ["faults", "month", "quiet", "saas"])
 def test_nothing_honest_is_open_at_the_end_of_the_world(name: str) -> None:
     world = usual(name)
     planted = {finding.subject for finding in world.state.findings}
