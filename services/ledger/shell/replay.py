@@ -25,6 +25,7 @@ from shared.runtime.positions import Log, read_positions
 from shared.runtime.postgres import Database
 
 BATCH_MESSAGES: Final = 5_000
+BATCH_BYTES: Final = 16 * 1024 * 1024
 DECIDED_AT_ONCE: Final = 50
 PUBLISHED_SECONDS_MAX: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
@@ -103,12 +104,14 @@ class Replay:
 async def _large(batches: AsyncGenerator[list[Record]]) -> AsyncGenerator[list[Record]]:
     """The same records in fewer batches: what Kafka gives at once may be little."""
     held: list[Record] = []
+    size = 0
     async with aclosing(batches):
         async for batch in batches:
             held += batch
-            if len(held) >= BATCH_MESSAGES:
+            size += sum(len(record.value) for record in batch)
+            if len(held) >= BATCH_MESSAGES or size >= BATCH_BYTES:
                 yield held
-                held = []
+                held, size = [], 0
     if held:
         yield held
 
