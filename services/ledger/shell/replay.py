@@ -108,7 +108,7 @@ async def _large(batches: AsyncGenerator[list[Record]]) -> AsyncGenerator[list[R
     async with aclosing(batches):
         async for batch in batches:
             held += batch
-            size += sum(len(record.value) for record in batch)
+            size += sum(record.size_bytes for record in batch)
             if len(held) >= BATCH_MESSAGES or size >= BATCH_BYTES:
                 yield held
                 held, size = [], 0
