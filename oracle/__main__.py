@@ -65,7 +65,9 @@ async def audit(asked: argparse.Namespace) -> Report:
     address = _address(asked.kafka)
     partitions = await partitions_of_entries(address)
     async with reader(address) as consumer:
-        model = model_of(await records_until(consumer, books.positions), book_map)
+        model = model_of(
+            await records_until(consumer, books.positions), book_map, books.put_in_force
+        )
         published = await published_entries(consumer, partitions, heads)
     return compare(model, replace(books, published=published), truth)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from oracle.in_force import PutInForce
 from oracle.values import Leg, Name, Position
 
 
@@ -78,3 +79,4 @@ class Books:
     conflicts: frozenset[Position] = frozenset()
     reference_conflicts: frozenset[Name] = frozenset()
     events: Mapping[tuple[str, str], Position] | None = None
+    put_in_force: tuple[PutInForce, ...] = ()

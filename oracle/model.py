@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Final
 
 from oracle import by_request, ours, stripe
-from oracle.reading import Json, items, json_object, maybe_object, optional_text, text
+from oracle.in_force import BookData, Books, InForce, PutInForce
+from oracle.reading import Json, json_object, maybe_object, optional_text, text
 from oracle.values import CannotBook, CannotRead, Fact, Model, Name, Record, Told
 
 STRIPE_EVENTS: Final = "stripe.events"
@@ -18,52 +17,28 @@ STRIPE_OBJECTS: Final = "stripe.objects"
 BANK_OBSERVATIONS: Final = "bank.observations"
 LEDGER_COMMANDS: Final = "ledger.commands"
 MATCHES: Final = "reconciliation.matches"
+__all__ = ["INPUTS", "BookData", "Books", "PutInForce", "model_of"]
+
 INPUTS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS, LEDGER_COMMANDS, MATCHES)
 
 
-@dataclass(frozen=True, slots=True)
-class BookData:
-    """A book's mode (empty: either), the Stripe accounts that are ours, what it takes in."""
+def model_of(
+    records: Iterable[Record], files: Books, put_in_force: Sequence[PutInForce] = ()
+) -> Model:
+    """Every telling that these records hold, those of each partition in their order.
 
-    mode: str = ""
-    stripe_accounts: frozenset[str] = frozenset()
-    wants: stripe.Wants = field(default_factory=stripe.Wants)
+    ``files`` say what the books are as far as nothing was put in force.
 
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """The books of an installation, from the same TOML file that the services read."""
-
-    by_name: dict[str, BookData] = field(default_factory=lambda: {"main": BookData()})
-
-    @classmethod
-    def of(cls, toml: str) -> "Books":
-        """The books that this TOML names; without any, ``main`` in either mode."""
-        found: dict[str, BookData] = {}
-        for book in items(tomllib.loads(toml).get("books")):
-            found[optional_text(book, "name") or "main"] = BookData(
-                mode=optional_text(book, "mode"),
-                stripe_accounts=frozenset(str(name) for name in book.get("stripe_accounts", ())),
-                wants=_wants(book),
-            )
-        return cls(found) if found else cls()
-
-
-def _wants(book: Json) -> stripe.Wants:
-    rate = Fraction(str(book.get("credits_per_money", 1)))
-    return stripe.Wants(
-        invoices=book.get("basis") == "accrual",
-        credits=rate if book.get("sells_credits") is True else None,
-    )
-
-
-def model_of(records: Iterable[Record], books: Books) -> Model:
-    """Every telling that these records hold, those of each partition in their order."""
+    Raises:
+        CannotDecide: What was put in force has no command, or there is no reading of it here.
+    """
+    told = list(records)
+    in_force = InForce.of(files, put_in_force, told)
     model, asked = Model(), _Asked()
-    for record in records:
+    for record in told:
         model.records[record.position.topic] += 1
         try:
-            _read(model, record, books, asked)
+            _read(model, record, in_force.at(record.position), asked)
         except CannotRead as why:
             model.unreadable.append((record.position, str(why)))
     by_request.work_out(model, asked.leaning, asked.by_key)

@@ -1,5 +1,6 @@
 """The books of one moment: every published view, read in one REPEATABLE READ snapshot."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
+from oracle.in_force import PutInForce
 from oracle.journal import Booked, Books, KeyedPlace, Place, Totals
 from oracle.values import CannotDecide, Leg, Name, Position
 
@@ -86,7 +88,17 @@ def _books(rows: Rows) -> Books:
             for row in rows.of("outcomes")
             if row["outcome"] == "conflict" and row["reference"]
         ),
+        put_in_force=tuple(_put_in_force(row) for row in rows.of("activations")),
         events={(row["book"], row["identity"]): _position(row) for row in rows.of("messages")},
+    )
+
+
+def _put_in_force(row: asyncpg.Record) -> PutInForce:
+    positions = json.loads(row["positions"])
+    return PutInForce(
+        row["number"],
+        _position(row),
+        {(told["topic"], told["partition"]): told["offset"] for told in positions},
     )
 
 

@@ -1,0 +1,145 @@
+"""What files say at the first start, and what commands put in force later, on a running ledger."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import pytest
+
+from services.ledger.shell.rebuild import rebuild_and_compare
+from shared.contracts.books import Basis, BookData, BookMap
+from shared.contracts.commands import Activate, Activated
+from shared.contracts.envelope import Envelope
+from shared.contracts.topics import LEDGER_COMMANDS
+from shared.runtime.kafka import Publication
+from shared.runtime.settings import SettingsInvalid
+from tests.integration.test_cli_ledger import tallystick
+from tests.support.ledger import LedgerRig, charge, event, polled, until
+from tests.unit.ledger.invoicing import invoice, line
+from tests.unit.ledger.telling import NOW
+
+pytestmark = pytest.mark.stack
+
+ACCRUAL: Final = 'books = [{name = "main", basis = "accrual"}]\n'
+TWO: Final = 'books = [{name = "main"}, {name = "other", stripe_accounts = ["acct_2"]}]\n'
+
+
+def billed(number: int) -> Publication:
+    """A finalized invoice of a month."""
+    shown = invoice(line(id=f"il_{number}", days=30, invoice=f"in_{number}"), id=f"in_{number}")
+    return polled(shown | {"livemode": False})
+
+
+def asking(key: str, what: Activated, value: str) -> Publication:
+    command = Activate(idempotency_key=key, actor="ana", what=what, value=value)
+    envelope = Envelope(
+        id=f"cmd_{key}",
+        source="test",
+        type="com.tallystick.ledger.activate.v1",
+        time=NOW,
+        data=command.model_dump_json().encode(),
+        extensions={"book": "main"},
+    )
+    return Publication(LEDGER_COMMANDS, f"main|{key}".encode(), envelope)
+
+
+async def begun(rig: LedgerRig) -> bool:
+    try:
+        return bool(await rig.value("select count(*) from ledger.activations"))
+    except asyncpg.PostgresError:
+        return False
+
+
+async def receivables(rig: LedgerRig) -> list[str]:
+    rows = await rig.fetch(
+        "select distinct key from ledger_read.postings where account = 'assets:receivable'"
+        " order by key"
+    )
+    return [row["key"] for row in rows]
+
+
+async def test_basis_put_in_force_by_the_command_line_holds_from_then_on_and_in_a_rebuild(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    async with rig.ledger(), rig.ledger():
+        await rig.publish(billed(1))
+        await rig.caught_up()
+        done = await tallystick(rig, tmp_path, "activate", "basis", "accrual", "--reason", "audit")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "2  basis accrual, book main" in done.stdout
+        assert ": audit" in done.stdout
+        await rig.publish(billed(2), event("evt_1", charge("ch_1")))
+        await rig.caught_up()
+        assert await receivables(rig) == ["in_2"]
+        listed = await tallystick(rig, tmp_path, "activate", "list", "--json")
+        told = json.loads(listed.stdout)
+        assert [each["what"] for each in told] == ["genesis", "basis"]
+        shown = await tallystick(rig, tmp_path, "activate", "show")
+        assert "book main: accrual basis" in shown.stdout
+        # The file of the rebuilding process says cash: it counts for nothing any more.
+        compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, BookMap())
+    assert compared.differences == ()
+    assert compared.rebuilt.entries == await rig.value("select count(*) from ledger.entries")
+
+
+async def test_file_that_changed_since_the_first_start_stops_the_next_with_the_way_out(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    file = tmp_path / "books.toml"
+    file.write_text('books = [{name = "main"}]\n', encoding="utf-8")
+    async with rig.ledger(books_file=file):
+        await rig.publish(billed(1))
+        await rig.caught_up()
+    file.write_text(ACCRUAL, encoding="utf-8")
+    with pytest.raises(SettingsInvalid, match="in force is cash, the books file says accrual"):
+        async with rig.ledger(books_file=file) as task:
+            await task
+    # Asked for while no ledger runs, it is decided by the one that starts with the file.
+    await rig.publish(asking("k1", Activated.BASIS, "accrual"))
+    async with rig.ledger(books_file=file):
+        await rig.caught_up()
+        await rig.publish(billed(2))
+        await rig.caught_up()
+        assert await receivables(rig) == ["in_2"]
+
+
+async def test_book_map_file_is_put_in_force_with_all_that_differs(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    file = tmp_path / "books.toml"
+    file.write_text(TWO, encoding="utf-8")
+    async with rig.ledger():
+        await until("the books to begin", lambda: begun(rig))
+        looked = await tallystick(rig, tmp_path, "activate", "book-map", str(file), "--dry-run")
+        assert "book other is in the file and not in force" in looked.stdout
+        done = await tallystick(rig, tmp_path, "activate", "book-map", str(file))
+        assert (done.returncode, done.stderr) == (0, "")
+        again = await tallystick(rig, tmp_path, "activate", "book-map", str(file))
+        assert "all of it is in force already" in again.stdout
+    async with rig.ledger(books_file=file):
+        await rig.publish(event("evt_1", charge("ch_1")))
+        await rig.caught_up()
+
+
+async def test_database_that_was_lost_begins_with_what_the_log_says_the_books_began_with(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    file = tmp_path / "books.toml"
+    file.write_text(ACCRUAL, encoding="utf-8")
+    async with rig.ledger(books_file=file):
+        await rig.publish(billed(1))
+        await rig.caught_up()
+    await rig.fetch("drop schema ledger_read cascade")
+    await rig.fetch("drop schema ledger cascade")
+    with pytest.raises(SettingsInvalid, match="in force is accrual, the books file says cash"):
+        async with rig.ledger() as task:
+            await task
+    async with rig.ledger(books_file=file):
+        await rig.caught_up()
+    assert await receivables(rig) == ["in_1"]
+    told = [r for r in await rig.records(LEDGER_COMMANDS) if b"genesis" in r.value]
+    assert len(told) == 1
+    known = BookMap(books=(BookData(basis=Basis.ACCRUAL),))
+    compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, known)
+    assert compared.differences == ()
