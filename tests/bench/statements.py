@@ -53,7 +53,13 @@ select
     n / ({origins} * 10) % 4 = 0 as is_euro,
     n
 from generate_series(0::bigint, {entries} - 1) as n;
-insert into entries
+select open_journal_months('ledger', array(
+    select (date '2025-12-01' + n * interval '1 month')::date from generate_series(0, 13) as n
+));
+insert into entries (
+    origin_id, sequence, book, reference, kind, effective_at, recorded_at, caused_offset,
+    message_id, rules_version, description, reverses, digest, chain, posting_count
+)
 select
     origin_id, sequence, 'main', 'r:' || n, 'charge', at,
     at + (n % 2) * interval '1 day' + interval '2 seconds', sequence, 'm' || n, 1, '', null,
@@ -75,8 +81,12 @@ select
     1000 + n % 5000 as minor,
     case when is_euro then 'eur' else 'usd' end as currency
 from told cross join (values (1), (2)) as o (ordinal);
-insert into postings
-select origin_id, sequence, ordinal, account, '', direction, minor, currency, 2
+insert into postings (
+    origin_id, sequence, ordinal, account, key, direction, minor, currency, exponent, recorded_at
+)
+select
+    origin_id, sequence, ordinal, account, '', direction, minor, currency, 2,
+    at + (n % 2) * interval '1 day' + interval '2 seconds'
 from legs order by n, ordinal;
 insert into day_buckets
 select
@@ -95,6 +105,8 @@ from day_buckets group by 1, 2, 3, 4, 5, 6;
 insert into balances
 select book, account, currency, origin_id, 2, sum(debit_minor), sum(credit_minor)
 from day_buckets group by 1, 2, 3, 4;
+-- As the ledger does whenever a day has passed.
+select fold_days('ledger', (select max(recorded_day) - 2 from day_buckets));
 """
 
 

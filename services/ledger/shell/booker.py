@@ -6,11 +6,12 @@ it cannot take; that one is parked, and the others are booked.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 import asyncpg
 
-from services.ledger.shell.batch import Booked, Moves
+from services.ledger.shell.batch import SQL, Booked, Moves
 from services.ledger.shell.books import Books
 from services.ledger.shell.deciding import Decided, Refusal
 from shared.contracts.errors import InvariantBroken
@@ -19,6 +20,7 @@ from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Database
 
 UNFIT_IN_A_ROW_MAX: Final = 20
+FOLDED_AFTER: Final = timedelta(days=2)
 # What a database says of a message, rather than of itself.
 _UNFIT = (
     asyncpg.DataError,
@@ -37,6 +39,7 @@ class BatchBooker:
     database: Database
     books: Books
     unfit_in_a_row: int = 0
+    newest_day: date = date.min
 
     async def take(self, decided: Sequence[Decided], moves: Moves) -> Booked:
         """Book messages and move the positions; what the database cannot take is parked.
@@ -54,7 +57,21 @@ class BatchBooker:
             return await self._park(decided, moves, error)
         if any(each.decision is not None for each in decided):
             self.unfit_in_a_row = 0
+        await self._fold(decided)
         return booked
+
+    async def _fold(self, decided: Sequence[Decided]) -> None:
+        """Where a new day has begun, fold the sums of those that nothing is recorded in any more.
+
+        A book's day may begin a day before or behind that of UTC. What is recorded in a folded day
+        after all, as by an input that lags behind, is added to what is folded.
+        """
+        newest = max((each.record.appended_at.date() for each in decided), default=date.min)
+        if newest <= self.newest_day:
+            return
+        through = newest - FOLDED_AFTER
+        await self.database.run(lambda tx: tx.execute(SQL["fold_days"], through))
+        self.newest_day = newest
 
     async def _park(self, decided: Sequence[Decided], moves: Moves, error: Exception) -> Booked:
         """Book a message that the database refuses as one that nothing could be made of."""

@@ -24,6 +24,10 @@ order by origin_id
 -- Make the parts of the journal for certain months, where there are none yet.
 select open_journal_months(current_schema(), $1::date[])
 
+-- name: fold_days!
+-- Fold what was recorded up to a day, over all origins.
+select fold_days(current_schema(), $1::date)
+
 -- name: move_origins!
 -- The new heads. The position rows, which are locked, keep others away.
 update origins as o
