@@ -62,7 +62,7 @@ class Desk:
 
     def refuses(self, rule: str, kind: str, **fields: object) -> str:
         """Ask, and it must be refused by this rule; gives the sentence."""
-        judged = self.ask(kind, **fields)
+        judged = self.ask(kind, named="", **fields)
         assert judged.remark.outcome is OutcomeKind.REFUSED, "it was accepted"
         decided = judged.remark.decided or {}
         assert decided.get("rule") == rule, judged.remark.detail
