@@ -151,7 +151,7 @@ def facts(draw: st.DrawFn) -> Entry | None:
     )
 
 
-@given(facts(), facts(), is_reversed=st.booleans())
+@given(here=facts(), there=facts(), is_reversed=st.booleans())
 def test_books_with_their_corrections_say_what_they_would_say(
     here: Entry | None, there: Entry | None, *, is_reversed: bool
 ) -> None:
