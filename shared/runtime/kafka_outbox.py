@@ -10,6 +10,7 @@ Where thousands a second are on their way these cost more than the record.
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
@@ -65,11 +66,14 @@ class Outbox(Generic[Parcel]):
                 return False
         except ERRORS.MessageSizeTooLargeError as error:
             raise RecordTooLarge(str(error)) from error
-        loop = asyncio.get_running_loop()
-        self._due[parcel] = loop.time() + self._timeout_seconds
+        self._due[parcel] = time.monotonic() + self._timeout_seconds
         if self._timer is None:
-            self._timer = loop.call_later(self._timeout_seconds, self._expire)
+            self._look_in(self._timeout_seconds)
         return True
+
+    def _look_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(seconds, _LATER_SECONDS_MIN), self._expire)
 
     def _settled(
         self,
@@ -86,14 +90,12 @@ class Outbox(Generic[Parcel]):
 
     def _expire(self) -> None:
         """Tell of those whose deadline has passed; one timer looks after all."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         late: list[Parcel] = []
         self._timer = None
         for parcel, due in self._due.items():
             if due > now:
-                wait = max(due - now, _LATER_SECONDS_MIN)
-                self._timer = loop.call_later(wait, self._expire)
+                self._look_in(due - now)
                 break
             late.append(parcel)
         for parcel in late:

@@ -12,6 +12,7 @@ from services.ingest.shell.endpoint_file import EndpointFile
 from services.ingest.shell.failpoint import Failpoint
 from services.ingest.shell.fences import Fences, fences_of
 from services.ingest.shell.opening import open_when_safe
+from services.ingest.shell.serving import protocol_of
 from services.ingest.shell.verdict_files import VerdictFiles
 from services.ingest.shell.verdict_folder import FolderLimits
 from services.ingest.shell.verdict_log import VerdictLog
@@ -39,21 +40,20 @@ async def run_door(stop: asyncio.Event) -> None:
     )
     verdicts = _verdict_log(settings, verdict_publisher, health)
     fences = fences_of(settings, verdicts)
-    app = Door(
+    door = Door(
         endpoints={},
         books=books,
         limits=_door_limits(settings),
         publisher=publisher,
         verdicts=verdicts,
         health=health,
-        otherwise=health_app(health),
         guard=fences.guard,
         failpoint=_failpoint(settings),
     )
     endpoint_file = EndpointFile(
         # Settings too: a secret of its own, without an endpoints file, may come from a file.
         lambda: _endpoints(IngestSettings.load(), books),
-        app.use,
+        door.use,
         health,
         look_seconds=settings.ingest_endpoints_look_seconds,
     )
@@ -61,12 +61,12 @@ async def run_door(stop: asyncio.Event) -> None:
 
     async def serving(stop: asyncio.Event) -> None:
         try:
-            await _serve(app, settings, fences, stop)
+            await _serve(door, health, settings, fences, stop)
         finally:
             served.set()
 
     async def opening(stop: asyncio.Event) -> None:
-        await open_when_safe(settings.kafka, publisher, app, health, stop)
+        await open_when_safe(settings.kafka, publisher, door, health, stop)
 
     async def keeping(_: asyncio.Event) -> None:
         # The last answers still make verdicts, so these end after the answers.
@@ -109,21 +109,24 @@ def _verdict_files(settings: IngestSettings, health: Health) -> VerdictFiles | N
     )
 
 
-async def _serve(app: Door, settings: IngestSettings, fences: Fences, stop: asyncio.Event) -> None:
+async def _serve(
+    door: Door, health: Health, settings: IngestSettings, fences: Fences, stop: asyncio.Event
+) -> None:
     log.get(__name__).info("door.listening", port=settings.ingest_door_port)
     # A delivery leaves few cycles behind; looking for them as often as Python does by itself costs
     # a twelfth of the processor time.
     gc.set_threshold(*_COLLECTION_THRESHOLDS)
     gc.freeze()
     await serve(
-        app,
+        # Deliveries go from the protocol to the door; what is left for an application is this.
+        health_app(health),
         host=settings.ingest_door_host,
         port=settings.ingest_door_port,
         stop=stop,
         proxy_headers=False,
         server_header=False,
         ws="none",
-        http=fences.crowd.protocol(),
+        http=protocol_of(fences.crowd, door),
     )
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from services.ingest.config import IngestSettings
 from services.ingest.shell.allow_list_file import AllowListFile
+from services.ingest.shell.crowd import Crowd, ServingLimits, room_for
 from services.ingest.shell.guard import Guard, GuardRates
-from services.ingest.shell.serving import Crowd, ServingLimits, room_for
 from services.ingest.shell.verdict_log import VerdictLog
 from shared.runtime import log
 

@@ -1,127 +1,65 @@
-"""uvicorn's HTTP protocol with bounds on what one peer can hold: the door's side of a socket.
+"""The door's side of a socket: HTTP within bounds, deliveries to the door, the rest to ASGI.
 
     connection ──▶ head: so long, so large ──▶ body: so long, so fast ──▶ answer ──▶ idle: so long
+                     │
+                     ├─ under the webhook route: calls of the door, an answer in one piece
+                     └─ all else (health, metrics): uvicorn's ASGI, as it is
 
-uvicorn limits none of these. One watch looks over all connections each half second, so a request
-costs a few notes of the time and no timer. What HTTP leaves to be understood in two ways is
-refused, for whoever stands before us may understand it in the other: the parser's strictness is
-kept whole, and a request comes alone, without another behind it.
+uvicorn limits none of these times and sizes. One watch looks over all connections each half
+second, so a request costs a few notes of the time and no timer. What HTTP leaves to be understood
+in two ways is refused, for whoever stands before us may understand it in the other: the parser's
+strictness is kept whole, and a request comes alone, without another behind it.
+
+A delivery has no ASGI scope, no task, no queue of messages: these cost more than all that the door
+does with it (docs/decisions/0051). The parser is the same, and so are the bounds.
 """
 
 import asyncio
 import functools
-import re
-import resource
 import time
-from collections import Counter as Tally
-from dataclasses import dataclass, field
+import urllib.parse
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import httptools
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from services.ingest.peers import ProxyRule, address_text, is_loopback, is_proxy
-from services.ingest.shell.gathering import GatheringTransport
-from shared.runtime.lifecycle import pause
+from services.ingest.endpoints import ROUTE
+from services.ingest.http_rules import DECIDING, refusal
+from services.ingest.peers import address_text
+from services.ingest.shell.answers import ACCEPTED, ONLY_POST, Answer, Ready, written
+from services.ingest.shell.crowd import CUT, Crowd
+from services.ingest.shell.delivery import Delivery, Head
+from services.ingest.shell.webhook import READ, Door
 
-WATCH_SECONDS: Final = 0.5
-# Beside connections a process holds its log, Kafka and what it reads.
-_OTHER_FILES: Final = 128
 # A body may begin slowly; after this its pace counts.
 _PACE_GRACE_SECONDS: Final = 3.0
 # What a body may take on the wire beside its bytes: heads of chunks, and what is thrown away.
 _WIRE_BYTES_BESIDE: Final = 8 * 1_048_576
-_VERSIONS: Final = ("1.1", "1.0")
-_LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,15}")
+_NAMED: Final = frozenset((*DECIDING, *READ))
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_READY: Final = Ready()
 
-_CUT = Counter(
-    "tallystick_ingest_connections_cut_total", "Connections that the door ended", ["why"]
-)
 _UNREADABLE = Counter(
     "tallystick_ingest_requests_unreadable_total",
     "Requests that were refused as HTTP, by status",
     ["status"],
 )
-_OPEN = Gauge("tallystick_ingest_connections", "Connections that are open")
 
 
-@dataclass(frozen=True, slots=True)
-class ServingLimits:
-    """How much of the door a connection may hold, and how many there may be."""
-
-    connections_max: int = 4_096
-    connections_per_peer_max: int = 512
-    head_seconds: float = 5.0
-    head_bytes_max: int = 16_384
-    headers_max: int = 100
-    body_seconds: float = 12.0
-    body_bytes_max: int = 1_048_576
-    body_bytes_per_second_min: int = 1_024
-    idle_seconds: float = 5.0
-    write_seconds: float = 5.0
-
-
-@dataclass(slots=True)
-class Crowd:
-    """All connections of one door, those of each peer counted, and the watch over them."""
-
-    limits: ServingLimits
-    proxies: ProxyRule = field(default_factory=ProxyRule)
-    connections: dict["BoundedProtocol", None] = field(default_factory=dict)
-    of_peer: Tally[str] = field(default_factory=Tally[str])
-
-    def protocol(self) -> Any:  # Any: uvicorn takes what makes a protocol, and names a class
-        """What uvicorn makes a protocol with for each connection."""
-        return functools.partial(BoundedProtocol, crowd=self)
-
-    def is_counted(self, peer: str) -> bool:
-        """Whether a peer stands for one sender; a proxy of ours stands for everybody."""
-        return bool(peer) and not is_loopback(peer) and not is_proxy(peer, self.proxies)
-
-    def refusal(self, peer: str) -> HTTPStatus | None:
-        """Why there is no place for one more of this peer."""
-        if self.of_peer[peer] >= self.limits.connections_per_peer_max and self.is_counted(peer):
-            return HTTPStatus.TOO_MANY_REQUESTS
-        if len(self.connections) < self.limits.connections_max:
-            return None
-        # Whoever has waited longest without asking for anything makes room.
-        for connection in self.connections:
-            if connection.is_waited_for:
-                connection.cut("room")
-                return None
-        return HTTPStatus.SERVICE_UNAVAILABLE
-
-    def enter(self, connection: "BoundedProtocol") -> None:
-        """Count a connection in."""
-        self.connections[connection] = None
-        self.of_peer[connection.peer] += 1
-        _OPEN.set(len(self.connections))
-
-    def leave(self, connection: "BoundedProtocol") -> None:
-        """Count a connection out; one that never came in is passed over."""
-        if self.connections.pop(connection, self) is self:
-            return
-        self.of_peer[connection.peer] -= 1
-        if self.of_peer[connection.peer] <= 0:
-            del self.of_peer[connection.peer]
-        _OPEN.set(len(self.connections))
-
-    async def watch(self, stop: asyncio.Event) -> None:
-        """End what is over its time, until ``stop``."""
-        while not await pause(stop, WATCH_SECONDS):
-            now = time.monotonic()
-            for connection in list(self.connections):
-                connection.look(now)
+def protocol_of(crowd: Crowd, door: Door) -> Any:  # Any: uvicorn takes a maker and names a class
+    """What uvicorn makes a protocol with for each connection."""
+    return functools.partial(BoundedProtocol, crowd=crowd, door=door)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection, with its deadlines.
+    """One connection, with its deadlines and the one request that it may have open.
 
-    Of the four times only that of the present phase is set; the watch reads them.
+    Of the four times only that of the present phase is set; the watch reads them. The open request
+    is a delivery, or a cycle of uvicorn's.
     """
 
     def __init__(
@@ -132,12 +70,14 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         crowd: Crowd,
+        door: Door,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         # uvicorn's parser forgives bytes behind the last message of a connection; this one not.
         self.parser = httptools.HttpRequestParser(self)
         self.crowd = crowd
         self.peer = ""
+        self._door = door
         self._limits = crowd.limits
         self._head_since: float | None = None
         self._body_since: float | None = None
@@ -146,6 +86,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_bytes = 0
         self._wire_bytes = 0
+        self._named: dict[bytes, list[bytes]] = {}
+        self._delivery: Delivery | None = None
+        self._keeps_alive = True
+        self._has_replied = False
         self._is_cut = False
         self._status = HTTPStatus.BAD_REQUEST
 
@@ -155,8 +99,13 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._head_since is not None or self._idle_since is not None
 
     @property
+    def socket_peer(self) -> str:
+        """The address at the other end of the socket."""
+        return self.client[0] if self.client else ""
+
+    @property
     def _asked(self) -> RequestResponseCycle | None:
-        """The last request that was handed on; there is none at first, whatever uvicorn's type."""
+        """The last request that uvicorn took; there is none at first, whatever uvicorn's type."""
         return self.cycle
 
     # ------------------------------------------------------------------ the connection
@@ -166,20 +115,31 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         """Take a connection in, if there is a place."""
         super().connection_made(transport)
-        self.transport = cast("asyncio.Transport", GatheringTransport(transport, self.loop))
-        self.peer = address_text(self.client[0]) if self.client else ""
+        self.peer = address_text(self.socket_peer)
         status = self.crowd.refusal(self.peer)
         if status is not None:
-            _CUT.labels("crowded").inc()
+            CUT.labels("crowded").inc()
             self._refuse(status)
             return
         self.crowd.enter(self)
         self._head_since = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let it go."""
+        """Let it go; a delivery whose body was whole goes on without it."""
         self.crowd.leave(self)
+        if self._delivery is not None and self._body_since is not None:
+            self._door.gone(self._delivery)
+        self._delivery = None
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End it once what is open is answered."""
+        if self._delivery is None:
+            super().shutdown()
+            return
+        self._keeps_alive = False
+        if self._body_since is not None:
+            self._door.stop(self._delivery)
 
     def data_received(self, data: bytes) -> None:
         """Read on, within the bounds of the phase."""
@@ -194,24 +154,37 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._give_up()
-            return
-        if self._head_since is not None:
-            # A name or a value that does not end is in no header yet, but in memory already.
-            self._head_bytes += len(data)
-            if self._head_bytes > self._limits.head_bytes_max:
-                self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            # Where it was answered for good, what is behind is nobody's.
+            if not self._is_cut:
                 self._give_up()
-        elif self._wire_bytes > self._limits.body_bytes_max + _WIRE_BYTES_BESIDE:
-            self.cut("body_size")
+            return
+        if self._head_since is not None or self._body_since is not None:
+            self._check_size(len(data))
+
+    def reply(self, answer: Answer) -> None:
+        """Answer the delivery that is open; of who has left nothing is to be told."""
+        self._delivery = None
+        self._has_replied = True
+        self.server_state.total_requests += 1
+        transport = self.transport
+        if transport.is_closing():
+            return
+        default_headers = self.server_state.default_headers
+        if answer is ACCEPTED and self._keeps_alive:
+            transport.write(_READY.accepted(default_headers))
+            self._idle_since = time.monotonic()
+            return
+        has_body = self.parser.get_method() != b"HEAD"
+        transport.write(written(answer, default_headers, closes=True, has_body=has_body))
+        self._is_cut = True
+        transport.close()
 
     def cut(self, why: str, status: HTTPStatus | None = None) -> None:
         """End the connection, with an answer where one is due and none has begun."""
-        _CUT.labels(why).inc()
+        CUT.labels(why).inc()
         self._is_cut = True
         self.crowd.leave(self)
-        asked = self._asked
-        if status is not None and (asked is None or not asked.response_started):
+        if status is not None and not self._has_begun_to_answer():
             self._refuse(status)
         else:
             self.transport.abort()
@@ -229,7 +202,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_since = None
         if self._idle_since is not None:
             if now - self._idle_since > limits.idle_seconds:
-                _CUT.labels("idle").inc()
+                CUT.labels("idle").inc()
                 self._is_cut = True
                 self.transport.close()
         elif self._head_since is not None:
@@ -249,9 +222,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request; one that comes before the last was answered is not read."""
         asked = self._asked
-        if asked is not None and not asked.response_complete:
+        is_open = self._delivery is not None or not (asked is None or asked.response_complete)
+        if is_open or self._is_cut:
             raise ValueError("a request behind a request")
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self._named = {}
         if self._head_since is None:
             self._head_since = time.monotonic()
         self._idle_since = None
@@ -259,7 +235,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take the target, within the bound of a head."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > self._limits.head_bytes_max:
             self._too_large()
 
@@ -267,7 +243,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take a header, within the bounds; one behind the body is none."""
         if self._head_since is None:
             raise ValueError("a trailer")
-        super().on_header(name, value)
+        name = name.lower()
+        self.headers.append((name, value))
+        if name in _NAMED:
+            self._named.setdefault(name, []).append(value)
         self._head_bytes += len(name) + len(value)
         limits = self._limits
         if self._head_bytes > limits.head_bytes_max or len(self.headers) > limits.headers_max:
@@ -275,23 +254,45 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request on, if there is one way to read it."""
-        self._check_head()
+        parser = self.parser
+        version = parser.get_http_version()
+        status = refusal(version, self.url, self._named, is_upgrade=parser.should_upgrade())
+        if status is not None:
+            self._status = status
+            raise ValueError("head")
         self._head_since = None
         self._body_since = time.monotonic()
         self._body_bytes = self._wire_bytes = 0
-        super().on_headers_complete()
+        path = _path_of(self.url)
+        if not path.startswith(ROUTE):
+            self._hand_to_uvicorn()
+            return
+        self._keeps_alive = version != "1.0" and parser.should_keep_alive()
+        if parser.get_method() != b"POST":
+            self.reply(ONLY_POST)
+            return
+        delivery = self._door.begin(self, Head(path, self.headers, self._named))
+        self._delivery = delivery
+        if delivery is not None and b"expect" in self._named:
+            self.transport.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._body_bytes += len(body)
-        super().on_body(body)
+        if self._delivery is not None:
+            self._door.add(self._delivery, body)
+        elif not self._is_cut:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole: what follows is ours."""
         self._body_since = None
-        super().on_message_complete()
-        if self.cycle.response_complete:
-            self._idle_since = time.monotonic()
+        if self._delivery is not None:
+            self._door.whole(self._delivery)
+        elif not self._is_cut:
+            super().on_message_complete()
+            if self.cycle.response_complete:
+                self._idle_since = time.monotonic()
 
     def on_response_complete(self) -> None:
         """Wait for the next request; where this one's body still comes, its time goes on."""
@@ -302,36 +303,37 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._body_since is None:
             self._idle_since = time.monotonic()
 
+    def _hand_to_uvicorn(self) -> None:
+        """Begin a request of uvicorn's: it makes its scope when a message begins."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = b"expect" in self._named
+        super().on_headers_complete()
+
     # ------------------------------------------------------------------ refusals
 
-    def _check_head(self) -> None:
-        version = self.parser.get_http_version()
-        if version not in _VERSIONS:
-            self._status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
-            raise ValueError("version")
-        names = [name for name, _ in self.headers]
-        hosts = names.count(b"host")
-        if hosts > 1 or (not hosts and version != "1.0"):
-            raise ValueError("host")
-        # A target with a scheme or a host in it names a server twice.
-        if not self.url.startswith(b"/"):
-            raise ValueError("target")
-        if b"upgrade" in names or self.parser.should_upgrade():
-            raise ValueError("upgrade")
-        if b"transfer-encoding" in names:
-            codings = [
-                value.lower() for name, value in self.headers if name == b"transfer-encoding"
-            ]
-            if codings != [b"chunked"] or version == "1.0" or b"content-length" in names:
-                raise ValueError("transfer-encoding")
-        # The parser counts thousands of zeros as none, where Python refuses to count at all.
-        if any(name == b"content-length" and not _LENGTH.fullmatch(v) for name, v in self.headers):
-            raise ValueError("content-length")
-        if b"expect" in names:
-            asked = [value.lower() for name, value in self.headers if name == b"expect"]
-            if asked != [b"100-continue"]:
-                self._status = HTTPStatus.EXPECTATION_FAILED
-                raise ValueError("expect")
+    def _has_begun_to_answer(self) -> bool:
+        if self._delivery is not None:
+            return False
+        asked = self._asked
+        has_begun = asked is not None and asked.response_started
+        # While a body comes, the last that was asked is what it belongs to.
+        return has_begun or (self._has_replied and self._body_since is None)
+
+    def _check_size(self, size: int) -> None:
+        """End what is past a bound in a part of a request that is not whole yet."""
+        if self._head_since is not None:
+            # A name or a value that does not end is in no header yet, but in memory already.
+            self._head_bytes += size
+            if self._head_bytes > self._limits.head_bytes_max:
+                self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                self._give_up()
+        elif self._wire_bytes > self._limits.body_bytes_max + _WIRE_BYTES_BESIDE:
+            self.cut("body_size")
+        elif self._delivery is not None and self._delivery.timer is None:
+            self._door.wait_for(self._delivery)
 
     def _too_large(self) -> None:
         self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -341,12 +343,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """Refuse what cannot be read on; a whole request before it still gets its answer."""
         self._is_cut = True
         asked = self._asked
-        if asked is not None and not asked.response_complete and self._body_since is None:
-            asked.keep_alive = False
-            _UNREADABLE.labels("behind").inc()
-            return
+        if self._body_since is None:
+            if self._delivery is not None:
+                self._keeps_alive = False
+                _UNREADABLE.labels("behind").inc()
+                return
+            if asked is not None and not asked.response_complete:
+                asked.keep_alive = False
+                _UNREADABLE.labels("behind").inc()
+                return
         _UNREADABLE.labels(str(self._status.value)).inc()
-        if self._body_since is not None and asked is not None and asked.response_started:
+        if self._body_since is not None and self._has_begun_to_answer():
             # A second answer to one request would be taken for that of the next.
             self.transport.abort()
             return
@@ -363,11 +370,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def room_for(connections: int) -> int:
-    """How many connections the process may hold, its own limit of open files raised as needed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_FILES
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(connections, soft - _OTHER_FILES))
+def _path_of(target: bytes) -> str:
+    """The path of a request's target, as uvicorn gives it to an application."""
+    if b"%" not in target and b"?" not in target and b"#" not in target:
+        return target.decode("ascii")
+    path = httptools.parse_url(target).path.decode("ascii")
+    return urllib.parse.unquote(path) if "%" in path else path

@@ -1,24 +1,29 @@
 """The door: ``POST /webhooks/stripe/{endpoint}``, 2xx only for what Kafka has acknowledged.
 
-Plain ASGI: one route at thousands a second needs no framework. The body's bytes go through
-untouched; whatever is wrong with them is a 4xx, and what we cannot promise is a 503.
+    head ─▶ begin ─▶ body ─▶ whole: judged ─▶ posted ─▶ … Kafka has a batch ─▶ verdict, answer
+
+Nothing here is awaited and no delivery has a task of its own: a connection calls when bytes have
+come, the outbox when a batch is kept or not. The body's bytes go through untouched; whatever is
+wrong with them is a 4xx, and what we cannot promise is a 503.
 """
 
 import asyncio
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
-import orjson
 from prometheus_client import Counter, Gauge, Histogram
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.ingest.admission import Admitted, Turned, admission
+from services.ingest.admission import Admitted, Desk, Turned
 from services.ingest.config import FailpointPlace
 from services.ingest.endpoints import ROUTE, Endpoint
+from services.ingest.shell.answers import ACCEPTED, FAILED, LATER, Answer, problem
+from services.ingest.shell.delivery import Caller, Delivery, Head, Named
 from services.ingest.shell.failpoint import Failpoint
 from services.ingest.shell.guard import Guard
 from services.ingest.shell.verdict_log import VerdictLog
@@ -28,21 +33,20 @@ from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.messages import VerdictReason
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime import log
-from shared.runtime.kafka import Publisher
+from shared.runtime.kafka import Publisher, Row
+from shared.runtime.kafka_outbox import Outbox
 from shared.runtime.metrics import Health
 
 # `tallystick events resend` says with it what it sends; nothing is judged by it.
 RESENT_HEADER: Final = b"tallystick-resent"
-RETRY_AFTER_SECONDS: Final = 5
 # How long a test's death after sending waits, so that the record has left this process.
 _AFTER_SEND_SECONDS: Final = 0.002
+# How long a body that is under way may go on once the door is to stop: less than the server waits.
+_STOP_SECONDS: Final = 2.0
 _DISCARDED_BYTES_MAX: Final = 4 * 1_048_576
-_JSON: Final = (b"content-type", b"application/json")
-_RETRY_AFTER: Final = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
-_CLOSE: Final = (b"connection", b"close")
-# Not now: by the rate of one peer, or by what all together ask of us.
-_LATER: Final = (429, 503)
-_RECEIVED: Final = b'{"received":true}'
+_SIGNATURE: Final = b"stripe-signature"
+# The headers that the door reads.
+READ: Final = (_SIGNATURE, RESENT_HEADER, b"content-encoding", b"content-length")
 
 _BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 _DELIVERIES = Counter(
@@ -66,9 +70,10 @@ _OTHER_VERSIONS = Counter(
     ["endpoint"],
 )
 _IN_FLIGHT = Gauge("tallystick_ingest_in_flight", "Deliveries that are being answered")
+_OUTCOMES: Final = MappingProxyType({200: "accepted"} | dict.fromkeys(LATER, "later"))
+# Of as many kinds as there are endpoints and reasons.
+_counted = functools.cache(_DELIVERIES.labels)
 _log = log.get(__name__)
-
-Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +87,12 @@ class DoorLimits:
     publish_timeout_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Delivery:
-    name: str
-    endpoint: Endpoint | None
-    peer: str
-    received_at: datetime
-    # On the clock that only goes forward.
-    began_at: float
-
-
-class _BodyTooLarge(Exception):
-    """The body goes on past the bound."""
-
-
-class _PeerGone(Exception):
-    """The peer left before its body was whole: there is nobody to answer."""
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 class Door:
-    """The ASGI application; what is not a delivery goes to ``otherwise`` (health, metrics)."""
+    """Judges deliveries, hands them to Kafka, and answers. Each that begins is answered once."""
 
     def __init__(
         self,
@@ -116,21 +103,23 @@ class Door:
         publisher: Publisher,
         verdicts: VerdictLog,
         health: Health,
-        otherwise: ASGIApp,
         guard: Guard | None = None,
         failpoint: Failpoint | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        self._endpoints: dict[str, Endpoint] = {}
-        self.use(endpoints)
         self._books = books
         self._limits = limits
+        self._desks: dict[str, Desk] = {}
+        self.use(endpoints)
         self._publisher = publisher
+        self._outbox: Outbox[Delivery] = Outbox(
+            publisher, STRIPE_EVENTS, self._settled, timeout_seconds=limits.publish_timeout_seconds
+        )
         self._guard = guard or Guard(verdicts=verdicts)
         self._health = health
-        self._otherwise = otherwise
         self._failpoint = failpoint
         self._clock = clock
+        self._sending: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         # Asked for when it is scraped: counted on its own it would cost a lock for each delivery.
         _IN_FLIGHT.set_function(lambda: self._in_flight)
@@ -138,235 +127,257 @@ class Door:
 
     def use(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Put these endpoints into force, all at once; what is being answered keeps its own."""
-        self._endpoints = {endpoint.path: endpoint for endpoint in endpoints.values()}
+        seconds = self._limits.tolerance_seconds
+        self._desks = {
+            ROUTE + endpoint.path: Desk(endpoint, self._books, tolerance_seconds=seconds)
+            for endpoint in endpoints.values()
+        }
 
     def open(self) -> None:
         """Let deliveries in: the topics are there and as they should be."""
         self._is_open = True
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http" or not scope["path"].startswith(ROUTE):
-            await self._otherwise(scope, receive, send)
-        elif scope["method"] != "POST":
-            await _answer(send, 405, _problem("method", "only POST"), ((b"allow", b"POST"), _CLOSE))
-        else:
-            await self._deliver(scope, receive, send)
+    # ------------------------------------------------------------------ from a connection
 
-    async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = scope.get("client")
-        endpoint = self._endpoints.get(scope["path"][len(ROUTE) :])
-        delivery = _Delivery(
-            # Whatever somebody wrote into a path is not worth keeping for ever.
-            name=endpoint.name if endpoint is not None else "",
-            endpoint=endpoint,
-            peer=self._guard.peer(client[0] if client else "", scope["headers"]),
-            received_at=self._clock(),
-            began_at=time.monotonic(),
-        )
-        told: Admitted | Turned | None = self._guard.refusal(delivery.peer, delivery.received_at)
-        if told is None and self._in_flight >= self._limits.in_flight_max:
-            told = _unavailable("too many deliveries at once")
-        if told is not None:
-            await self._tell(delivery, told, b"", send)
-            return
+    def begin(self, caller: Caller, head: Head) -> Delivery | None:
+        """Begin a delivery; ``None`` where its head was enough to answer it."""
+        at, began_at = self._clock(), time.monotonic()
+        peer = self._guard.peer(caller.socket_peer, head.headers)
+        delivery = Delivery(caller, self._desks.get(head.path), peer, at, began_at)
+        is_full = self._in_flight >= self._limits.in_flight_max
         self._in_flight += 1
+        told = self._guard.refusal(peer, at)
+        if told is None:
+            told = _unavailable("too many deliveries at once") if is_full else None
+        if told is None:
+            told = _refusal_of_head(delivery, head.named)
+        if told is not None:
+            self._refuse(delivery, told)
+            return None
+        delivery.named = head.named
+        lengths = head.named.get(b"content-length", ())
+        delivery.is_too_large = any(int(n) > self._limits.body_bytes_max for n in lengths)
+        return delivery
+
+    def add(self, delivery: Delivery, part: bytes) -> None:
+        """Take a part of its body; of one too large nothing is kept, and it is refused.
+
+        A peer that is answered in mid-sentence sees a broken connection instead of the answer, so
+        some of what is too much is read and thrown away.
+        """
+        delivery.came_bytes += len(part)
+        if delivery.is_too_large or delivery.came_bytes > self._limits.body_bytes_max:
+            delivery.is_too_large = True
+            delivery.parts.clear()
+            if delivery.came_bytes > self._limits.body_bytes_max + _DISCARDED_BYTES_MAX:
+                self._refuse(delivery, self._too_large())
+        else:
+            delivery.parts.append(part)
+
+    def wait_for(self, delivery: Delivery) -> None:
+        """Give the rest of its body its time."""
+        late = Turned(VerdictReason.UNAVAILABLE, 408, "the body did not come in time")
+        self._time(delivery, self._limits.body_timeout_seconds, late)
+
+    def stop(self, delivery: Delivery) -> None:
+        """Give the rest of its body the time that a door has which is to stop."""
+        self._time(delivery, _STOP_SECONDS, _unavailable("the door stops; send it again"))
+
+    def whole(self, delivery: Delivery) -> None:
+        """Judge it, its body being there; what is admitted is posted."""
         try:
-            body, told = await self._judged(delivery, scope, receive)
-            judged_at: float | None = None
+            told = self._judged(delivery)
+            delivery.end_timer()
             if isinstance(told, Admitted):
-                judged_at = time.monotonic()
-                told = await self._kept(told)
-            await self._tell(delivery, told, body, send, judged_at)
-        except _PeerGone:
-            _DELIVERIES.labels(delivery.name, "gone", "peer_gone").inc()
-        finally:
+                self._keep(delivery, told)
+            else:
+                self._refuse(delivery, told)
+        except Exception:  # noqa: BLE001  # whatever it is, it is not the connection's fault
+            self._fail(delivery)
+
+    def gone(self, delivery: Delivery) -> None:
+        """Its peer left before its body was whole: there is nobody to answer."""
+        delivery.end_timer()
+        if not delivery.is_answered:
+            delivery.is_answered = True
             self._in_flight -= 1
+            _counted(delivery.name, "gone", "peer_gone").inc()
 
-    async def _judged(
-        self, delivery: _Delivery, scope: Scope, receive: Receive
-    ) -> tuple[bytes, Admitted | Turned]:
-        headers: list[Header] = scope["headers"]
-        if delivery.endpoint is None:
-            return b"", Turned(VerdictReason.UNKNOWN_ENDPOINT, 404, "there is no such endpoint")
-        if any(n == b"content-encoding" and v.lower() != b"identity" for n, v in headers):
-            return b"", Turned(
-                VerdictReason.BODY_ENCODED, 415, "send the body as it was signed, not encoded"
-            )
-        try:
-            body = await _body(receive, headers, self._limits)
-        except _BodyTooLarge:
-            detail = f"the body is larger than {self._limits.body_bytes_max} bytes"
-            return b"", Turned(VerdictReason.BODY_TOO_LARGE, 413, detail)
-        except TimeoutError:
-            return b"", Turned(VerdictReason.UNAVAILABLE, 408, "the body did not come in time")
-        except asyncio.CancelledError:
-            # Only a door that stops ends a request, which ends here in any case.
-            return b"", _unavailable("the door stops; send it again")
-        return body, self._admission(delivery.endpoint, headers, body)
+    # ------------------------------------------------------------------ to Kafka
 
-    def _admission(
-        self, endpoint: Endpoint, headers: list[Header], body: bytes
-    ) -> Admitted | Turned:
-        signatures = [value for name, value in headers if name == b"stripe-signature"]
+    def _judged(self, delivery: Delivery) -> Admitted | Turned:
+        if delivery.is_too_large:
+            return self._too_large()
+        desk, parts = delivery.desk, delivery.parts
+        assert desk is not None  # noqa: S101  # whoever comes to none is refused by the head
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        delivery.parts = []
+        delivery.body_bytes = len(body)
+        delivery.body_sha256 = hashlib.sha256(body).hexdigest() if body else ""
+        signatures = delivery.named.get(_SIGNATURE, ())
         if len(signatures) > 1:
             return Turned(
                 VerdictReason.MALFORMED_HEADER, 400, "the Stripe-Signature header is there twice"
             )
-        header = signatures[0].decode("latin-1") if signatures else None
-        resent = [value for name, value in headers if name == RESENT_HEADER]
-        return admission(
+        resent = delivery.named.get(RESENT_HEADER)
+        return desk.admission(
             body,
-            header,
-            endpoint,
-            self._books,
-            # Asked anew: the body may have taken its time, and the tolerance is for now.
-            received_at=self._clock(),
-            tolerance_seconds=self._limits.tolerance_seconds,
+            signatures[0].decode("latin-1") if signatures else None,
+            # Asked anew where the body has taken its time: the tolerance is for now.
+            received_at=delivery.received_at if delivery.timer is None else self._clock(),
             resent_from=resent[0].decode("latin-1") if resent else "",
         )
 
-    async def _kept(self, told: Admitted) -> Admitted | Turned:
-        """The same once Kafka has it; only then is it promised."""
+    def _keep(self, delivery: Delivery, told: Admitted) -> None:
+        """Hand it to Kafka; it is promised once that has it."""
+        delivery.told = told
+        delivery.judged_at = time.monotonic()
         if not self._is_open:
-            return _named(_unavailable("the topics are not there yet"), told)
-        began = time.monotonic()
-        self._pass(FailpointPlace.BEFORE_SEND)
-        try:
-            await self._published(told)
-        except Unavailable as error:
-            self._health.not_ready("kafka", str(error))
-            return _named(_unavailable("the event could not be kept; send it again"), told)
-        except Refused as error:
-            _log.warning("event.too_large", event_id=told.event_id, reason=str(error))
-            return _named(Turned(VerdictReason.BODY_TOO_LARGE, 413, "the event is too large"), told)
-        _ACK_SECONDS.observe(time.monotonic() - began)
-        self._health.ready("kafka")
-        self._pass(FailpointPlace.AFTER_ACK)
-        return told
-
-    async def _published(self, told: Admitted) -> None:
-        publishing = self._publisher.publish(
-            STRIPE_EVENTS, told.key, told.envelope, self._limits.publish_timeout_seconds
-        )
-        if self._failpoint is None or self._failpoint.place is not FailpointPlace.AFTER_SEND:
-            await publishing
+            self._refuse(delivery, _unavailable("the topics are not there yet"))
             return
-        task = asyncio.ensure_future(publishing)
-        await asyncio.wait({task}, timeout=_AFTER_SEND_SECONDS)
-        self._pass(FailpointPlace.AFTER_SEND)
-        await task
+        self._pass(FailpointPlace.BEFORE_SEND)
+        row = told.key, told.data, told.headers
+        is_watched = self._failpoint and self._failpoint.place is FailpointPlace.AFTER_SEND
+        try:
+            if is_watched or not self._outbox.post(row, delivery):
+                task = asyncio.get_running_loop().create_task(self._send(delivery, row))
+                self._sending.add(task)
+                task.add_done_callback(self._sending.discard)
+        except Refused as error:
+            self._refuse_large(delivery, error)
 
-    async def _tell(
-        self,
-        delivery: _Delivery,
-        told: Admitted | Turned,
-        body: bytes,
-        send: Send,
-        judged_at: float | None = None,
-    ) -> None:
-        """Take the verdict down and answer."""
-        now = time.monotonic()
-        judged_at = now if judged_at is None else judged_at
-        if isinstance(told, Admitted):
-            reason, status, outcome = VerdictReason.ACCEPTED, 200, "accepted"
+    async def _send(self, delivery: Delivery, row: Row) -> None:
+        """The same where there is something to wait for: a producer, or room in it."""
+        seconds = self._limits.publish_timeout_seconds
+        publishing = self._publisher.publish_rows(STRIPE_EVENTS, [row], seconds)
+        try:
+            task = asyncio.ensure_future(publishing)
+            if self._failpoint is not None:
+                await asyncio.wait({task}, timeout=_AFTER_SEND_SECONDS)
+                self._pass(FailpointPlace.AFTER_SEND)
+            await task
+        except Unavailable as error:
+            self._settled([delivery], error)
+        except Refused as error:
+            self._refuse_large(delivery, error)
+        except Exception:  # noqa: BLE001  # as for a delivery that is judged
+            self._fail(delivery)
         else:
-            reason, status = told.reason, told.status
-            outcome = "later" if status in _LATER else "refused"
-        _DELIVERIES.labels(delivery.name, outcome, reason).inc()
-        _SECONDS.observe(now - delivery.began_at)
+            self._settled([delivery], None)
+
+    def _settled(self, deliveries: list[Delivery], error: Unavailable | None) -> None:
+        """Answer those of a batch: Kafka has them all, or may have none."""
+        if error is None:
+            self._health.ready("kafka")
+        else:
+            self._health.not_ready("kafka", str(error))
+        for delivery in deliveries:
+            try:
+                if error is None:
+                    self._accept(delivery)
+                else:
+                    lost = _unavailable("the event could not be kept; send it again")
+                    self._refuse(delivery, lost)
+            except Exception:  # noqa: BLE001  # as for a delivery that is judged
+                self._fail(delivery)
+
+    # ------------------------------------------------------------------ answers
+
+    def _accept(self, delivery: Delivery) -> None:
+        told = delivery.told
+        assert told is not None  # noqa: S101  # only what was admitted was posted
+        now = time.monotonic()
+        _ACK_SECONDS.observe(now - delivery.judged_at)
+        self._pass(FailpointPlace.AFTER_ACK)
+        self._tell(delivery, told, VerdictReason.ACCEPTED, 200, detail=told.detail, now=now)
+        if told.expected_version:
+            _OTHER_VERSIONS.labels(delivery.name).inc()
+        self._pass(FailpointPlace.BEFORE_REPLY)
+        self._answer(delivery, ACCEPTED)
+
+    def _refuse(self, delivery: Delivery, told: Turned) -> None:
+        delivery.end_timer()
+        # What is refused though it was admitted is named, as its signature was right.
+        named = told if delivery.told is None else delivery.told
+        now = time.monotonic()
+        self._tell(delivery, named, told.reason, told.status, detail=told.detail, now=now)
+        self._answer(delivery, problem(told.status, told.reason, told.detail))
+
+    def _refuse_large(self, delivery: Delivery, error: Refused) -> None:
+        event_id = "" if delivery.told is None else delivery.told.event_id
+        _log.warning("event.too_large", event_id=event_id, reason=str(error))
+        told = Turned(VerdictReason.BODY_TOO_LARGE, 413, "the event is too large")
+        self._refuse(delivery, told)
+
+    def _fail(self, delivery: Delivery) -> None:
+        _log.exception("delivery.failed")
+        delivery.end_timer()
+        self._answer(delivery, FAILED)
+
+    def _tell(
+        self,
+        delivery: Delivery,
+        named: Admitted | Turned,
+        reason: VerdictReason,
+        status: int,
+        *,
+        detail: str,
+        now: float,
+    ) -> None:
+        """Count a verdict and take it down."""
+        desk, began_at = delivery.desk, delivery.began_at
+        judged_at = delivery.judged_at or now
+        name = delivery.name
+        _counted(name, _OUTCOMES.get(status, "refused"), reason).inc()
+        _SECONDS.observe(now - began_at)
         self._guard.tell(
             Said(
-                endpoint=delivery.name,
+                endpoint=name,
                 reason=reason,
                 status=status,
                 received_at=delivery.received_at,
                 peer=delivery.peer,
-                event_id=told.event_id,
-                event_type=told.event_type,
-                body_sha256=hashlib.sha256(body).hexdigest() if body else "",
-                body_bytes=len(body),
-                secret_id=told.secret,
-                detail=told.detail,
-                judged_microseconds=round((judged_at - delivery.began_at) * 1e6),
+                event_id=named.event_id,
+                event_type=named.event_type,
+                body_sha256=delivery.body_sha256,
+                body_bytes=delivery.body_bytes,
+                secret_id=named.secret,
+                detail=detail,
+                judged_microseconds=round((judged_at - began_at) * 1e6),
                 ack_microseconds=round((now - judged_at) * 1e6),
             ),
-            book="" if delivery.endpoint is None else str(delivery.endpoint.book),
+            book="" if desk is None else str(desk.endpoint.book),
         )
-        if isinstance(told, Admitted):
-            if told.expected_version:
-                _OTHER_VERSIONS.labels(delivery.name).inc()
-            self._pass(FailpointPlace.BEFORE_REPLY)
-            await _answer(send, 200, _RECEIVED, ())
-            return
-        # An unread body would be taken for the next request.
-        headers = (_RETRY_AFTER, _CLOSE) if status in _LATER else (_CLOSE,)
-        await _answer(send, status, _problem(reason, told.detail), headers)
+
+    def _answer(self, delivery: Delivery, answer: Answer) -> None:
+        if not delivery.is_answered:
+            delivery.is_answered = True
+            self._in_flight -= 1
+            delivery.caller.reply(answer)
+
+    def _time(self, delivery: Delivery, seconds: float, late: Turned) -> None:
+        delivery.end_timer()
+        loop = asyncio.get_running_loop()
+        delivery.timer = loop.call_later(seconds, self._refuse, delivery, late)
+
+    def _too_large(self) -> Turned:
+        detail = f"the body is larger than {self._limits.body_bytes_max} bytes"
+        return Turned(VerdictReason.BODY_TOO_LARGE, 413, detail)
 
     def _pass(self, place: FailpointPlace) -> None:
         if self._failpoint is not None:
             self._failpoint.passed(place)
 
 
-async def _body(receive: Receive, headers: list[Header], limits: DoorLimits) -> bytes:
-    """The whole body; of one too large nothing is kept, and it is refused.
-
-    Raises:
-        _BodyTooLarge: It says so in its length, or goes on past the bound.
-        TimeoutError: The rest of it does not come in time.
-        _PeerGone: The peer left.
-    """
-    is_too_large = any(
-        name == b"content-length" and int(value) > limits.body_bytes_max for name, value in headers
-    )
-    # Nearly every body has come with its head, and a timeout costs more than taking it: for the
-    # first part the watch over the sockets is enough.
-    chunk, is_whole = await _chunk(receive)
-    if is_whole and not is_too_large and len(chunk) <= limits.body_bytes_max:
-        return chunk
-    async with asyncio.timeout(limits.body_timeout_seconds):
-        chunks, size = [chunk], len(chunk)
-        # A peer that is answered in mid-sentence sees a broken connection instead of the answer,
-        # so some of what is too much is read and thrown away.
-        patience = limits.body_bytes_max + _DISCARDED_BYTES_MAX
-        while not is_whole and size <= patience:
-            chunk, is_whole = await _chunk(receive)
-            size += len(chunk)
-            is_too_large = is_too_large or size > limits.body_bytes_max
-            if is_too_large:
-                chunks.clear()
-            else:
-                chunks.append(chunk)
-    if is_too_large or size > limits.body_bytes_max:
-        raise _BodyTooLarge
-    return b"".join(chunks)
-
-
-async def _chunk(receive: Receive) -> tuple[bytes, bool]:
-    """The next part of the body, and whether it is the last."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise _PeerGone
-    return message.get("body", b""), not message.get("more_body", False)
-
-
-async def _answer(send: Send, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [_JSON, length, *headers]}
-    )
-    await send({"type": "http.response.body", "body": body})
-
-
-def _problem(reason: str, detail: str) -> bytes:
-    return orjson.dumps({"error": {"reason": reason, "detail": detail}})
+def _refusal_of_head(delivery: Delivery, named: Named) -> Turned | None:
+    if delivery.desk is None:
+        return Turned(VerdictReason.UNKNOWN_ENDPOINT, 404, "there is no such endpoint")
+    if any(coding.lower() != b"identity" for coding in named.get(b"content-encoding", ())):
+        return Turned(
+            VerdictReason.BODY_ENCODED, 415, "send the body as it was signed, not encoded"
+        )
+    return None
 
 
 def _unavailable(detail: str) -> Turned:
     return Turned(VerdictReason.UNAVAILABLE, 503, detail)
-
-
-def _named(turned: Turned, told: Admitted) -> Turned:
-    return Turned(
-        turned.reason, turned.status, turned.detail, told.event_id, told.event_type, told.secret
-    )

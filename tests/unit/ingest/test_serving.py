@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from services.ingest.peers import ProxyRule
-from services.ingest.shell.serving import Crowd, ServingLimits, room_for
+from services.ingest.shell.crowd import Crowd, ServingLimits, room_for
 
 PEER = "192.0.2.1"
 PROXY = "198.51.100.7"
