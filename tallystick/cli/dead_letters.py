@@ -182,7 +182,7 @@ def redrive_(
         )
     require_redrivable(chosen)
     # Who else could not read a record reads it again as well, so its letter is dealt with too.
-    sources = dict.fromkeys(letter.source for letter in chosen)
+    sources = _sources(chosen)
     whole = [each for source in sources for each in letters.of_source(source)]
     if not sources:
         Talk().done("no such letter is open")
@@ -200,10 +200,15 @@ def park_(
     note: Annotated[str, typer.Option("--note", help="What was found, for the next who looks.")],
     by: By = "",
 ) -> None:
-    """Say that somebody has looked at letters and that they stay as they are."""
+    """Say that somebody has looked at letters and that they stay as they are.
+
+    All letters about the same records are meant.
+    """
     if not note.strip():
         raise typer.BadParameter("--note: say what was found")
-    _, chosen = _chosen(positions or [])
+    letters, named = _chosen(positions or [])
+    # Who has looked at a record has looked at it for everybody who could not read it.
+    chosen = [each for source in _sources(named) for each in letters.of_source(source)]
     now, who = datetime.now(UTC), by or getpass.getuser()
     _run(park(settings_here().kafka, chosen, by=who, at=now, note=note))
     Talk().done(f"{_count(len(chosen), 'letter')} parked")
@@ -219,6 +224,11 @@ async def _redrive(letters: Sequence[Letter], by: str, *, as_json: bool) -> None
                 print(json.dumps(told | {"redriven_to": written(each.to)}), flush=True)
             else:
                 print(f"{each.letters[0].source} -> {written(each.to)}", flush=True)
+
+
+def _sources(letters: Iterable[Letter]) -> list[str]:
+    """The records that letters are about, each once."""
+    return list(dict.fromkeys(letter.source for letter in letters))
 
 
 def _before(older_than: str) -> datetime | None:
@@ -283,8 +293,12 @@ def _told(letter: Letter) -> dict[str, object]:
 
 def _table(letters: Sequence[Letter], *, width: int) -> list[str]:
     """A line a letter; only why it is one is cut, to what the width leaves."""
-    head = ("since, UTC", "state", "reason", "tried", "letter", "record")
-    lines = aligned([head, *map(_row, letters)])
+    head = ["since, UTC", "state", "reason", "tried", "letter", "record"]
+    rows = [head, *map(_row, letters)]
+    if not any(letter.said.attempt for letter in letters):
+        at = head.index("tried")
+        rows = [[*row[:at], *row[at + 1 :]] for row in rows]
+    lines = aligned(rows)
     room = max(width - max(map(len, lines)) - 2, WHY_LENGTH_MIN)
     whys = ["why", *(_why(letter, room) for letter in letters)]
     longest = max(map(len, lines))
@@ -297,16 +311,16 @@ def _why(letter: Letter, length_max: int) -> str:
     return said if len(said) <= length_max else f"{said[: length_max - 1]}…"
 
 
-def _row(letter: Letter) -> tuple[str, ...]:
+def _row(letter: Letter) -> list[str]:
     cells = (
-        f"{letter.said.parked_at.astimezone(UTC):%Y-%m-%d %H:%M}",
+        f"{letter.said.parked_at.astimezone(UTC):%y-%m-%d %H:%M}",
         letter.state.value,
         letter.said.reason,
         str(letter.said.attempt + 1),
         letter.place,
         letter.source,
     )
-    return tuple(printable(cell) for cell in cells)
+    return [printable(cell) for cell in cells]
 
 
 def _headers(record: RawRecord) -> dict[str, str]:

@@ -33,7 +33,7 @@ def resend_all(
     planned = [(record, _endpoint_for(record, door, endpoint)) for record in records]
     types = Counter(_type_of(record) for record in records)
     talk.done(
-        f"{len(records)} deliveries go through {door.url} once more: "
+        f"{_deliveries(len(records))} through {door.url} once more: "
         + ", ".join(f"{count} of {name}" for name, count in sorted(types.items()))
     )
     _require_yes(yes=yes)
@@ -69,8 +69,13 @@ async def _send(deliveries: list[tuple[Record, Endpoint, str]], *, as_json: bool
             if as_json:
                 print(json.dumps(told), flush=True)
             else:
-                print(f"{told['id']}  {told['resent_from']}  {sent.status}  {told['detail']}")
+                said = f"{told['id']}  {told['resent_from']}  {sent.status}  {told['detail']}"
+                print(said.rstrip())
     return refused
+
+
+def _deliveries(count: int) -> str:
+    return "1 delivery goes" if count == 1 else f"{count} deliveries go"
 
 
 def _endpoint_for(record: Record, door: LocalDoor, name: str) -> Endpoint:

@@ -17,6 +17,7 @@ from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database
 from tallystick.cli.talk import Talk
 from tallystick.events.moments import moment_of
+from tallystick.events.show import instant
 from tallystick.local_door import local_door
 
 IDS_SHOWN_MAX: Final = 50
@@ -176,7 +177,7 @@ def _show(found: _Found, asked: _Asked, *, as_json: bool) -> None:
         for each in found:
             print(json.dumps(_as_json(each, asked)))
         return
-    print(f"from {rfc3339(asked.since)} to {rfc3339(asked.until)}, by Stripe's time")
+    print(f"from {instant(asked.since)} to {instant(asked.until)}, by Stripe's time")
     for line in _table([each for each in found if isinstance(each, Looked)]):
         print(line)
     for each in found:

@@ -202,7 +202,8 @@ def _check(place: Path | None, *, as_json: bool) -> None:
             why="\n".join(f"{each.file}: {each.why}" for each in broken),
             fix="the topic has every verdict as it was: tallystick ingest verdicts --topic",
         )
-    Talk().done(f"{count} files, each names the digest of the one before")
+    files = "1 file, the first" if count == 1 else f"{count} files, each names the one before"
+    Talk().done(f"{files}; every digest fits")
 
 
 def _unreadable(place: Path, error: OSError) -> Problem:

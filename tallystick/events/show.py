@@ -105,9 +105,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def line(event: StoredEvent) -> str:
     """A delivery that has just come, in one line."""
     came = event.appended_at.astimezone(UTC)
+    # What differs in length stands last, so that the ids stand beneath one another.
     return (
-        f"{came:%H:%M:%SZ}  {_harmless(event.event_type) or '?':24}  {_harmless(event.event_id)}"
-        f"  {_harmless(event.object_id)}  {event.via.value}  {Place.of(event).short}"
+        f"{came:%H:%M:%SZ}  {_harmless(event.event_id)}  {_harmless(event.object_id):28}"
+        f"  {event.via.value:7}  {Place.of(event).short:8}  {_harmless(event.event_type) or '?'}"
     )
 
 

@@ -256,7 +256,7 @@ async def test_resend_goes_byte_for_byte_through_the_door_is_marked_and_books_no
         assert len(booked) > 0
         asked = await desk.run("resend", "evt_again")
         assert asked.returncode == 4
-        assert b"1 deliveries go through" in asked.stderr
+        assert b"1 delivery goes through" in asked.stderr
         assert len(await desk.rig.records(STRIPE_EVENTS)) == 1
         sent = await desk.run("resend", "evt_again", "--yes")
         assert sent.returncode == 0, sent.stderr
