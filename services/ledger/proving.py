@@ -55,6 +55,7 @@ class LegRow(NamedTuple):
     minor: int
     currency: str
     exponent: int
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,8 @@ class OriginProof:
         """Prove entries that come next; what does not hold, ``None``: all does."""
         for row in rows:
             expected = self.sequence + 1
+            if row.sequence == self.sequence:
+                return self.finding(row.sequence, row.reference, "it stands twice")
             if row.sequence != expected:
                 return self.finding(expected, "", f"it is missing; entry {row.sequence} follows")
             of_row = legs.get(row.sequence, ())
@@ -239,6 +242,8 @@ def legs_problem(row: Row, legs: Sequence[LegRow]) -> str:
     for ordinal, leg in enumerate(legs, 1):
         if leg.ordinal != ordinal:
             return f"its posting {ordinal} is missing"
+        if leg.recorded_at != row.recorded_at:
+            return f"its posting {ordinal} is recorded at another time than itself"
         currency = CURRENCIES.get(leg.currency)
         if currency is None or currency.exponent != leg.exponent:
             return f"posting {ordinal} has {leg.exponent} decimals, which {leg.currency} has not"

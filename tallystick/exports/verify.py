@@ -322,14 +322,14 @@ def head_of(text: str) -> tuple[tuple[str, int], str]:
     return (name, int(sequence)), chain
 
 
-def tree_head_of(path: str) -> Json:
-    """A tree head from its file, or from a proof."""
+def tree_heads_of(path: str) -> list[Json]:
+    """Tree heads from their file, or from a proof."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # as above
             told = parsed(file.read())
     except (OSError, Wrong) as error:
         raise argparse.ArgumentTypeError(f"{path}: {error}") from None
-    return cast("Json", told.get("head", told))
+    return cast("list[Json]", told.get("heads", [told.get("head", told)]))
 
 
 def shown(minor: int, code: str) -> str:
@@ -372,19 +372,20 @@ def main(arguments: list[str] | None = None) -> int:
     more: Json = {"action": "append", "default": []}
     about.add_argument("--earlier", help="an earlier export", **more)
     about.add_argument("--head", type=head_of, help="ORIGIN@SEQUENCE=CHAIN, known", **more)
-    about.add_argument("--tree-head", type=tree_head_of, help="a tree head's file", **more)
+    about.add_argument("--tree-head", type=tree_heads_of, help="a file of tree heads", **more)
     about.add_argument("--key", help="public key that signs tree heads", **more)
     given = about.parse_args(arguments)
     anchors: Heads = {}
+    heads = [head for each in given.tree_head for head in each]
     try:
         for path in given.earlier:
             anchors.update(heads_of(path))
         anchors.update(dict(given.head))
         if given.file == "-":
-            checker = check(sys.stdin.buffer, anchors, given.tree_head, given.key)
+            checker = check(sys.stdin.buffer, anchors, heads, given.key)
         else:
             with open(given.file, "rb") as file:  # noqa: PTH123  # as above
-                checker = check(file, anchors, given.tree_head, given.key)
+                checker = check(file, anchors, heads, given.key)
     except Wrong as wrong:
         print(f"does not hold: {wrong}", file=sys.stderr)
         return 1

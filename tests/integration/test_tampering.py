@@ -144,7 +144,7 @@ async def rows_of(books: Books) -> list[tuple[Row, list[LegRow]]]:
         books.origin_id,
     )
     postings = await books.owner.fetch(
-        "select sequence, ordinal, account, key, direction, minor, currency, exponent"
+        "select sequence, ordinal, account, key, direction, minor, currency, exponent, recorded_at"
         " from postings where origin_id = $1 order by sequence, ordinal",
         books.origin_id,
     )
@@ -157,6 +157,11 @@ async def rows_of(books: Books) -> list[tuple[Row, list[LegRow]]]:
 async def make_anew(books: Books) -> None:
     """Every digest, link, head, sum, claim and tree of the origin: nothing here tells any more."""
     link, tree, owner = GENESIS, Frontier(), books.owner
+    await owner.execute(
+        "update postings p set recorded_at = e.recorded_at from entries e where"
+        " e.origin_id = p.origin_id and e.sequence = p.sequence"
+        " and e.recorded_at <> p.recorded_at"
+    )
     last = 0
     for row, legs in await rows_of(books):
         digest = digest_of(row, legs)
@@ -196,7 +201,8 @@ async def sum_anew(books: Books) -> None:
                 e.effective_at, e.recorded_at,
                 case p.direction when 'debit' then p.minor else 0 end as debit,
                 case p.direction when 'credit' then p.minor else 0 end as credit
-            from postings p join entries e using (origin_id, sequence);
+            from postings p join entries e
+                on e.origin_id = p.origin_id and e.sequence = p.sequence;
         insert into balances
             select book, account, currency, origin_id, max(exponent), sum(debit), sum(credit)
             from legs group by 1, 2, 3, 4;
@@ -222,14 +228,18 @@ async def sum_anew(books: Books) -> None:
 async def copy_of_entry(books: Books, sequence: int, reference: str) -> None:
     """An entry put in, like the touched one but for its place and name."""
     await books.run(
-        "insert into entries select origin_id, $3, book, $4, kind, effective_at, recorded_at,"
+        "insert into entries (origin_id, sequence, book, reference, kind, effective_at,"
+        " recorded_at, caused_offset, message_id, rules_version, description, reverses, digest,"
+        " chain, posting_count) select origin_id, $3, book, $4, kind, effective_at, recorded_at,"
         " caused_offset, message_id, rules_version, description, reverses, digest, chain,"
         " posting_count from entries where origin_id = $1 and sequence = $2",
         *(sequence, reference),
     )
     await books.run(
-        "insert into postings select origin_id, $3, ordinal, account, key, direction, minor,"
-        " currency, exponent from postings where origin_id = $1 and sequence = $2",
+        "insert into postings (origin_id, sequence, ordinal, account, key, direction, minor,"
+        " currency, exponent, recorded_at) select origin_id, $3, ordinal, account, key, direction,"
+        " minor, currency, exponent, recorded_at from postings"
+        " where origin_id = $1 and sequence = $2",
         sequence,
     )
 
@@ -324,6 +334,23 @@ ROWS: Final[dict[str, tuple[Change, str]]] = {
         lambda b: set_entry(b, "recorded_at = recorded_at + interval '1 second'"),
         "recorded_at is",
     ),
+    "recorded time of a posting": (
+        lambda b: set_postings(
+            b, "recorded_at = recorded_at + interval '1 second'", which="ordinal = 1"
+        ),
+        "its posting 1 is recorded at another time than itself",
+    ),
+    "put in twice": (
+        lambda b: b.run(
+            "insert into entries (origin_id, sequence, book, reference, kind, effective_at,"
+            " recorded_at, caused_offset, message_id, rules_version, description, reverses, digest,"
+            " chain, posting_count) select origin_id, sequence, book, reference, kind, effective_at,"
+            " recorded_at + interval '1 month', caused_offset, message_id, rules_version,"
+            " description, reverses, digest, chain, posting_count from entries"
+            " where origin_id = $1 and sequence = $2"
+        ),
+        "",
+    ),
     "endless time": (lambda b: set_entry(b, "effective_at = 'infinity'"), "effective_at is"),
     "message": (lambda b: set_entry(b, "message_id = 'evt_x'"), "message_id is 'evt_x', and was"),
     "kind": (lambda b: set_entry(b, "kind = 'refund'"), "kind is 'refund', and was 'payment'"),
@@ -366,7 +393,7 @@ async def test_row_that_was_touched_and_everything_made_anew_is_named_by_what_wa
     books: Books, what: str
 ) -> None:
     change, said = ROWS[what]
-    if what in {"digest", "link"}:
+    if what in {"digest", "link", "recorded time of a posting", "put in twice"}:
         return  # Made anew, they are what they were.
     await change(books)
     if what == "posting gone":

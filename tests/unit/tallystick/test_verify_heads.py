@@ -275,4 +275,6 @@ def test_one_file_needs_nothing_but_python(tmp_path: Path) -> None:
         assert run(name, "--key", "ab" * 32).returncode == 1
     assert run("books.jsonl", "--tree-head", "head.json").returncode == 0
     assert run("books.jsonl", "--tree-head", "proof.json").returncode == 0
+    (tmp_path / "heads.json").write_text(json.dumps({"heads": [HEAD.model_dump(mode="json")]}))
+    assert run("books.jsonl", "--tree-head", "heads.json").returncode == 0
     assert run("books.jsonl", "--tree-head", "nowhere.json").returncode == 2

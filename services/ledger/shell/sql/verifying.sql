@@ -27,7 +27,7 @@ order by sequence
 
 -- name: verify_postings
 -- Their postings, and those that stand under the same sequences without an entry.
-select sequence, ordinal, account, key, direction, minor, currency, exponent
+select sequence, ordinal, account, key, direction, minor, currency, exponent, recorded_at
 from postings
 where origin_id = $1 and sequence > $2 and sequence <= $3
 order by sequence, ordinal
