@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 import pytest
 
-from shared.runtime.kafka import Record
 from tests.support.judged_journal import (
+    PARTITIONS,
     InputLog,
     Journal,
     Json,
@@ -94,21 +95,21 @@ async def test_eight_writers_on_three_hot_accounts_never_overdraw_one(
     opening, log.records = log.records, []
     for _ in range(240):
         spend(log, dice.randrange(100, 400), bank=dice.choice(banks))
-    async with judged_journal(dsn) as first, judged_journal(dsn, is_new=False) as second:
+    async with AsyncExitStack() as held:
+        first = await held.enter_async_context(judged_journal(dsn))
         await first.book(opening)
-        second.at = third_at = dict(first.at)
-        async with judged_journal(dsn, is_new=False) as third:
-            third.at = dict(third_at)
-            for_each = [
-                (journal, [r for r in log.records if r.partition == partition])
-                for partition, journal in enumerate((first, second, third))
-            ]
+        writers = [first]
+        for _ in range(PARTITIONS - 1):
+            writer = await held.enter_async_context(judged_journal(dsn, is_new=False))
+            writer.at = dict(first.at)
+            writers.append(writer)
 
-            async def write(journal: Journal, records: list[Record]) -> None:
-                for batch in cut(records, random.Random(1)):
-                    await journal.book(batch)
+        async def write(writer: Journal, partition: int) -> None:
+            mine = [record for record in log.records if record.partition == partition]
+            for batch in cut(mine, random.Random(partition)):
+                await writer.book(batch)
 
-            await asyncio.gather(*(write(journal, records) for journal, records in for_each))
+        await asyncio.gather(*(write(writer, n) for n, writer in enumerate(writers)))
         balances = await first.read(
             "select account, sum(debit_minor - credit_minor) as minor from balances"
             " where account like 'assets:bank:%' group by account"

@@ -35,7 +35,7 @@ from shared.runtime.positions import Log
 from shared.runtime.postgres import Database, Tx
 
 Json = dict[str, Any]  # Any: JSON
-PARTITIONS = 3
+PARTITIONS = 8
 LOG = Log("cluster", dict.fromkeys(INPUT_TOPICS, "topic"))
 BEGIN = datetime(2024, 6, 1, 8, tzinfo=UTC)
 
@@ -162,6 +162,7 @@ class Journal:
         return [
             Record(p.topic, 0, number, p.key, p.envelope.data, tuple(p.envelope.headers()), 0)
             for number, p in enumerate(told)
+            if p.envelope is not None
         ]
 
     async def learn(self, published: Iterable[Record]) -> None:

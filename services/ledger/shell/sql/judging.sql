@@ -263,7 +263,8 @@ from (
     order by origin_id, sequence
     limit $6
 ) as e
-join postings as p on p.origin_id = e.origin_id and p.sequence = e.sequence
+join postings as p
+    on p.origin_id = e.origin_id and p.sequence = e.sequence and p.recorded_at = e.recorded_at
 order by e.origin_id, e.sequence, p.ordinal
 
 -- name: add_late_entries!
