@@ -228,16 +228,21 @@ async def test_swap_of_books_that_differ_is_refused_and_leaves_nothing(rig: Ledg
     assert [each.number for each in await known(rig)] == [1]
 
 
-async def test_swap_under_a_table_that_is_not_rebuilt_is_refused(rig: LedgerRig) -> None:
+async def test_swap_of_what_only_stands_in_tables_beside_the_entries_is_refused(
+    rig: LedgerRig,
+) -> None:
     async with rig.ledger():
         await tell(rig, 0, 10)
         await rig.caught_up()
         await rig.fetch(
-            "insert into ledger.dead_letters select 1, 999999, 'x', 'x', null, '', '', now()"
+            "insert into ledger.dead_letters (origin_id, caused_offset, reason, detail,"
+            " record_value, record_headers, recorded_at) values (1, 999999, 'x', 'x', '', '', now())"
         )
+        await rig.fetch("insert into ledger.clocks values ('main', now())")
         refused = await swap(rig)
     assert refused.kept == ""
     assert any("outcomes differ" in said for said in refused.comparison.differences)
+    assert "clocks differ: 1 in use, 0 rebuilt" in refused.comparison.differences
 
 
 async def test_guards_of_the_journal_hold_in_a_generation_that_was_swapped_in(

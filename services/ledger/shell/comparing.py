@@ -12,6 +12,16 @@ from shared.runtime.postgres import Tx
 DIFFERENCES_MAX: Final = 20
 _PARTS: Final = ("first_part", "second_part", "third_part", "fourth_part")
 
+# Tables that are compared in another way, or not at all: how far something has come, what is made
+# from the chain later, who of several told a thing first, decisions still to be followed.
+_OTHERWISE: Final = [
+    "entries", "postings", "claims", "seen_events", "outcomes", "dead_letters",
+    "balances", "day_buckets", "month_buckets", "open_items", "exchange_rates",
+    "positions", "origins", "published", "published_tails",
+    "tree_origins", "trees", "tree_tiles", "tree_heads",
+    "generation", "schema_migrations", "journal_notes", "decisions",
+]  # fmt: skip
+
 Place = tuple[str, str, str]
 
 
@@ -21,7 +31,8 @@ class Content:
 
     ``outcomes`` are how many there are, their digest, and how many records are parked;
     ``balances`` are (debits, credits) by (book, account, currency); ``sums`` are how many rows and
-    their digest, of the days, the months and the exchange rates.
+    their digest, of the days, the months, the exchange rates, and of each table of what commands
+    left, such as periods and holds.
     """
 
     entries: int
@@ -89,8 +100,18 @@ async def content_of(tx: Tx, since: Since = _BEGINNING) -> Content:
         open_items_digest=items["digest"],
         sums={
             row["sums"]: (row["rows"], row["digest"]) for row in await tx.fetch(SQL["sums_digest"])
-        },
+        }
+        | await _tables_of(tx),
     )
+
+
+async def _tables_of(tx: Tx) -> dict[str, tuple[int, int]]:
+    """Rows and digest of every table that is compared row by row, also of those to come."""
+    found: dict[str, tuple[int, int]] = {}
+    for table in await tx.fetch(SQL["tables_to_digest"], _OTHERWISE):
+        (row,) = await tx.fetch(table["query"])
+        found[table["name"].replace("_", " ")] = (row["rows"], row["digest"])
+    return found
 
 
 def _columns(places: Mapping[Partition, int]) -> tuple[list[str], list[int], list[int]]:

@@ -247,3 +247,22 @@ select 'answers to commands', count(*), coalesce(sum(hashtextextended(concat_ws(
 from outcomes as u
 join origins as o on o.origin_id = u.origin_id
 where o.topic = 'ledger.commands' and u.ordinal = 1
+
+-- name: tables_to_digest
+-- The tables of the search path but for some, each with the query that digests its rows, whatever
+-- their order.
+select
+    c.relname as name,
+    format(
+        'select count(*) as rows, '
+        'coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) as digest from %I as t',
+        c.relname
+    ) as query
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where
+    n.nspname = current_schema()
+    and c.relkind in ('r', 'p')
+    and not c.relispartition
+    and c.relname <> all($1::text[])
+order by c.relname
