@@ -50,7 +50,10 @@ def prove(kafka: KafkaAddress, dsn: str, books_file: Path | None, *, talk: Talk)
         return proof
     talk.done(f"the chains of {proof.entries:,} published entries hold, {proof.chains} of them")
     if not dsn:
-        talk.done("no database is set: start the services on an empty one, then `tallystick audit`")
+        talk.done(
+            "no books were made of it: start the services on an empty database, then"
+            " `tallystick audit`"
+        )
         return proof
     environment = os.environ | _told(kafka, dsn, books_file)
     environment.pop("TALLYSTICK_POSTGRES_DSN_FILE", None)
