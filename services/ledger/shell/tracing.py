@@ -61,9 +61,13 @@ class Tracer:
 
     async def of_figure(self, book: str, figure: Figure, limit: int) -> list[Told]:
         """The entries behind a figure, the newest first."""
-        rows = await self._tx.fetch(
-            SQL["trace_by_account"], book, figure.account, figure.key, figure.currency, limit
-        )
+        place = (book, figure.account)
+        if figure.key is None:
+            rows = await self._tx.fetch(SQL["trace_by_account"], *place, figure.currency, limit)
+        else:
+            rows = await self._tx.fetch(
+                SQL["trace_by_key"], *place, figure.key, figure.currency, limit
+            )
         return await self._told(rows)
 
     async def amounts(self, book: str, figure: Figure) -> list[Money]:

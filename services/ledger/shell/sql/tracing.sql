@@ -27,8 +27,8 @@ join entries as e on e.origin_id = o.origin_id and e.sequence = $3
 where o.topic = $1 and o.partition = $2
 
 -- name: trace_by_account
--- The entries that touched an account, the newest effect first; of a key and a currency where they
--- are named. It walks back in time until it has found so many.
+-- The entries that touched an account, the newest effect first; of a currency where it is named.
+-- It walks back in time until it has found so many.
 select o.topic, o.partition, e.origin_id, e.sequence
 from entries as e
 join origins as o on o.origin_id = e.origin_id
@@ -40,10 +40,27 @@ where
         where
             p.origin_id = e.origin_id
             and p.sequence = e.sequence
+            and p.recorded_at = e.recorded_at
             and p.account = $2
-            and ($3::text is null or p.key = $3)
-            and ($4::text is null or p.currency = $4)
+            and ($3::text is null or p.currency = $3)
     )
+order by e.effective_at desc, e.origin_id desc, e.sequence desc
+limit $4
+
+-- name: trace_by_key
+-- The entries that touched a key of an account, the newest effect first; of a currency where it is
+-- named. The postings are found by their key, so it costs the same however old they are.
+with touched as materialized (
+    select distinct p.origin_id, p.sequence, p.recorded_at
+    from postings as p
+    where p.key = $3 and p.account = $2 and ($4::text is null or p.currency = $4)
+)
+select o.topic, o.partition, e.origin_id, e.sequence
+from touched as p
+join entries as e
+    on e.origin_id = p.origin_id and e.sequence = p.sequence and e.recorded_at = p.recorded_at
+join origins as o on o.origin_id = e.origin_id
+where e.book = $1
 order by e.effective_at desc, e.origin_id desc, e.sequence desc
 limit $5
 
