@@ -140,7 +140,7 @@ class Desk:
             now_seconds=received_at.timestamp(),
             tolerance_seconds=self._tolerance_seconds,
         )
-        if not verdict.is_accepted:
+        if verdict.reason is not SignatureReason.ACCEPTED:
             detail = verdict.detail
             if verdict.reason is SignatureReason.BAD_SIGNATURE:
                 detail += _out_of_force(body, header, endpoint, received_at)

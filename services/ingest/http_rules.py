@@ -11,6 +11,7 @@ from typing import Final
 
 # The headers that decide how a request is read.
 DECIDING: Final = (b"host", b"upgrade", b"transfer-encoding", b"content-length", b"expect")
+_RARE: Final = frozenset((b"upgrade", b"transfer-encoding", b"expect"))
 _LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,15}")
 
 
@@ -18,6 +19,24 @@ def refusal(
     version: str, target: bytes, named: Mapping[bytes, Sequence[bytes]], *, is_upgrade: bool
 ) -> HTTPStatus | None:
     """The status for a head that is not taken; ``named`` has the headers that decide, by name."""
+    hosts, lengths = named.get(b"host", ()), named.get(b"content-length", ())
+    if (
+        # What nearly every head is; the rest of the rules is about what these few lack.
+        version == "1.1"
+        and not is_upgrade
+        and target.startswith(b"/")
+        and len(hosts) == 1
+        and len(lengths) == 1
+        and _LENGTH.fullmatch(lengths[0])
+        and _RARE.isdisjoint(named)
+    ):
+        return None
+    return _refusal(version, target, named, is_upgrade=is_upgrade)
+
+
+def _refusal(
+    version: str, target: bytes, named: Mapping[bytes, Sequence[bytes]], *, is_upgrade: bool
+) -> HTTPStatus | None:
     if version not in ("1.1", "1.0"):
         return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
     is_odd = (

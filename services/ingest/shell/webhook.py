@@ -155,8 +155,9 @@ class Door:
             self._refuse(delivery, told)
             return None
         delivery.named = head.named
-        lengths = head.named.get(b"content-length", ())
-        delivery.is_too_large = any(int(n) > self._limits.body_bytes_max for n in lengths)
+        for length in head.named.get(b"content-length", ()):
+            if int(length) > self._limits.body_bytes_max:
+                delivery.is_too_large = True
         return delivery
 
     def add(self, delivery: Delivery, part: bytes) -> None:
@@ -372,10 +373,11 @@ class Door:
 def _refusal_of_head(delivery: Delivery, named: Named) -> Turned | None:
     if delivery.desk is None:
         return Turned(VerdictReason.UNKNOWN_ENDPOINT, 404, "there is no such endpoint")
-    if any(coding.lower() != b"identity" for coding in named.get(b"content-encoding", ())):
-        return Turned(
-            VerdictReason.BODY_ENCODED, 415, "send the body as it was signed, not encoded"
-        )
+    for coding in named.get(b"content-encoding", ()):
+        if coding.lower() != b"identity":
+            return Turned(
+                VerdictReason.BODY_ENCODED, 415, "send the body as it was signed, not encoded"
+            )
     return None
 
 
