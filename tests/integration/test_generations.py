@@ -28,6 +28,7 @@ from services.ledger.shell.verify import verify_journal
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.runtime.kafka import end_offsets
+from tests.integration.test_decision_faults import tell as decide
 from tests.support.ledger import ROOT, LedgerRig, charge, event, garbage, polled, until
 from tests.support.swapping import EXIT_CODE
 
@@ -197,6 +198,22 @@ async def test_swap_killed_at_any_step_leaves_one_generation_whole(
         # What is left is whole enough to be gone on with.
         assert (await swap(rig, onto=other.schema)).kept
     await require_sound(rig, 30)
+
+
+async def test_swap_of_books_with_decisions_follows_them_and_goes_back(rig: LedgerRig) -> None:
+    async with rig.ledger():
+        await decide(rig)
+        await rig.caught_up()
+        count = "select count(*) from ledger.holds"
+        held = await rig.value(count)
+        swapped = await swap(rig)
+        assert (swapped.comparison.differences, await rig.value(count)) == ((), held)
+        # The generation before has no record of its own decisions, and needs none.
+        assert (await swap(rig, onto=swapped.kept)).comparison.differences == ()
+        assert await rig.value(count) == held > 0
+    compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, BookMap())
+    assert compared.differences == ()
+    assert compared.used.sums["holds"][0] == held
 
 
 async def test_rebuilding_publishes_nothing(rig: LedgerRig) -> None:
