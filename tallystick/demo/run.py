@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,12 @@ from shared.contracts.errors import Unavailable
 from shared.runtime.postgres import Database
 from tallystick.cli.talk import Talk
 from tallystick.demo import pipeline, show, simulated
-from tallystick.demo.environment import BOOKS_NAME, environment_of, write_books
+from tallystick.demo.environment import (
+    BOOKS_NAME,
+    environment_of,
+    write_books,
+    write_shell_file,
+)
 from tallystick.demo.proof import Proof, prove
 from tallystick.demo.record import DemoRecord
 from tallystick.installation import Installation, health_url
@@ -80,7 +86,7 @@ def run(asked: Asked) -> bool:
         record.over().save(asked.folder)
         Console().print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
         if asked.keep:
-            _stay(installation, record, talk)
+            _stay(installation, record, asked.folder, talk)
     finally:
         installation.stop()
     return holds
@@ -202,8 +208,8 @@ def _audited(record: DemoRecord, folder: Path, variables: Mapping[str, str]) -> 
     return False, "the independent audit does not agree:\n" + "\n".join(said[-20:])
 
 
-def _stay(installation: Installation, record: DemoRecord, talk: Talk) -> None:
-    """Leave everything running until Ctrl-C."""
+def _stay(installation: Installation, record: DemoRecord, folder: Path, talk: Talk) -> None:
+    """Leave everything running until Ctrl-C, and say how other commands find it."""
     variables = os.environ | installation.environment()
     for service in SERVICES:
         talk.done(f"{service.name:11} {health_url(service, variables, ''):28} {service.about}")
@@ -211,11 +217,24 @@ def _stay(installation: Installation, record: DemoRecord, talk: Talk) -> None:
         f"simulated Stripe {simulated.address(record, 'stripe')}, bank"
         f" {simulated.address(record, 'bank')}"
     )
+    file = write_shell_file(record, folder)
+    talk.done(f"look into it from another shell:  . {_from_here(file)}")
+    talk.done("then: tallystick status, events list, ingest audit --since 90d, report, trace")
     talk.done("it goes on running; stop it with Ctrl-C")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _setting(stop))
-    installation.watch(stop)
+    try:
+        installation.watch(stop)
+    finally:
+        # What it tells of is over.
+        file.unlink(missing_ok=True)
+
+
+def _from_here(file: Path) -> str:
+    """The path as a person in this folder writes it."""
+    here = Path.cwd()
+    return shlex.quote(str(file.relative_to(here)) if file.is_relative_to(here) else str(file))
 
 
 def _setting(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
