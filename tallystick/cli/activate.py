@@ -40,7 +40,7 @@ From = Annotated[
         help="The first message that it holds for; else from where each input stands now.",
     ),
 ]
-_POSITION: Final = re.compile(r"([a-z.\-]+)/([0-9]{1,6})=([0-9]{1,18})")
+_POSITION: Final = re.compile(r"([a-z.\-]+)/([0-9]{1,6})[=@]([0-9]{1,18})")
 
 
 @app.command("rules")

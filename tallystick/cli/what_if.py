@@ -2,6 +2,9 @@
 
 import asyncio
 import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,12 +18,15 @@ from shared.contracts.errors import Refused
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.runtime import log
 from shared.runtime.settings import Settings
+from tallystick.cli.ask import taking_effect
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 from tallystick.cli.rebuild import Pace
 from tallystick.cli.talk import Talk
-from tallystick.journal_here import require_journal
+from tallystick.in_force_here import in_force_at
+from tallystick.journal_here import journal_at, require_journal
 from tallystick.what_if.asked import since_of, suppositions_of
+from tallystick.what_if.corrections import Corrections
 from tallystick.what_if.tell import Csv, Json, Table, Teller, counted
 
 
@@ -30,6 +36,17 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be told of the difference, and where its corrections go."""
+
+    entries: bool
+    written: Format
+    book: str
+    corrections: Path | None
+    effective_at: str
 
 
 def what_if(
@@ -58,12 +75,24 @@ def what_if(
         bool, typer.Option("--entries", help="Tell each entry that would differ too.")
     ] = False,
     written: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-corrections",
+            metavar="FILE",
+            help="Write the commands that would correct --book: see `tallystick book send`.",
+        ),
+    ] = None,
+    on: Annotated[
+        str, typer.Option("--on", help="The day that the corrections take effect; else now.")
+    ] = "",
 ) -> None:
     """Replay the books with something else in force, and say the difference in money.
 
     Reads the input topics into a schema of its own, publishes nothing, and drops it at the end;
     the books in use are not touched. Commands are not judged again: what was decided stays. To
-    put it in force from now on, activate it; to correct what was booked, reverse and book anew.
+    put it in force from now on, activate it; to correct what was booked before, write the
+    corrections, read them, and send them once.
     """
     try:
         suppositions = suppositions_of(
@@ -86,7 +115,8 @@ def what_if(
     settings, talk = settings_here(), Talk()
     log.set_up(level="error")
     dsn = require_database(settings)
-    asyncio.run(_told(settings, dsn, suppositions, talk, entries=entries, written=written))
+    wanted = _Wanted(entries, written, book, corrections, taking_effect(on, book))
+    asyncio.run(_told(settings, dsn, suppositions, talk, wanted))
 
 
 async def _told(
@@ -94,29 +124,66 @@ async def _told(
     dsn: str,
     suppositions: list[Activation],
     talk: Talk,
-    *,
-    entries: bool,
-    written: Format,
+    wanted: _Wanted,
 ) -> None:
     await require_journal(dsn)
     async with replayed(
         settings.kafka, dsn, settings.books(), suppositions, progress=Pace(talk)
     ) as found:
         talk.done(f"{found.messages:,} messages read again; nothing of it stays")
-        teller = _teller(written)
+        teller = _teller(wanted.written)
         teller.balances(found.balances)
         summary = {
             "messages": found.messages,
             "entries": found.entries_here,
             "entries_then": found.entries_there,
         }
-        if entries:
-            kinds = dict.fromkeys(Apart, 0)
-            async for each in found.entries():
-                kinds[each.apart] += 1
-                teller.entry(each)
+        kinds = dict.fromkeys(Apart, 0)
+        async with AsyncExitStack() as held:
+            correcting = await _correcting(held, dsn, wanted)
+            if wanted.entries or correcting is not None:
+                async for each in found.entries():
+                    kinds[each.apart] += 1
+                    if wanted.entries:
+                        teller.entry(each)
+                    if correcting is not None:
+                        await correcting.take(each)
+        if wanted.entries:
             summary |= counted(kinds)
         teller.end(summary)
+    if correcting is not None:
+        _tell_corrections(correcting, talk)
+
+
+async def _correcting(held: AsyncExitStack, dsn: str, wanted: _Wanted) -> Corrections | None:
+    if wanted.corrections is None:
+        return None
+    known = (await in_force_at(dsn)).last()
+    journal = await held.enter_async_context(journal_at(dsn))
+    tx = await held.enter_async_context(journal.transaction())
+    at = datetime.fromisoformat(wanted.effective_at)
+    try:
+        return held.enter_context(
+            Corrections(wanted.corrections, wanted.book, known.named(wanted.book).chart, at, tx)
+        )
+    except OSError as error:
+        raise Problem(
+            f"{wanted.corrections} cannot be written",
+            why=str(error),
+            fix="name another file",
+            code=ExitCode.USAGE,
+        ) from None
+
+
+def _tell_corrections(made: Corrections, talk: Talk) -> None:
+    talk.done(f"{made.commands:,} commands in {made.file} correct {made.facts:,} facts")
+    if made.elsewhere:
+        talk.done(f"{made.elsewhere:,} facts are of other books: name each with --book")
+    for line in made.left:
+        talk.done(f"no command corrects {line}")
+    if made.left_count > len(made.left):
+        talk.done(f"… and {made.left_count - len(made.left):,} more")
+    talk.done(f"read them, then: tallystick book send {made.file} --book {made.book}")
 
 
 def _teller(written: Format) -> Teller:

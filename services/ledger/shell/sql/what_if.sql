@@ -36,3 +36,9 @@ select
 from unnest($1::integer[], $2::bigint[]) as n (origin_id, sequence)
 join postings as p on p.origin_id = n.origin_id and p.sequence = n.sequence
 order by p.origin_id, p.sequence, p.ordinal
+
+-- name: reversed_before
+-- Which of some references an entry reverses already.
+select distinct reverses
+from entries
+where book = $1 and reverses = any($2::text[])
