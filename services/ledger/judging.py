@@ -35,7 +35,7 @@ from services.ledger.effects import Effect, effects_of
 from services.ledger.hold_rulings import change_hold
 from services.ledger.period_rulings import change_period
 from services.ledger.rules import commands
-from services.ledger.rules.commands import CommandRefused
+from services.ledger.rules.commands import CommandRefused, refusal_of
 from services.ledger.standing import Standing
 from shared.contracts.commands import (
     Activate,
@@ -95,15 +95,8 @@ def judge(asked: Asked, standing: Standing, *, recorded_at: datetime) -> Judged:
     key, kind = asked.command.idempotency_key, asked.command.kind
     try:
         ruling = _ruling(asked.command, case)
-    except CommandRefused as refused:
-        said: dict[str, JsonValue] = {
-            "rule": refused.rule,
-            "values": dict(sorted(refused.values.items())),
-            "way_out": refused.way_out,
-        }
-        return Judged(Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused), decided=said))
     except Refused as refused:
-        return Judged(Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused)))
+        return Judged(refusal_of(refused, key))
     judged = Judged(
         Remark(
             OutcomeKind.ACCEPTED,

@@ -9,7 +9,7 @@ from datetime import date
 from pydantic import JsonValue
 
 from services.ledger.cases import Case, Ruling
-from services.ledger.periods import Closing, first_open_day
+from services.ledger.periods import FIRST_DAY, LAST_DAY, Closing, first_open_day
 from services.ledger.rules.commands import CommandRefused
 from services.ledger.standing import PeriodFigures
 from shared.contracts.commands import ClosePeriod, LockPeriod, ReopenPeriod
@@ -67,6 +67,7 @@ def _reopen_period(command: ReopenPeriod, case: Case) -> Ruling:
     Raises:
         CommandRefused: They are open, or locked.
     """
+    _require_in_our_time(command.since)
     closings = case.standing.closings
     closed, locked = closings.closed_through, closings.locked_through
     if closed is None or command.since > closed:
@@ -87,12 +88,22 @@ def _reopen_period(command: ReopenPeriod, case: Case) -> Ruling:
                 way_out=f"open from {first_open_day(locked)} on, or book on the first open day",
             )
         )
-    if command.since == date.min:
-        raise CommandRefused("there is no day before the first", rule="period_form")
     return _changed(case, date.fromordinal(command.since.toordinal() - 1), locked)
 
 
+def _require_in_our_time(day: date) -> None:
+    """Refuse days that no calendar of a time zone reaches."""
+    if day < FIRST_DAY or day > LAST_DAY:
+        raise CommandRefused(
+            f"{day} is no day that books are kept in",
+            rule="period_in_our_time",
+            values={"day": str(day), "first": str(FIRST_DAY), "last": str(LAST_DAY)},
+            way_out="name a day of our time",
+        )
+
+
 def _require_over(through: date, case: Case) -> None:
+    _require_in_our_time(through)
     today = case.day(case.recorded_at)
     if through >= today:
         case.refuse(

@@ -21,6 +21,9 @@ from zoneinfo import ZoneInfo
 
 _SECONDS_IN_QUARTER: Final = 900
 _DAY: Final = timedelta(days=1)
+# What can be closed: behind and before it, some zones have no midnight that UTC can say.
+FIRST_DAY: Final = date(1900, 1, 2)
+LAST_DAY: Final = date(9998, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from typing import Final, assert_never
 from services.ledger import billing
 from services.ledger.asking import Asked
 from services.ledger.decisions import (
-    COMMAND,
     FOREIGN_ACCOUNT,
     NO_BOOKING,
     OTHER_MODE,
@@ -50,7 +49,7 @@ from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, I
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
 from services.ledger.rule_versions import RULES, Rules, RuleTable
 from services.ledger.rules import balance_transactions
-from services.ledger.rules.commands import CommandRefused
+from services.ledger.rules.commands import CommandRefused, refusal_of
 from shared.contracts import references, topics
 from shared.contracts.books import Basis, BookData, BookMap, Mode
 from shared.contracts.commands import LEDGER_COMMAND
@@ -352,7 +351,7 @@ def _command(message: Input, in_force: InForce, _: RuleTable) -> Decision:
             )
         asked = Asked(command, in_force.of(book))
     except Refused as refused:
-        remarks = (Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused)),)
+        remarks = (refusal_of(refused, key),)
     return Decision(
         book=book.book if book is not None else DEFAULT_BOOK,
         identity=references.command(key),

@@ -9,8 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from pydantic import JsonValue
+
 from services.ledger.account_changes import KnownAccount
 from services.ledger.chart import Root
+from services.ledger.decisions import COMMAND, Remark
 from services.ledger.holds import Hold
 from services.ledger.in_force import BookInForce
 from shared.contracts import references
@@ -38,8 +41,10 @@ from shared.contracts.journal import (
     entry,
     reversal_of,
 )
+from shared.contracts.messages import OutcomeKind
 from shared.contracts.money import Money, MoneyOnWire, currency_of
 
+ASK_ANEW: Final = "correct it and ask again under another key"
 OWNER_EQUITY: Final = Account("equity:owner")
 Find = Callable[[str], KnownAccount | None]
 # What a match has cleared is the reconciler's to undo, which would only make it again.
@@ -63,6 +68,19 @@ class CommandRefused(Refused):
         self.values = dict(values or {})
         self.way_out = way_out
         super().__init__(f"{said}; {way_out}" if way_out else said)
+
+
+def refusal_of(refused: Refused, key: str) -> Remark:
+    """The answer to a refused command: the sentence, and the rule, the values and the way out."""
+    if not isinstance(refused, CommandRefused):
+        # What cannot be read breaks no rule of the books, but that of its form.
+        refused = CommandRefused(str(refused), rule=refused.reason, way_out=ASK_ANEW)
+    said: dict[str, JsonValue] = {
+        "rule": refused.rule,
+        "values": dict(sorted(refused.values.items())),
+        "way_out": refused.way_out or ASK_ANEW,
+    }
+    return Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused), decided=said)
 
 
 def manual_entry(command: BookManualEntry, book: BookInForce, find: Find) -> Entry:

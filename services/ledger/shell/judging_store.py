@@ -17,7 +17,7 @@ from services.ledger.account_changes import AccountChange
 from services.ledger.asking import Asked
 from services.ledger.holds import Hold, HoldState
 from services.ledger.in_force import BookInForce
-from services.ledger.periods import Closings, first_open_day, midnight
+from services.ledger.periods import FIRST_DAY, LAST_DAY, Closings, first_open_day, midnight
 from services.ledger.shell.batch import SQL
 from services.ledger.shell.clock_store import read_clocks
 from services.ledger.shell.rows import Columns, entries_of
@@ -196,7 +196,7 @@ async def _read_posted(tx: Tx, reading: _Reading) -> None:
 
 async def _read_figures(tx: Tx, reading: _Reading, books: Mapping[Book, BookInForce]) -> None:
     for book, each in sorted(reading.wanted.items()):
-        for through in sorted(each.through):
+        for through in sorted(day for day in each.through if FIRST_DAY <= day <= LAST_DAY):
             figures = await _figures(tx, books[book], through)
             reading.standings[book].figures[through] = figures
 
