@@ -6,6 +6,9 @@ set -eu
 ufw status numbered |
     sed -n 's/^\[ *\([0-9][0-9]*\)\].*# tallystick-stripe$/\1/p' | sort -rn |
     while read -r number; do ufw --force delete "$number"; done
+ufw status | grep -q '^Status: active' ||
+    echo 'ufw is off and does not show its rules: run this again once it is on,' \
+        'or addresses of an older list stay allowed' >&2
 ufw allow proto tcp from 192.0.2.1 to any port 443 comment 'tallystick-stripe'
 ufw allow proto tcp from 192.0.2.64/26 to any port 443 comment 'tallystick-stripe'
 ufw allow proto tcp from 2001:db8::1 to any port 443 comment 'tallystick-stripe'

@@ -71,6 +71,10 @@ def _ufw(networks: Sequence[Network], port: int, told: str) -> Iterable[str]:
     yield "ufw status numbered |"
     yield f"    sed -n 's/^\\[ *\\([0-9][0-9]*\\)\\].*# {UFW_COMMENT}$/\\1/p' | sort -rn |"
     yield '    while read -r number; do ufw --force delete "$number"; done'
+    # A ufw that is off lists no rule, and keeps them all the same.
+    yield "ufw status | grep -q '^Status: active' ||"
+    yield "    echo 'ufw is off and does not show its rules: run this again once it is on,' \\"
+    yield "        'or addresses of an older list stay allowed' >&2"
     for network in networks:
         yield (
             f"ufw allow proto tcp from {_written(network)} to any port {port}"

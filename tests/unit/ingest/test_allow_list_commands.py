@@ -203,28 +203,33 @@ def test_ufw_rules_are_a_script_that_a_shell_can_read(tmp_path: Path) -> None:
     subprocess.run(["sh", "-n", str(script)], check=True)
 
 
-def test_ufw_rules_take_the_older_ones_away_and_deny_last(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_on", [True, False])
+def test_ufw_rules_take_the_older_ones_away_and_deny_last(tmp_path: Path, *, is_on: bool) -> None:
     """A ufw that only writes down what it is asked for, and lists two rules of ours among others."""
     ufw = tmp_path / "ufw"
     ufw.write_text(
         "#!/bin/sh\n"
         'echo "$@" >> "$LOG"\n'
         'if [ "$1" = status ]; then\n'
+        f"echo 'Status: {'active' if is_on else 'inactive'}'\n"
         "printf '[ 1] 22 ALLOW IN Anywhere\\n[ 2] 443/tcp ALLOW IN 192.0.2.7 # tallystick-stripe\\n"
         "[12] 443/tcp DENY IN Anywhere # tallystick-stripe\\n'\n"
         "fi\n"
     )
     ufw.chmod(0o755)
     log = tmp_path / "log"
-    subprocess.run(
+    done = subprocess.run(
         ["sh", "-c", rules(EXAMPLE, RuleFormat.UFW, port=443, at=NOW)],
         check=True,
+        capture_output=True,
+        text=True,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log)},
     )
     said = log.read_text().splitlines()
-    assert said[:3] == ["status numbered", "--force delete 12", "--force delete 2"]
+    assert said[:4] == ["status numbered", "--force delete 12", "--force delete 2", "status"]
     assert said[-1].startswith("deny proto tcp from any to any port 443")
-    assert len(said) == 3 + len(LISTED) + 1
+    assert len(said) == 4 + len(LISTED) + 1
+    assert ("ufw is off" in done.stderr) is not is_on
 
 
 def test_nftables_rules_are_taken_by_nft(tmp_path: Path) -> None:
