@@ -17,6 +17,7 @@ _PARTS: Final = ("first_part", "second_part", "third_part", "fourth_part")
 _OTHERWISE: Final = [
     "entries", "postings", "claims", "seen_events", "outcomes", "dead_letters",
     "balances", "day_buckets", "month_buckets", "open_items", "exchange_rates",
+    "folded_days", "folded_months", "late_entries", "periods", "holds", "account_changes",
     "positions", "origins", "published", "published_tails",
     "tree_origins", "trees", "tree_tiles", "tree_heads",
     "generation", "schema_migrations", "journal_notes", "decisions",

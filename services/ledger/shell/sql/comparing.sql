@@ -212,6 +212,18 @@ from (
     having sum(debit_minor) <> 0 or sum(credit_minor) <> 0
 ) as m
 union all
+select 'folded days', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, account, currency, effective_day, recorded_day, debit_minor, credit_minor
+), 0)::numeric), 0)
+from folded_days
+where debit_minor <> 0 or credit_minor <> 0
+union all
+select 'folded months', count(*), coalesce(sum(hashtextextended(concat_ws(
+    chr(31), book, account, currency, effective_month, recorded_month, debit_minor, credit_minor
+), 0)::numeric), 0)
+from folded_months
+where debit_minor <> 0 or credit_minor <> 0
+union all
 select 'exchange rates', count(*), coalesce(sum(hashtextextended(concat_ws(
     chr(31), book, base, quote, on_day, trim_scale(rate), extract(epoch from recorded_at)
 ), 0)::numeric), 0)
