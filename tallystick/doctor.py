@@ -115,6 +115,9 @@ def examine(
         yield from archive_findings(environment, kafka, is_live=is_live)
     if dsn:
         yield from postgres_findings(dsn, is_live=is_live)
+        from tallystick.doctor_in_force import in_force_findings  # noqa: PLC0415  # as above
+
+        yield from in_force_findings(environment, dsn)
 
 
 def python_finding() -> Finding:

@@ -12,6 +12,7 @@ import typer
 from services.ingest.signature import Secret
 from services.ledger.exports.journal import Told
 from services.ledger.in_force import InForce
+from services.ledger.shell.activated import read_activations
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.export import journal_in
 from services.ledger.shell.service import charts_of
@@ -113,6 +114,7 @@ async def _traced(
                 fix="name one of them with --book",
             )
         found = await _found(tracer, wanted, books, limit)
+        prover.decider.learn(await read_activations(tx))
     return found, await evidence_of(settings.kafka, prover, found.entries)
 
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from importlib import import_module
 from inspect import cleandoc
 from pkgutil import iter_modules
+from types import FunctionType
 from typing import Final
 
 import services.ledger.rules as rules_package
 from services.ingest.signature import Secret
 from services.ledger.exports.journal import Leg, Told
 from services.ledger.hash_chain import GENESIS, chain_next
+from services.ledger.rule_versions import RULES
 from services.ledger.shell.deciding import Decided, Decider
+from shared.contracts.commands import BookManualEntry, Command
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.journal import Account, Book, Direction, Entry, Posting
 from shared.contracts.journal import Reference as EntryReference
@@ -104,6 +107,8 @@ class Prover:
         if decided.decision is None:
             why = decided.refusal.detail if decided.refusal is not None else "nothing"
             return Retold(False, f"the rules of today refuse the bytes: {why}")
+        if decided.decision.asked is not None:
+            return _as_asked(told, decided.decision.asked.command)
         for entry in decided.decision.entries:
             if (entry.reference, entry.book) == (told.reference, told.book):
                 if entry.digest().hex() == told.digest:
@@ -115,6 +120,22 @@ class Prover:
             f"the rules of today make no such entry of the bytes{said}; are the books file and the"
             " chart here those of the ledger?",
         )
+
+
+def _as_asked(told: Told, command: Command) -> Retold:
+    """A command was decided once, and is not judged again; its own postings can be compared."""
+    if isinstance(command, BookManualEntry):
+        asked = sorted(
+            (p.account, p.key, p.side.value, p.amount.money().minor, p.amount.currency.lower())
+            for p in command.postings
+        )
+        booked = sorted(
+            (leg.account, leg.key, leg.direction, leg.minor, leg.currency) for leg in told.legs
+        )
+        if asked != booked:
+            return Retold(False, "the command asks for other postings")
+        return Retold(True, "the command asks for these very postings, and was accepted")
+    return Retold(True, f"decided when the command came ({command.kind}), and never again")
 
 
 async def records_of(kafka: KafkaAddress, entries: Sequence[Told]) -> dict[tuple[str, int], Record]:
@@ -183,7 +204,16 @@ def posting_of(leg: Leg) -> Posting:
 
 
 def rule_of(told: Told) -> Rule:
-    """The rule of an entry's kind: the function of that name, whose docstring is the booking."""
+    """The rule of an entry's kind in its version: the function, whose docstring is the booking.
+
+    What a version does not name is a part of what it names, and found by its own name.
+    """
+    table = RULES.get(told.rules_version)
+    for name in (told.kind, f"{told.kind}_made"):
+        function = getattr(table, name, None)
+        if isinstance(function, FunctionType):
+            where = f"{function.__module__}.{function.__qualname__}"
+            return Rule(told.kind, told.rules_version, where, _booking(function.__doc__ or ""))
     for module_info in iter_modules(rules_package.__path__, f"{rules_package.__name__}."):
         module = import_module(module_info.name)
         for name in (told.kind, f"{told.kind}_made"):

@@ -1,5 +1,6 @@
 """What files say at the first start, and what commands put in force later, on a running ledger."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.topics import LEDGER_COMMANDS
 from shared.runtime.kafka import Publication
 from shared.runtime.settings import SettingsInvalid
+from tallystick.doctor import Verdict
+from tallystick.doctor_in_force import in_force_findings
 from tests.integration.test_cli_ledger import tallystick
 from tests.support.ledger import LedgerRig, charge, event, polled, until
 from tests.unit.ledger.invoicing import invoice, line
@@ -92,6 +95,11 @@ async def test_file_that_changed_since_the_first_start_stops_the_next_with_the_w
         await rig.publish(billed(1))
         await rig.caught_up()
     file.write_text(ACCRUAL, encoding="utf-8")
+    given = {"TALLYSTICK_BOOKS_FILE": str(file)}
+    said = await asyncio.to_thread(lambda: list(in_force_findings(given, rig.dsn)))
+    assert [(each.verdict, each.fact) for each in said] == [
+        (Verdict.BAD, "book main, basis: in force is cash, the books file says accrual")
+    ]
     with pytest.raises(SettingsInvalid, match="in force is cash, the books file says accrual"):
         async with rig.ledger(books_file=file) as task:
             await task
