@@ -15,7 +15,7 @@ PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check lint types test faults bench bench-ingest fuzz lock clean
+.PHONY: help setup demo run check lint types test faults bench bench-ingest bench-ledger fuzz lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: setup ## Measure on this machine
 
 bench-ingest: setup ## Measure the door alone (ARGS="--memory-events 1000000")
 	$(BIN)/python -m tests.bench.door $(ARGS)
+
+bench-ledger: setup ## Measure the ledger: a million messages, its floor, reads (ARGS="--messages 200000")
+	$(BIN)/python -m tests.bench.ledger $(ARGS)
 
 fuzz: setup ## Ten minutes of a fuzzer at the door (ARGS=-max_total_time=60)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/fuzz.txt

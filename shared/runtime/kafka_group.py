@@ -23,6 +23,8 @@ from shared.runtime.kafka_client import (
 
 Positions = Callable[[frozenset[Partition]], Awaitable[Mapping[Partition, int]]]
 SESSION_SECONDS: Final = 10
+MANY: Final = 100
+FEW_GATHER_SECONDS: Final = 0.001
 _log = logging.getLogger(__name__)
 
 
@@ -185,23 +187,31 @@ class GroupReader:
             _log.debug("offsets not committed: %s", error)
 
     async def _gathered(self) -> Batch:
-        """What is there; under load a little longer, since larger batches cost less a record."""
+        """What is there; under load a little longer, since larger batches cost less a record.
+
+        A few records are not kept waiting for more: while they are worked on, more gather anyway.
+        """
         bounds, before = self._bounds, dict(self._next)
         records: list[Record] = []
         size, wait = 0, bounds.wait_seconds
-        deadline = time.monotonic() + wait + bounds.gather_seconds
+        began = 0.0
         while len(records) < bounds.records_max and size < bounds.bytes_max:
             found = await self._client.getmany(
-                timeout_ms=int(wait * 1000), max_records=bounds.records_max - len(records)
+                timeout_ms=max(1, int(wait * 1000)), max_records=bounds.records_max - len(records)
             )
             if self._shared_out:
                 return Batch((), {})
             fresh = [r for raws in found.values() for r in self._in_order(raws)]
             await self._check_gaps()
+            if not fresh:
+                break
             records.extend(fresh)
             size += sum(record.size_bytes for record in fresh)
-            wait = bounds.gather_seconds
-            if not fresh or time.monotonic() > deadline:
+            now = time.monotonic()
+            began = began or now
+            wait = bounds.gather_seconds if len(records) >= MANY else FEW_GATHER_SECONDS
+            wait = min(wait, began + wait - now)
+            if wait <= 0:
                 break
         moves = {p: (before[p], n) for p, n in self._next.items() if n != before[p]}
         return Batch(tuple(records), moves)

@@ -16,6 +16,7 @@ import psutil
 
 from services.ledger.shell.books import INPUT_TOPICS
 from shared.runtime.kafka import Publication, end_offsets, producer
+from shared.runtime.kafka_client import ADMIN, KafkaFault, started
 from tests.bench.ledger_mix import messages
 from tests.support.ledger import ROOT, fresh_topics
 from tests.support.stack import RunningStack
@@ -23,6 +24,7 @@ from tests.support.stack import RunningStack
 PUBLISHED_AT_ONCE: Final = 5_000
 RUN_SECONDS_MAX: Final = 1_800.0
 LOOK_SECONDS: Final = 0.1
+SETTLED_SECONDS_MAX: Final = 60.0
 MEGABYTE: Final = 1024 * 1024
 _REACHED: Final = "select coalesce(sum(next_offset), 0)::bigint from ledger.positions"
 _PUBLISHED: Final = "select coalesce(sum(next_offset), 0)::bigint from ledger.published"
@@ -92,7 +94,7 @@ async def standing(stack: RunningStack) -> int:
 @contextmanager
 def ledgers(
     stack: RunningStack, dsn: str, count: int, part: str, **settings: str
-) -> Generator[list[subprocess.Popen[bytes]]]:
+) -> Generator[list["subprocess.Popen[bytes]"]]:
     """So many processes of the service, as a deployment starts them; gone at the end."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TALLYSTICK_")}
     group = f"bench-{uuid.uuid4().hex[:8]}"
@@ -105,14 +107,33 @@ def ledgers(
         "TALLYSTICK_LOG_LEVEL": "error",
     }
     environment |= {f"TALLYSTICK_LEDGER_{name.upper()}": value for name, value in settings.items()}
-    started = [
+    processes = [
         subprocess.Popen([sys.executable, "-m", "services.ledger"], cwd=ROOT, env=environment)
         for _ in range(count)
     ]
     try:
-        yield started
+        yield processes
     finally:
-        end(started)
+        end(processes)
+
+
+async def settled(stack: RunningStack, group: str, members: int) -> None:
+    """Wait until a group has shared its partitions out among so many."""
+    client = await started(ADMIN.AIOKafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap))
+    try:
+        async with asyncio.timeout(SETTLED_SECONDS_MAX):
+            while True:
+                try:
+                    (answer,) = await client.describe_consumer_groups([group])
+                except KafkaFault:
+                    answer = None  # the group is made by its first member
+                if answer is not None:
+                    told = answer.groups[0]
+                    if told[2] == "Stable" and len(told[5]) == members:
+                        return
+                await asyncio.sleep(LOOK_SECONDS)  # bounded poll: the timeout above
+    finally:
+        await client.close()
 
 
 def end(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -39,6 +39,8 @@ HEALTH: Final = "publisher"
 BEAT_SECONDS_MAX: Final = 120.0
 ORIGINS_MAX: Final = 16
 BUILT_AT_ONCE: Final = 50
+# Of all origins together: what a publication holds in memory at once.
+RECORDS_AT_ONCE: Final = 4_000
 DEAD_LETTER_BYTES_MAX: Final = 8 * 1024 * 1024
 _logger = log.get(__name__)
 
@@ -150,9 +152,9 @@ class JournalPublisher:
             measures.PUBLISHED.labels(record.topic).inc()
 
     async def _entries(self, tx: Tx, due: Sequence[_Due]) -> list[Publication]:
+        share = min(self.records_max, max(1, RECORDS_AT_ONCE // len(due)))
         spans = {
-            each.origin_id: min(each.sequence, each.published_sequence + self.records_max)
-            for each in due
+            each.origin_id: min(each.sequence, each.published_sequence + share) for each in due
         }
         arguments = (
             [each.origin_id for each in due],

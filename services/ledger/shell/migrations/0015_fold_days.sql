@@ -100,7 +100,8 @@ begin
     execute format('select %1$I.fold_statements($1, $2)', in_schema)
     into statements
     using in_schema, format(
-        'select * from %I.day_buckets where recorded_day > %L and recorded_day <= %L',
+        'select book, account, currency, effective_day, recorded_day, exponent, debit_minor, '
+        'credit_minor from %I.day_buckets where recorded_day > %L and recorded_day <= %L',
         in_schema, before, through
     );
     foreach statement in array statements loop
