@@ -180,32 +180,34 @@ async def _prepare(
         publisher = Publisher(kafka, client_id="ledger")
         held.push_async_callback(publisher.stop)
         await patiently(publisher.start, what="Kafka", give_up_after_seconds=wait)
-        outbox = JournalPublisher(
-            database,
-            publisher,
-            health,
-            failpoints,
-            booked,
-            records_max=settings.ledger_publish_records_max,
-            interval_seconds=settings.ledger_publish_interval_seconds,
-            timeout_seconds=settings.ledger_publish_timeout_seconds,
-        )
         await learn_heads(database, kafka)
-        trees = _tree_keeper(settings, database, publisher, health, failpoints)
-        parts += [outbox.run, trees.run]
-        parts.append(DeadLetterWatch(kafka, LEDGER_DEAD_LETTERS).run)
-        parts.append(CheckWatch(kafka).run)
+        parts += _publishing(
+            settings, database, publisher, health=health, failpoints=failpoints, booked=booked
+        )
     return parts
 
 
-def _tree_keeper(
+def _publishing(
     settings: LedgerSettings,
     database: Database,
     publisher: Publisher,
+    *,
     health: Health,
     failpoints: Failpoints,
-) -> TreeKeeper:
-    return TreeKeeper(
+    booked: asyncio.Event,
+) -> list[Part]:
+    """The parts of whoever publishes."""
+    outbox = JournalPublisher(
+        database,
+        publisher,
+        health,
+        failpoints,
+        booked,
+        records_max=settings.ledger_publish_records_max,
+        interval_seconds=settings.ledger_publish_interval_seconds,
+        timeout_seconds=settings.ledger_publish_timeout_seconds,
+    )
+    trees = TreeKeeper(
         database,
         settings.kafka,
         publisher,
@@ -216,6 +218,9 @@ def _tree_keeper(
         interval_seconds=settings.ledger_publish_interval_seconds,
         timeout_seconds=settings.ledger_publish_timeout_seconds,
     )
+    letters = DeadLetterWatch(settings.kafka, LEDGER_DEAD_LETTERS)
+    checks = CheckWatch(settings.kafka)
+    return [outbox.run, trees.run, letters.run, checks.run]
 
 
 def _reader(settings: LedgerSettings, journal: Journal) -> GroupReader:
