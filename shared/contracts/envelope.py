@@ -156,6 +156,7 @@ def envelope_of(headers: Iterable[tuple[str, bytes]], data: bytes) -> Envelope:
     )
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(at: datetime) -> str:
     """An aware time as RFC 3339 in UTC: ``2026-11-21T04:05:06Z``, microseconds when there are."""
     # Nearly all times are UTC already, and another zone's offset is never cut off by mistake.

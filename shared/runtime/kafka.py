@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from shared.contracts.envelope import Envelope, Headers, envelope_of
@@ -87,7 +88,7 @@ class Record:
     @property
     def appended_at(self) -> datetime:
         """When the broker appended it."""
-        return _EPOCH + timedelta(milliseconds=self.timestamp_ms)
+        return _time_of(self.timestamp_ms)
 
     @property
     def position(self) -> str:
@@ -106,6 +107,12 @@ class Record:
             Unreadable: The headers are not those of CloudEvents 1.0.
         """
         return envelope_of(self.headers, self.value)
+
+
+@lru_cache(maxsize=4096)
+def _time_of(timestamp_ms: int) -> datetime:
+    # Records of one moment stand together, and each is asked for its time more than once.
+    return _EPOCH + timedelta(milliseconds=timestamp_ms)
 
 
 def record_of(raw: Any) -> Record:  # Any: aiokafka's ConsumerRecord has no types

@@ -66,7 +66,10 @@ class BatchBooker:
         A book's day may begin a day before or behind that of UTC. What is recorded in a folded day
         after all, as by an input that lags behind, is added to what is folded.
         """
-        newest = max((each.record.appended_at.date() for each in decided), default=date.min)
+        if not decided:
+            return
+        last = max(decided, key=lambda each: each.record.timestamp_ms)
+        newest = last.record.appended_at.date()
         if newest <= self.newest_day:
             return
         through = newest - FOLDED_AFTER
