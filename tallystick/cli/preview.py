@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -49,6 +50,16 @@ def preview(
             help="TOML: books, charts, bank accounts and the Stripe destinations that they are.",
         ),
     ] = None,
+    basis: Annotated[
+        str | None,
+        typer.Option(metavar="cash|accrual", help="The basis of every book, over the config's."),
+    ] = None,
+    chart: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The chart of every book, likewise.")
+    ] = None,
+    rules: Annotated[
+        int | None, typer.Option(metavar="N", help="The version of the rules; else the latest.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
 ) -> None:
     """What would be booked and matched, with no Kafka and no Postgres.
@@ -56,7 +67,7 @@ def preview(
     Each line is {"topic": …, "value": …, "received_at": …}; the topics are stripe.events,
     stripe.objects, bank.observations and ledger.commands.
     """
-    options = _options(as_of, tuple(account or ()), mode, config)
+    options = _supposing(_options(as_of, tuple(account or ()), mode, config), basis, chart, rules)
     sources = [(name, _lines(name)) for name in files]
     # The rules and Rich are loaded here, so that help and mistakes answer at once.
     from tallystick.preview.foreign import hints  # noqa: PLC0415
@@ -90,6 +101,32 @@ def _options(
         mode=None if mode is None else Mode(mode),
         accounts=tuple(a for a in accounts if a),
         config=None if config is None else _config(config),
+    )
+
+
+def _supposing(
+    options: "Options", basis: str | None, chart: str | None, rules: int | None
+) -> "Options":
+    """The options with what is to be in force for these lines."""
+    from services.ledger.chart import chart_of  # noqa: PLC0415
+    from services.ledger.rule_versions import RULES  # noqa: PLC0415
+    from shared.contracts.books import Basis  # noqa: PLC0415
+    from shared.contracts.errors import Refused  # noqa: PLC0415
+
+    if basis is not None and basis not in set(Basis):
+        raise _usage(f"{basis!r} is not a basis", "there are two", "say cash or accrual")
+    if rules is not None and rules not in RULES:
+        known = ", ".join(map(str, sorted(RULES)))
+        raise _usage(f"There is no version {rules} of the rules", f"there is {known}", "name one")
+    try:
+        given = None if chart is None else chart_of(Path(chart).read_text("utf-8"))
+    except (OSError, ValueError, Refused) as error:
+        raise _usage(f"The chart {chart} cannot be used", str(error), _FORMAT) from None
+    return replace(
+        options,
+        basis=options.basis if basis is None else Basis(basis),
+        chart=given,
+        rules_version=options.rules_version if rules is None else rules,
     )
 
 

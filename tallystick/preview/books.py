@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from services.ledger.activation_rulings import KIND, PuttingInForce
+from services.ledger.activations import Activations
 from services.ledger.asking import Asked
 from services.ledger.clock_rulings import CLOCK
-from services.ledger.in_force import BookInForce
+from services.ledger.in_force import BookInForce, InForce
 from services.ledger.judging import judge
 from services.ledger.posting_rules import Decision, Remark, difference, subject_of
+from services.ledger.rule_versions import RULES
 from services.ledger.standing import PeriodFigures, Standing
 from services.ledger.unearned import Clock
 from shared.contracts.commands import ClosePeriod, Command, LockPeriod
@@ -51,6 +54,7 @@ class Books:
         default_factory=dict[tuple[Book, str], Recorded]
     )
     _answers: dict[tuple[Book, str], Remark] = field(default_factory=dict[tuple[Book, str], Remark])
+    putting: PuttingInForce = field(default_factory=lambda: putting(InForce()))
     _kept: dict[Book, Standing] = field(default_factory=dict[Book, Standing])
     _clocks: dict[Book, Clock] = field(default_factory=dict[Book, Clock])
 
@@ -108,6 +112,7 @@ class Books:
         """The book as it stands, from all that is booked, with what commands had left beside it."""
         kept = self._kept.get(book.name, Standing(book.name))
         standing = Standing(book.name, kept.closings, kept.changes, holds=kept.holds)
+        standing.extra[KIND] = self.putting
         standing.extra[CLOCK] = self._clocks.setdefault(book.name, Clock())
         if isinstance(command, ClosePeriod | LockPeriod):
             standing.figures[command.through] = PeriodFigures()
@@ -171,3 +176,11 @@ def _contradiction(decision: Decision) -> Remark:
 def _order(recorded: Recorded) -> tuple[datetime, str, str, str]:
     entry = recorded.entry
     return (entry.effective_at, entry.book, entry.reference, entry.description)
+
+
+def putting(in_force: InForce) -> PuttingInForce:
+    """What a command that puts something in force is judged by here: it holds for the lines behind.
+
+    Lines have no positions, so a command that names some is refused.
+    """
+    return PuttingInForce(Activations(in_force), {}, RULES)

@@ -10,9 +10,11 @@ from typing import Final
 from pydantic import ValidationError
 
 from services.ledger.chart import Chart, chart_of
+from services.ledger.decisions import RULES_VERSION
+from services.ledger.in_force import InForce
 from services.ledger.readers.exact_json import as_object
 from shared.contracts import topics
-from shared.contracts.books import BookData, BookMap, Mode
+from shared.contracts.books import Basis, BookData, BookMap, Mode
 from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.contracts.stripe_context import account_named
@@ -29,6 +31,9 @@ class Options:
     mode: Mode | None = None
     accounts: tuple[str, ...] = ()
     config: "Config | None" = None
+    basis: Basis | None = None
+    chart: Chart | None = None
+    rules_version: int = RULES_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,18 @@ def config_from(path: Path) -> Config:
             except Refused as refused:
                 raise Unreadable(f"{book.chart}: {refused}") from None
     return Config(book_map, charts)
+
+
+def in_force_of(options: Options, book_map: BookMap) -> InForce:
+    """What the lines are booked by: what the file says, and over it what was asked for."""
+    charts = dict(options.config.charts) if options.config is not None else {}
+    bases: dict[Book, Basis] = {}
+    for book in book_map.books:
+        if options.chart is not None:
+            charts[book.book] = options.chart
+        if options.basis is not None:
+            bases[book.book] = options.basis
+    return InForce(book_map, charts, bases, options.rules_version)
 
 
 def mode_of(options: Options, told: Iterable[Told]) -> Mode:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from services.ledger.chart import NO_CHARTS
 from services.ledger.decisions import COMMAND, FOREIGN_ACCOUNT, UNREADABLE
 from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, Remark, decide
@@ -17,10 +16,17 @@ from shared.contracts.errors import InvariantBroken, Refused
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import MatchMade, Outcome, OutcomeKind, Position
 from shared.contracts.money import MoneyOnWire
-from tallystick.preview.books import Books
+from tallystick.preview.books import Books, putting
 from tallystick.preview.foreign import counted
 from tallystick.preview.lines import Told, Unread, told_lines
-from tallystick.preview.options import Options, account_of, books_of, clock_of, mode_of
+from tallystick.preview.options import (
+    Options,
+    account_of,
+    books_of,
+    clock_of,
+    in_force_of,
+    mode_of,
+)
 from tallystick.preview.reconciling import Reconciled, Taken, reconciled, told_by
 from tallystick.preview.report import Report
 
@@ -58,18 +64,16 @@ def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) ->
     told = [line for line in read if isinstance(line, Told)]
     mode = mode_of(options, told)
     run = _Run(
-        in_force=InForce(
-            books_of(options, mode, told),
-            options.config.charts if options.config is not None else NO_CHARTS,
-        ),
+        in_force=in_force_of(options, books_of(options, mode, told)),
         as_of=clock_of(options, told),
         is_configured=options.config is not None,
         refused=[line for line in read if isinstance(line, Unread)],
     )
+    run.books.putting = putting(run.in_force)
     for number, line in enumerate(told):
         message = _message(line, run)
         try:
-            decision = decide(message, run.in_force)
+            decision = decide(message, run.books.putting.known.last())
         except Refused as refused:
             run.refused.append(Unread(line.topic, line.id, f"{refused.reason}: {refused}"))
         else:
@@ -158,7 +162,7 @@ def _book_match(run: _Run, made: MatchMade) -> None:
         time=made.effective_at,
         data=made.model_dump_json().encode(),
     )
-    decision = decide(Input(topics.MATCHES, envelope, run.as_of), run.in_force)
+    decision = decide(Input(topics.MATCHES, envelope, run.as_of), run.books.putting.known.last())
     remarks = run.books.take(decision, run.as_of)
     if any(remark.outcome is OutcomeKind.REFUSED for remark in remarks):
         raise InvariantBroken(f"the ledger refuses match {made.id}: {remarks[0].detail}")
