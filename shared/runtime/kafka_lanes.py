@@ -121,7 +121,14 @@ class Lanes:
         batch.waiting.append(future)
         return future
 
-    def post(self, topic: str, row: Row, parcel: Any, told: Told) -> bool:  # Any: as for ``Told``
+    def post(
+        self,
+        topic: str,
+        row: Row,
+        parcel: Any,  # Any: as for ``Told``
+        told: Told,
+        partition: int | None = None,
+    ) -> bool:
         """Take a row without waiting; ``told`` hears of its parcel once its batch is settled.
 
         ``False`` where there is something to wait for: nothing was taken then. ``told`` is never
@@ -131,7 +138,7 @@ class Lanes:
             MessageSizeTooLargeError: As for ``add``.
         """
         key, value, headers = row
-        batch = self._batch_with(topic, key, value, headers, None)
+        batch = self._batch_with(topic, key, value, headers, partition)
         if batch is None:
             return False
         parcels = batch.posted.get(told)
@@ -164,10 +171,15 @@ class Lanes:
             elif not left:
                 done.set_result(None)
 
+        # Rows that go out together often have one key between them.
+        places: dict[bytes | None, int | None] = {None: None}
         for number, row in enumerate(rows, 1):
             if number % _POSTED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # lets others go first
-            while not self.post(topic, row, None, told):
+            key = row[0]
+            if key is not None and key not in places:
+                places[key] = self._place(topic, key).partition
+            while not self.post(topic, row, None, told, places[key]):
                 await self._room.wait()
         if rows:
             await done
@@ -194,6 +206,10 @@ class Lanes:
             raise ERRORS.UnknownTopicOrPartitionError(f"{topic} has no partitions")
         self._partitions[topic] = [Partition(topic, number) for number in sorted(found)]
 
+    def _place(self, topic: str, key: bytes) -> Partition:
+        known = self._partitions[topic]
+        return known[(murmur2(key) & 0x7FFFFFFF) % len(known)]
+
     def _batch_with(
         self,
         topic: str,
@@ -211,7 +227,7 @@ class Lanes:
         if partition is not None:
             where = Partition(topic, partition)
         elif key is not None:
-            where = known[(murmur2(key) & 0x7FFFFFFF) % len(known)]
+            where = self._place(topic, key)
         else:
             where = random.choice(known)  # noqa: S311 - spreads load, hides nothing
         lane = self._lanes.get(where)

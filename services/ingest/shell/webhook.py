@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 from services.ingest.admission import Admitted, Desk, Turned
 from services.ingest.config import FailpointPlace
@@ -33,6 +33,7 @@ from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.messages import VerdictReason
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime import log
+from shared.runtime.histogram import Histogram
 from shared.runtime.kafka import Publisher, Row
 from shared.runtime.kafka_outbox import Outbox
 from shared.runtime.metrics import Health
