@@ -5,6 +5,7 @@ from datetime import date
 import asyncpg
 import pytest
 
+from services.ledger.shell.batch import SQL
 from services.ledger.shell.store import bring_up_to_date
 
 pytestmark = pytest.mark.stack
@@ -36,7 +37,16 @@ async def says_the_same(owner: "asyncpg.Connection[asyncpg.Record]") -> int:
     assert days == await owner.fetch(BY_DAY.format("ledger.day_buckets"))
     months = await owner.fetch(BY_MONTH.format("ledger_read.month_turnover"))
     assert months == await owner.fetch(BY_MONTH.format("ledger.month_buckets"))
+    assert await off(owner) == []
     return len(days)
+
+
+async def off(owner: "asyncpg.Connection[asyncpg.Record]") -> list[tuple[str, str]]:
+    """What verification finds wrong with the folds."""
+    await owner.execute("set search_path = ledger")
+    rows = await owner.fetch(SQL["folds_off"], 10)
+    await owner.execute("reset search_path")
+    return [(row["span"], row["account"]) for row in rows]
 
 
 async def test_days_are_the_same_before_they_are_folded_and_after(database_dsn: str) -> None:
@@ -80,5 +90,19 @@ async def test_what_comes_late_or_is_moved_is_folded_as_well(database_dsn: str) 
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await owner.execute(f"delete from ledger.{table}")
             await owner.execute("reset role")
+    finally:
+        await owner.close()
+
+
+async def test_fold_that_was_touched_is_found(database_dsn: str) -> None:
+    await bring_up_to_date(database_dsn)
+    owner = await asyncpg.connect(database_dsn)
+    try:
+        await owner.execute(ADD, "a:b", MAY, MAY, 1, 5, 0)
+        await owner.execute(ADD, "c:d", MAY, MAY, 1, 0, 5)
+        await owner.execute(FOLD, MAY)
+        await owner.execute("update ledger.folded_days set debit_minor = 6 where account = 'a:b'")
+        await owner.execute("delete from ledger.folded_months where account = 'c:d'")
+        assert await off(owner) == [("day", "a:b"), ("month", "c:d")]
     finally:
         await owner.close()

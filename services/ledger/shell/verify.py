@@ -270,6 +270,11 @@ async def _sums_kept(rows: Callable[..., Awaitable[Sequence[Columns]]]) -> list[
         for row in await rows("months_off", FINDINGS_MAX)
     ]
     said += [
+        f"the folded {row['span']} {row['effective']} (recorded {row['recorded']}) of "
+        f"{row['account']} in book {row['book']} is not the sum of what it folds"
+        for row in await rows("folds_off", FINDINGS_MAX)
+    ]
+    said += [
         f"{row['account']}[{row['key']}] in book {row['book']} is kept open with "
         f"{row['kept_minor']} {row['currency']}, and its postings sum to {row['summed_minor']}"
         for row in await rows("verify_open_items", FINDINGS_MAX)

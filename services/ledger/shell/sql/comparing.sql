@@ -187,6 +187,56 @@ where
 order by 1, 2, 3, 4, 5
 limit $1
 
+-- name: folds_off
+-- Folded days and months that are not the sum of the days they fold. No row: all are.
+with through as (
+    select recorded_through
+    from folded
+),
+days as (
+    select book, account, currency, effective_day, recorded_day,
+        sum(debit_minor) as debit_minor, sum(credit_minor) as credit_minor
+    from day_buckets
+    where recorded_day <= (select recorded_through from through)
+    group by 1, 2, 3, 4, 5
+),
+spans as (
+    select 'day' as span, book, account, currency, effective_day as effective,
+        recorded_day as recorded, debit_minor, credit_minor
+    from days
+    union all
+    select 'month', book, account, currency, date_trunc('month', effective_day::timestamp)::date,
+        date_trunc('month', recorded_day::timestamp)::date, sum(debit_minor), sum(credit_minor)
+    from days
+    group by 1, 2, 3, 4, 5, 6
+),
+kept as (
+    select 'day' as span, book, account, currency, effective_day as effective,
+        recorded_day as recorded, debit_minor, credit_minor
+    from folded_days
+    union all
+    select 'month', book, account, currency, effective_month, recorded_month, debit_minor,
+        credit_minor
+    from folded_months
+)
+select
+    coalesce(s.span, k.span) as span,
+    coalesce(s.book, k.book) as book,
+    coalesce(s.account, k.account) as account,
+    coalesce(s.currency, k.currency) as currency,
+    coalesce(s.effective, k.effective) as effective,
+    coalesce(s.recorded, k.recorded) as recorded
+from spans as s
+full join kept as k
+    on
+        k.span = s.span and k.book = s.book and k.account = s.account
+        and k.currency = s.currency and k.effective = s.effective and k.recorded = s.recorded
+where
+    (coalesce(s.debit_minor, 0), coalesce(s.credit_minor, 0))
+    <> (coalesce(k.debit_minor, 0), coalesce(k.credit_minor, 0))
+order by 1, 2, 3, 4, 5, 6
+limit $1
+
 -- name: sums_digest
 -- What stands in the days, the months and the rates, and what was decided, whatever the order. A
 -- row of which all was moved elsewhere says nothing.
