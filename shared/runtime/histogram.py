@@ -11,9 +11,6 @@ from itertools import accumulate
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import (
-    floatToGoString,  # pyright: ignore[reportUnknownVariableType]  # it has no types
-)
 
 
 class Histogram(Collector):
@@ -41,7 +38,8 @@ class Histogram(Collector):
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
         """What a scrape is told."""
-        names = [*(str(floatToGoString(bound)) for bound in self._bounds), "+Inf"]
+        # As the library writes them, up to a million.
+        names = [*(repr(float(bound)) for bound in self._bounds), "+Inf"]
         family = HistogramMetricFamily(self._name, self._about)
         family.add_metric(
             [],
