@@ -393,9 +393,7 @@ def test_chart_of_a_book_decides_its_accounts() -> None:
         'version = 1\n[[account]]\nname = "expenses:parties"\ndisplay = "Parties"\n'
         '[[account]]\nname = "assets:bank:NAME"\ndisplay = "Cash"\n'
     )
-    value = command(
-        posting("expenses:parties", "debit", 1), posting("assets:bank:main", "credit", 1)
-    )
-    message = told(topics.LEDGER_COMMANDS, value)
+    legs = (posting("expenses:parties", "debit", 1), posting("assets:bank:main", "credit", 1))
+    message = told(topics.LEDGER_COMMANDS, command(*legs))
     assert len(obeyed(decide(message, InForce(charts={Book("main"): chart}))).entries) == 1
     assert obeyed(decide(message, InForce())).entries == ()
