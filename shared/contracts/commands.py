@@ -324,6 +324,8 @@ class Activate(_StrictCommand):
     positions: tuple[InputPosition, ...] = ()
 
 
+OF_ALL_BOOKS: Final = frozenset({Activated.GENESIS, Activated.RULES_VERSION, Activated.BOOK_MAP})
+
 Command = (
     BookManualEntry
     | ReverseEntry
@@ -346,3 +348,8 @@ Command = (
 )
 LedgerCommand = Annotated[Command, Field(discriminator="kind")]
 LEDGER_COMMAND: TypeAdapter[Command] = TypeAdapter(LedgerCommand)
+
+
+def is_of_all_books(command: Command) -> bool:
+    """Whether a command changes what holds for every book, whichever it is asked in."""
+    return isinstance(command, Activate) and command.what in OF_ALL_BOOKS

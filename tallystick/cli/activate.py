@@ -18,7 +18,7 @@ from services.ledger.chart import DEFAULT_CHART, chart_of
 from services.ledger.in_force import BookInForce
 from services.ledger.shell.beginning import files_of
 from shared.contracts.books import BookMap
-from shared.contracts.commands import Activated
+from shared.contracts.commands import OF_ALL_BOOKS, Activated
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.runtime.settings import SettingsInvalid
 from tallystick.cli.ask import AWAIT_SECONDS, AsJson, Because, InBook, UnderKey, ask_all
@@ -231,8 +231,7 @@ def _show_answer(answer: Mapping[str, object]) -> None:
 
 
 def _line(record: ActivationRecord) -> str:
-    of_all = record.what in (Activated.GENESIS, Activated.RULES_VERSION, Activated.BOOK_MAP)
-    where = "all books" if of_all else f"book {record.book}"
+    where = "all books" if record.what in OF_ALL_BOOKS else f"book {record.book}"
     said = f"{record.number}  {record.what.replace('_', ' ')} {_value(record)}".rstrip()
     return f"{said}, {where}"
 

@@ -201,6 +201,8 @@ async def test_console_opens_to_those_who_may_and_to_nobody_else(rig: LedgerRig)
         assert (await get("/v1/books/other/balances", headers=CLERK)).status_code == 403
         assert (await get(path, headers=READER)).status_code == 200
         assert (await shown.ask(entry(), Authorization="Bearer reader")).status_code == 403
+        of_all = {"kind": "activate", "what": "rules_version", "value": 1}
+        assert (await shown.ask(of_all)).status_code == 403
         assert (await get(path, headers=READER | {"Host": "evil.test"})).status_code == 400
         assert (await get("/v1/books/none/balances", headers=READER)).status_code == 404
     async with console(rig, tokens=()) as unlocked:

@@ -28,7 +28,7 @@ from services.console.statements.query import UnknownAccount
 from services.console.statements.report import Kind
 from services.console.views import BadRequest, EntryPlace, Json
 from shared.contracts.books import BookMap
-from shared.contracts.commands import command_key
+from shared.contracts.commands import command_key, is_of_all_books
 from shared.contracts.discrepancies import DiscrepancyState
 from shared.contracts.errors import Unavailable
 from shared.runtime.metrics import Health, health_routes
@@ -206,6 +206,8 @@ class Api:
             idempotency_key=key,
             actor=token.name if token else "",
         )
+        if token is not None and token.books and is_of_all_books(request_for.command):
+            raise HTTPException(403, f"{token.name} may not change what holds for all books")
         status, told = await self._desk.commands.take(request_for)
         headers = dict(_PRIVATE)
         if status is Answer.PENDING:
