@@ -214,10 +214,12 @@ async def test_late_fact_is_reported_on_the_first_open_day_whenever_the_close_is
     closing = log.ask("close_period", through="2024-05-31")
     late = log.line("l2", 70, "2024-05-30")
     expected = {date(2024, 5, 30): 500, date(2024, 6, 1): 70}
+    dsn, times = fresh_database(), 0
     # Each stands on a partition of its own, so a rebuild may read them in any order.
     for queued in ([in_time, closing, late], [late, closing, in_time]):
         for batches in ([[each] for each in queued], [queued]):
-            async with judged_journal(fresh_database()) as journal:
+            times += 1
+            async with judged_journal(dsn, schema=f"ledger_{times}") as journal:
                 for batch in batches:
                     await journal.book(batch)
                 assert await days_of(journal, "assets:bank:main") == expected
@@ -342,8 +344,8 @@ async def test_log_booked_again_in_any_order_decides_nothing_anew(
     fresh_database: Callable[[], str], seed: int
 ) -> None:
     dice = random.Random(seed)
-    log = any_world(dice)
-    async with judged_journal(fresh_database(), zone="America/Sao_Paulo") as first:
+    log, dsn = any_world(dice), fresh_database()
+    async with judged_journal(dsn, zone="America/Sao_Paulo") as first:
         for batch in cut(log.records, dice):
             await first.book(batch)
         content, heads, published = (
@@ -357,8 +359,8 @@ async def test_log_booked_again_in_any_order_decides_nothing_anew(
     assert {row["outcome"] for row in outcomes} >= {"accepted", "refused"}
     decided = {name: rows for name, (rows, _) in content.sums.items()}
     assert min(decided[each] for each in ("closings", "late entries", "accounts", "holds")) > 0
-    for _ in range(2):
-        async with judged_journal(fresh_database(), zone="America/Sao_Paulo") as again:
+    for schema in ("ledger_once_more", "ledger_and_again"):
+        async with judged_journal(dsn, zone="America/Sao_Paulo", schema=schema) as again:
             await again.learn(published)
             for batch in cut(in_another_order(log.records, dice), dice):
                 await again.book(batch)

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-from services.ledger.chart import Chart, default_chart
 from services.ledger.in_force import InForce
 from services.ledger.shell.batch import SQL, Booked
 from services.ledger.shell.booker import BatchBooker
@@ -21,7 +20,7 @@ from services.ledger.shell.books import INPUT_TOPICS, Books
 from services.ledger.shell.comparing import Content, content_of
 from services.ledger.shell.deciding import Decider
 from services.ledger.shell.decision_records import DecisionRecords
-from services.ledger.shell.store import bring_up_to_date, open_journal
+from services.ledger.shell.store import SCHEMA, bring_up_to_date, open_journal
 from services.ledger.shell.tails import Seeding, read_through, write_tails
 from services.ledger.shell.wire import entry_publication, outcome_publication
 from shared.contracts.books import BookData, BookMap
@@ -221,20 +220,19 @@ async def _outcomes(tx: Tx) -> list[Publication]:
 
 @asynccontextmanager
 async def judged_journal(
-    dsn: str, *, zone: str = "UTC", chart: Chart | None = None, is_new: bool = True
+    dsn: str, *, zone: str = "UTC", is_new: bool = True, schema: str = SCHEMA
 ) -> AsyncGenerator[Journal]:
     """A journal of one book; one that is not new is another process at the same."""
     if is_new:
-        await bring_up_to_date(dsn)
+        await bring_up_to_date(dsn, schema=schema)
     book_map = BookMap(books=(BookData(time_zone=zone),))
     books = Books(LOG, book_map)
-    database = await open_journal(dsn)
+    database = await open_journal(dsn, schema=schema)
     inputs = [Partition(topic, n) for topic in INPUT_TOPICS for n in range(PARTITIONS)]
     try:
         async with database.transaction() as tx:
             await books.begin(tx, inputs)
-        in_force = InForce(book_map, {DEFAULT_BOOK: chart or default_chart()})
-        yield Journal(database, books, Decider(in_force))
+        yield Journal(database, books, Decider(InForce(book_map)))
     finally:
         await database.close()
 
