@@ -298,7 +298,8 @@ def _run(book: str, read: Callable[[Shelf], Coroutine[Any, Any, None]]) -> None:
 
     async def go() -> None:
         async with _open(dsn) as views:
-            await read(Shelf(named, _names(books, named), views, datetime.now(UTC)))
+            names = await _names(books, named, views)
+            await read(Shelf(named, names, views, datetime.now(UTC)))
 
     try:
         asyncio.run(go())
@@ -336,10 +337,12 @@ def _book(books: BookMap, name: str) -> BookData:
     return found
 
 
-def _names(books: BookMap, book: BookData) -> Names:
-    """What people read for an account, as the book's chart says."""
+async def _names(books: BookMap, book: BookData, views: Snapshot) -> Names:
+    """What people read for an account: as it was named by command, else as the chart says."""
     chart = charts_of(books).get(book.book) or default_chart()
-    return chart.display
+    rows = await views.rows("account_displays", book.name)
+    named = {row["account"]: row["display"] for row in rows}
+    return lambda name: str(named.get(name) or chart.display(name))
 
 
 def _json(told: object) -> None:

@@ -1,10 +1,16 @@
 """Every kind of command over HTTP, on a real ledger: granted, or refused with the way out."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.contracts.commands import LEDGER_COMMAND
+from services.console.intake import asked
+from shared.contracts.commands import LEDGER_COMMAND, BookManualEntry
+from shared.contracts.envelope import Envelope
+from shared.contracts.schemas import type_of
+from shared.contracts.topics import LEDGER_COMMANDS
+from shared.runtime.kafka import Publication
 from tests.integration.test_console import Console, Json, console, dollars, entry
 from tests.support.ledger import LedgerRig, fresh_topics
 
@@ -123,6 +129,28 @@ async def _the_rest(shown: Console) -> None:
     assert other.status_code == 422
 
 
+async def _sent_before(rig: LedgerRig, shown: Console) -> None:
+    """A request that was sent when a key was its book's, and is sent again now."""
+    request = asked(
+        json.dumps(entry()).encode(), book="main", idempotency_key="old-key", actor="ada"
+    )
+    told = entry() | {"idempotency_key": "old-key", "book": "main", "actor": "ada"}
+    envelope = Envelope(
+        id=request.before.message_id,
+        source="tallystick/console",
+        type=type_of(BookManualEntry),
+        time=TODAY,
+        data=json.dumps(told).encode(),
+        extensions={"book": "main"},
+    )
+    await rig.publish(Publication(LEDGER_COMMANDS, b"main|old-key", envelope))
+    await rig.caught_up(published=False)
+    again = await shown.ask(entry(), "old-key")
+    assert (again.status_code, again.json()["reference"]) == (200, "command:old-key")
+    other = await shown.ask(entry(7), "old-key")
+    assert (other.status_code, other.json()["reference"]) == (201, "command:ada:old-key")
+
+
 async def test_every_kind_of_command_is_taken_over_http(rig: LedgerRig) -> None:
     async with rig.ledger(), console(rig) as shown:
         await rig.caught_up(published=False)
@@ -131,10 +159,11 @@ async def test_every_kind_of_command_is_taken_over_http(rig: LedgerRig) -> None:
         await _accounts(shown)
         await _periods(shown)
         await _the_rest(shown)
-        asked = await rig.value(
+        await _sent_before(rig, shown)
+        granted_kinds = await rig.value(
             "select count(distinct subject) from ledger_read.outcomes where outcome = 'accepted'"
         )
-        assert asked >= len(LEDGER_COMMAND.json_schema()["discriminator"]["mapping"])
+        assert granted_kinds >= len(LEDGER_COMMAND.json_schema()["discriminator"]["mapping"])
         history = await rig.value(
             "select string_agg(display || ' ' || is_open, '; ' order by number)"
             " from ledger_read.account_history where account = 'assets:till:berlin'"

@@ -87,3 +87,10 @@ from movements_of_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 -- What an account turned over from a moment up to a place in the order, which is included.
 select currency, exponent, debit_minor, credit_minor
 from turnover_up_to_place($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: account_displays
+-- What accounts are called that a command opened or renamed. No row: as the chart has it.
+select distinct on (account) account, display
+from account_history
+where book = $1
+order by account, number desc
