@@ -1,11 +1,12 @@
 """An empty broker filled from the copy, and the books proved from it: `restore`."""
 
 import json
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import typer
 
-from services.archiver.shell.restoring import Restored, planned
+from services.archiver.shell.restoring import Plan, Restored, planned
 from services.archiver.shell.restoring import restore as fill
 from services.archiver.shell.resuming import RestoreRefused
 from shared.contracts.topics import TOPICS
@@ -70,20 +71,31 @@ def restore(
             accept_shifted_offsets=accept_shifted_offsets,
             resume=resume,
         )
-        if resume:
-            talk.done(f"there already, and equal: {sum(plan.there.values()):,} records")
-        for hole in plan.verified.holes:
-            talk.done(f"never copied: {hole}")
+        _say_what_is_planned(plan, talk, is_resumed=resume)
         return await fill(store, kafka, TOPICS, plan, progress=talk)
 
-    try:
-        done = answered(question(), kafka)
-    except RestoreRefused as error:
-        raise _refused(error) from error
+    done = _filled(question(), kafka)
     proof = _proof(done, kafka, settings, talk, is_wanted=not no_audit)
     if as_json:
         print(json.dumps(_told(done, proof)))
     _require_equal(done, proof)
+
+
+def _filled(
+    filling: Coroutine[Any, Any, Restored],  # Any: what a coroutine yields
+    kafka: KafkaAddress,
+) -> Restored:
+    try:
+        return answered(filling, kafka)
+    except RestoreRefused as error:
+        raise _refused(error) from error
+
+
+def _say_what_is_planned(plan: Plan, talk: Talk, *, is_resumed: bool) -> None:
+    if is_resumed:
+        talk.done(f"there already, and equal: {sum(plan.there.values()):,} records")
+    for hole in plan.verified.holes:
+        talk.done(f"never copied: {hole}")
 
 
 def _proof(

@@ -1,13 +1,21 @@
 """The way back: an empty broker filled from a copy, and held against it byte for byte."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Container,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.archiver.manifest import SegmentName, chosen, first_shift
 from services.archiver.records import CopiedRecord
-from services.archiver.segments import Lineage
+from services.archiver.segments import Lineage, Segment
 from services.archiver.shell.holdings import (
     Fault,
     Verification,
@@ -135,14 +143,7 @@ async def restore(
 
             async def fill(lineage: Lineage) -> None:
                 where = Partition(lineage.topic, lineage.partition)
-                left = plan.there.get(lineage, 0)
-                async for segment in segments_of(store, plan.names[lineage]):
-                    header = segment.head.header
-                    if left >= header.count:
-                        left -= header.count
-                        continue
-                    raws = [raw_of(record) for record in segment.records()][left:]
-                    left = 0
+                async for segment, raws in _still_to_write(store, plan, lineage):
                     offsets = await writer.write(where, raws)
                     if lineage not in plan.shifts and offsets != [raw.offset for raw in raws]:
                         raise InvariantBroken(f"{where} was written by somebody else meanwhile")
@@ -168,6 +169,18 @@ async def restore(
     )
     found.end_offsets = (await offset_bounds(kafka, names))[1]
     return found
+
+
+async def _still_to_write(
+    store: ArchiveStore, plan: Plan, lineage: Lineage
+) -> AsyncGenerator[tuple[Segment, list[RawRecord]], None]:
+    """The segments of a partition with what of their records the broker does not have yet."""
+    there = plan.there.get(lineage, 0)
+    async for segment in segments_of(store, plan.names[lineage]):
+        count = segment.head.header.count
+        if there < count or not count:
+            yield segment, [raw_of(record) for record in segment.records()][there:]
+        there = max(there - count, 0)
 
 
 async def compared(

@@ -22,6 +22,14 @@ LOOK_SECONDS: Final = 2.0
 WAIT_SECONDS_MAX: Final = 60.0
 
 
+async def _topics_found(settings: ConsoleSettings) -> None:
+    await patiently(
+        lambda: check_topics(settings.kafka, [TOPICS[LEDGER_COMMANDS], TOPICS[LEDGER_MONITORS]]),
+        what="Kafka",
+        give_up_after_seconds=WAIT_SECONDS_MAX,
+    )
+
+
 async def run_console(stop: asyncio.Event) -> None:
     """The console, until ``stop``.
 
@@ -33,16 +41,7 @@ async def run_console(stop: asyncio.Event) -> None:
     settings = ConsoleSettings.load()
     log.configure(settings, service="console")
     tokens, monitors = settings.tokens(), settings.monitors()
-    await unless_stopped(
-        stop,
-        patiently(
-            lambda: check_topics(
-                settings.kafka, [TOPICS[LEDGER_COMMANDS], TOPICS[LEDGER_MONITORS]]
-            ),
-            what="Kafka",
-            give_up_after_seconds=WAIT_SECONDS_MAX,
-        ),
-    )
+    await unless_stopped(stop, _topics_found(settings))
     dsn = settings.postgres_dsn.get_secret_value()
     ledger, reconciler = Views(dsn, "ledger"), Views(dsn, "reconciler")
     publisher = Publisher(settings.kafka, client_id="tallystick-console")

@@ -11,6 +11,7 @@ from typing import Final
 
 from services.ingest.config import IngestSettings
 from services.ingest.gaps import Looked
+from services.ingest.polled import PolledAccount
 from services.ingest.shell.auditing import Auditing
 from services.ingest.shell.connected import ConnectedAccounts
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
@@ -95,16 +96,22 @@ async def look_once(
                 transactions=transactions,
                 beat=_nobody_waits,
             )
-            accounts_of = ConnectedAccounts(api=api, connected=polled.connected, beat=_nobody_waits)
-            try:
-                connected = await accounts_of.look()
-            except ApiRefused as error:
-                connected = ()
-                found.append(NotLooked(polled.whose.account, "connected accounts", str(error)))
-            lists = auditing.lists(("", *connected), types)
+            lists = auditing.lists(("", *await _connected(api, polled, found)), types)
             window = (since, until)
             found += [await _looked(e, window, is_fetching=is_fetching, say=say) for e in lists]
     return found
+
+
+async def _connected(
+    api: StripeApi, polled: PolledAccount, found: list[Looked | NotLooked]
+) -> tuple[str, ...]:
+    """The connected accounts that are asked for; a refused list of them is a finding."""
+    accounts = ConnectedAccounts(api=api, connected=polled.connected, beat=_nobody_waits)
+    try:
+        return await accounts.look()
+    except ApiRefused as error:
+        found.append(NotLooked(polled.whose.account, "connected accounts", str(error)))
+        return ()
 
 
 async def _looked(
