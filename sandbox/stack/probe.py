@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from shared.runtime.kafka_client import KafkaAddress
 
 PROBE_TIMEOUT_SECONDS: Final = 5.0
+# Postgres writes out all that is dirty before a database goes.
+DROP_TIMEOUT_SECONDS: Final = 60.0
 
 Answer = TypeVar("Answer")
 
@@ -43,14 +45,18 @@ class PostgresFacts:
     is_superuser: bool
 
 
-def ask(question: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+def ask(
+    question: Callable[[], Coroutine[Any, Any, Answer]],
+    *,
+    timeout_seconds: float = PROBE_TIMEOUT_SECONDS,
+) -> Answer:
     """The answer to an asynchronous question, from code that may itself run in a loop."""
     answers: list[Answer] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            answers.append(asyncio.run(_bounded(question)))
+            answers.append(asyncio.run(_bounded(question, timeout_seconds)))
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             errors.append(error)
 
@@ -62,8 +68,10 @@ def ask(question: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
     return answers[0]
 
 
-async def _bounded(question: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-    async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+async def _bounded(
+    question: Callable[[], Coroutine[Any, Any, Answer]], timeout_seconds: float
+) -> Answer:
+    async with asyncio.timeout(timeout_seconds):
         return await question()
 
 
@@ -155,7 +163,7 @@ async def _create_database(dsn: str, name: str) -> bool:
 
 def drop_database(dsn: str, name: str) -> None:
     """Drop a database, with the connections that others still have to it."""
-    ask(lambda: _drop_database(dsn, name))
+    ask(lambda: _drop_database(dsn, name), timeout_seconds=DROP_TIMEOUT_SECONDS)
 
 
 async def _drop_database(dsn: str, name: str) -> None:
