@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import pytest
 
 from services.ledger.shell.rebuild import rebuild_and_compare
@@ -18,7 +17,7 @@ from shared.runtime.settings import SettingsInvalid
 from tallystick.doctor import Verdict
 from tallystick.doctor_in_force import in_force_findings
 from tests.integration.test_cli_ledger import tallystick
-from tests.support.ledger import LedgerRig, charge, event, polled, until
+from tests.support.ledger import LedgerRig, charge, event, polled
 from tests.unit.ledger.invoicing import invoice, line
 from tests.unit.ledger.telling import NOW
 
@@ -45,13 +44,6 @@ def asking(key: str, what: Activated, value: str) -> Publication:
         extensions={"book": "main"},
     )
     return Publication(LEDGER_COMMANDS, f"main|{key}".encode(), envelope)
-
-
-async def begun(rig: LedgerRig) -> bool:
-    try:
-        return bool(await rig.value("select count(*) from ledger.activations"))
-    except asyncpg.PostgresError:
-        return False
 
 
 async def receivables(rig: LedgerRig) -> list[str]:
@@ -118,7 +110,7 @@ async def test_book_map_file_is_put_in_force_with_all_that_differs(
     file = tmp_path / "books.toml"
     file.write_text(TWO, encoding="utf-8")
     async with rig.ledger():
-        await until("the books to begin", lambda: begun(rig))
+        await rig.caught_up()
         looked = await tallystick(rig, tmp_path, "activate", "book-map", str(file), "--dry-run")
         assert "book other is in the file and not in force" in looked.stdout
         done = await tallystick(rig, tmp_path, "activate", "book-map", str(file))
@@ -130,7 +122,7 @@ async def test_book_map_file_is_put_in_force_with_all_that_differs(
         await rig.caught_up()
 
 
-async def test_database_that_was_lost_begins_with_what_the_log_says_the_books_began_with(
+async def test_database_that_was_lost_books_by_what_the_log_says_was_in_force(
     rig: LedgerRig, tmp_path: Path
 ) -> None:
     file = tmp_path / "books.toml"
@@ -138,12 +130,17 @@ async def test_database_that_was_lost_begins_with_what_the_log_says_the_books_be
     async with rig.ledger(books_file=file):
         await rig.publish(billed(1))
         await rig.caught_up()
+        await rig.publish(asking("k1", Activated.BASIS, "cash"))
+        await rig.caught_up()
+        await rig.publish(billed(2))
+        await rig.caught_up()
+        assert await receivables(rig) == ["in_1"]
     await rig.fetch("drop schema ledger_read cascade")
     await rig.fetch("drop schema ledger cascade")
-    with pytest.raises(SettingsInvalid, match="in force is accrual, the books file says cash"):
-        async with rig.ledger() as task:
+    with pytest.raises(SettingsInvalid, match="in force is cash, the books file says accrual"):
+        async with rig.ledger(books_file=file) as task:
             await task
-    async with rig.ledger(books_file=file):
+    async with rig.ledger():
         await rig.caught_up()
     assert await receivables(rig) == ["in_1"]
     told = [r for r in await rig.records(LEDGER_COMMANDS) if b"genesis" in r.value]

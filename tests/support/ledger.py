@@ -211,7 +211,11 @@ class LedgerRig:
         return rows[0][0] if rows else None
 
     async def caught_up(self, *, published: bool = True) -> None:
-        """Wait until all that stands on the input topics has been booked, and published."""
+        """Wait until all that stands on the input topics has been booked, and published.
+
+        That is not before the ledger has said what the books begin with.
+        """
+        await until("the books to begin", self._begun)
         ends = await end_offsets(self.bootstrap, INPUT_TOPICS)
 
         async def booked() -> bool:
@@ -227,6 +231,12 @@ class LedgerRig:
         await until("the ledger to catch up", booked)
         if published:
             await until("the publisher to catch up", self._all_published)
+
+    async def _begun(self) -> bool:
+        try:
+            return bool(await self.value("select count(*) from ledger.activations"))
+        except asyncpg.PostgresError:
+            return False
 
     async def _all_published(self) -> bool:
         behind = await self.value(
