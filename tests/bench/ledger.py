@@ -207,7 +207,8 @@ async def _measure_the_mix(stack: RunningStack, asked: Asked) -> None:
                 f"floor, {asked.processes} processes: {floor:,.0f}/s; the projection is"
                 f" {run.rate / floor:.0%} of it"
             )
-        if "publishing" in asked.parts:
+        if {"publishing", "rebuild"} & set(asked.parts):
+            # A rebuild takes the order of the books from what was published.
             total = await standing(stack)
             with ledgers(stack, dsn, 1, "publisher") as started:
                 behind = await watched(dsn, total, started, published=True)
