@@ -27,6 +27,7 @@ from tallystick.local_door import local_door
 from tallystick.trace import show
 from tallystick.trace.asked import Asked, Link, Message, Reference, asked
 from tallystick.trace.evidence import Evidence, Prover, evidence_of
+from tallystick.trace.in_trees import standings_of, with_standings
 
 LIMIT = 5
 
@@ -115,7 +116,9 @@ async def _traced(
             )
         found = await _found(tracer, wanted, books, limit)
         prover.decider.learn(await read_activations(tx))
-    return found, await evidence_of(settings.kafka, prover, found.entries)
+        standings = await standings_of(tx, found.entries)
+    proved = await evidence_of(settings.kafka, prover, found.entries)
+    return found, with_standings(proved, standings)
 
 
 async def _found(tracer: Tracer, wanted: Asked, books: tuple[str, ...], limit: int) -> _Found:

@@ -57,7 +57,8 @@ class Retold:
 class Evidence:
     """All that stands behind one entry.
 
-    ``record`` is ``None`` where the message cannot be read, ``lacking`` says why.
+    ``record`` is ``None`` where the message cannot be read, ``lacking`` says why; ``head`` where
+    no published tree head tells of the entry yet.
     """
 
     told: Told
@@ -68,6 +69,7 @@ class Evidence:
     lacking: str
     retold: Retold | None
     proof: Proof | None
+    head: Retold | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -76,6 +78,7 @@ class Evidence:
             self.content_holds
             and self.link_holds
             and (self.retold is None or self.retold.holds)
+            and (self.head is None or self.head.holds)
             and (self.proof is None or self.proof.standing is not Standing.FAILED)
         )
 

@@ -37,6 +37,8 @@ def evidence(each: Evidence) -> str:
         ("content", _holds(each.content_holds, f"digest {told.digest}")),
         ("chain", _holds(each.link_holds, f"{told.origin} entry {told.sequence}, {told.chain}")),
     ]
+    if each.head is not None:
+        facts.append(("head", _holds(each.head.holds, each.head.detail)))
     lines = [f"{told.reference}  (book {told.book})", *map(_fact, facts)]
     lines += [f"    {line}" for line in render_postings(map(posting_of, told.legs)).splitlines()]
     rule = each.rule
@@ -107,6 +109,9 @@ def evidence_json(each: Evidence) -> Json:
         "previous": told.previous,
         "chain": told.chain,
         "chain_holds": each.link_holds,
+        "head": None
+        if each.head is None
+        else {"holds": each.head.holds, "detail": each.head.detail},
         "rule": {
             "kind": each.rule.kind,
             "version": each.rule.version,

@@ -16,8 +16,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from services.ledger.shell.signing import SigningKey
+from shared.contracts.tree_heads import key_id_of
 from shared.runtime.kafka import Publication
-from tests.support.ledger import ROOT, LedgerRig, charge, event, polled
+from tests.support.ledger import ROOT, LedgerRig, charge, event, polled, until
 
 pytestmark = pytest.mark.stack
 SECRET = "whsec_of_the_trace_test"
@@ -166,3 +168,34 @@ async def test_trace_without_kafka_tells_what_the_journal_knows(
     assert told.returncode == 3
     assert "chain     holds" in told.stdout
     assert "NOT READ: the topic cannot be read" in told.stdout
+
+
+async def test_trace_tells_the_signed_head_that_an_entry_stands_in(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    key = SigningKey.new()
+    async with rig.ledger(ledger_tree_head_seconds=0.01, ledger_tree_head_key=key.text):
+        await rig.publish(signed(event("evt_1", charge("ch_1"))), polled(charge("ch_2")))
+        await rig.caught_up()
+
+        async def told() -> bool:
+            return bool(await rig.value("select size from ledger.tree_heads") == 2)
+
+        await until("the head", told)
+    shown = await trace(rig, tmp_path, "stripe:payment:ch_1")
+    assert shown.returncode == 0, shown.stderr
+    name = key_id_of(key.public_key)
+    assert (
+        f"holds: leaf 0 in the head of 2 entries of book main, signed by key {name}" in shown.stdout
+    )
+    owner = await asyncpg.connect(rig.dsn)
+    await owner.execute(
+        "set session_replication_role = replica;"
+        " update ledger.entries set chain = decode(repeat('ab', 32), 'hex')"
+        " where reference = 'stripe:payment:ch_1'"
+    )
+    await owner.close()
+    touched = await trace(rig, tmp_path, "stripe:payment:ch_1", "--json")
+    assert touched.returncode == 1
+    (entry,) = json.loads(touched.stdout)["entries"]
+    assert (entry["chain_holds"], entry["head"]["holds"]) == (False, False)
