@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 STDIN: Final = "-"
 _FORMAT: Final = "see docs/reference/preview.md for the form of the lines"
 
+ByBasis = Annotated[
+    str | None,
+    typer.Option(metavar="cash|accrual", help="The basis of every book, over the config's."),
+]
+ByChart = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The chart of every book, likewise.")
+]
+ByRules = Annotated[
+    int | None, typer.Option(metavar="N", help="The version of the rules; else the latest.")
+]
+
 
 def preview(
     files: Annotated[
@@ -50,16 +61,9 @@ def preview(
             help="TOML: books, charts, bank accounts and the Stripe destinations that they are.",
         ),
     ] = None,
-    basis: Annotated[
-        str | None,
-        typer.Option(metavar="cash|accrual", help="The basis of every book, over the config's."),
-    ] = None,
-    chart: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The chart of every book, likewise.")
-    ] = None,
-    rules: Annotated[
-        int | None, typer.Option(metavar="N", help="The version of the rules; else the latest.")
-    ] = None,
+    basis: ByBasis = None,
+    chart: ByChart = None,
+    rules: ByRules = None,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
 ) -> None:
     """What would be booked and matched, with no Kafka and no Postgres.

@@ -38,6 +38,19 @@ class Format(StrEnum):
     JSON = "json"
 
 
+WrittenTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--write-corrections",
+        metavar="FILE",
+        help="Write the commands that would correct --book: see `tallystick book send`.",
+    ),
+]
+TakingEffect = Annotated[
+    str, typer.Option("--on", help="The day that the corrections take effect; else now.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What is to be told of the difference, and where its corrections go."""
@@ -75,17 +88,8 @@ def what_if(
         bool, typer.Option("--entries", help="Tell each entry that would differ too.")
     ] = False,
     written: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
-    corrections: Annotated[
-        Path | None,
-        typer.Option(
-            "--write-corrections",
-            metavar="FILE",
-            help="Write the commands that would correct --book: see `tallystick book send`.",
-        ),
-    ] = None,
-    on: Annotated[
-        str, typer.Option("--on", help="The day that the corrections take effect; else now.")
-    ] = "",
+    corrections: WrittenTo = None,
+    on: TakingEffect = "",
 ) -> None:
     """Replay the books with something else in force, and say the difference in money.
 
