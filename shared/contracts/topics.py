@@ -190,8 +190,8 @@ _TOPICS: Final = (
     ),
     Topic(
         LEDGER_DEAD_LETTERS,
-        "Records that the ledger cannot read: source bytes, reason and position in headers; and"
-        " notes of what was done about them",
+        "Records that the ledger cannot read or book: source bytes, reason and position in headers;"
+        " and notes of what was done about them",
         "of the source",
         None,
         ("ledger",),
