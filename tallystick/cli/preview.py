@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 STDIN: Final = "-"
 _FORMAT: Final = "see docs/reference/preview.md for the form of the lines"
 
+ByConfig = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="TOML: books, charts, bank accounts and the Stripe destinations that they are.",
+    ),
+]
 ByBasis = Annotated[
     str | None,
     typer.Option(metavar="cash|accrual", help="The basis of every book, over the config's."),
@@ -54,13 +61,7 @@ def preview(
             help="Stripe's mode of the books. Without it: live where any line is live.",
         ),
     ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="TOML: books, charts, bank accounts and the Stripe destinations that they are.",
-        ),
-    ] = None,
+    config: ByConfig = None,
     basis: ByBasis = None,
     chart: ByChart = None,
     rules: ByRules = None,

@@ -141,7 +141,12 @@ async def entries(one: OneProjector) -> list[tuple[int, str, int, int]]:
 
 
 @given(STEPS, st.lists(st.integers(0, 7), max_size=24), st.integers(1, 5))
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_rebuild_in_any_order_of_topics_arrives_at_the_same_books_and_heads(
     database_dsn: str, steps: list[Step], picks: list[int], batch: int
 ) -> None:
