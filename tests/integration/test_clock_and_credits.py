@@ -291,6 +291,7 @@ async def test_console_ticks_once_a_day_and_shows_credits(rig: LedgerRig, books_
                 await rig.caught_up()
             for _ in range(3):
                 await watch.look()
+            await rig.caught_up()
             told = await answers(rig)
             ticks = sorted(key for key in told if key.startswith("clock:"))
             assert len(ticks) == 2
