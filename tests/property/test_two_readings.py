@@ -19,6 +19,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused
 from shared.contracts.messages import OutcomeKind
 from tests.support.outside_messages import Json, messages
+from tests.unit.ledger.judged import obeyed
 
 Facts = Mapping[str, Sequence[tuple[str, str, str, int]]]
 AT = datetime(2026, 11, 3, tzinfo=UTC)
@@ -36,7 +37,7 @@ def ledgers_reading(topic: str, value: bytes) -> tuple[Facts, bool]:
         extensions={"book": "main"},
     )
     try:
-        decision = decide(Input(topic, envelope, AT), InForce())
+        decision = obeyed(decide(Input(topic, envelope, AT), InForce()), AT)
     except Refused:
         return {}, True
     facts = {
