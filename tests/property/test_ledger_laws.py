@@ -14,6 +14,7 @@ from shared.contracts import topics
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused
 from tallystick.preview.books import Balance, Books
+from tests.unit.ledger.judged import obeyed
 
 Json = dict[str, object]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -79,7 +80,7 @@ def message(topic: str, data: bytes) -> Input:
 
 def decided(topic: str, data: bytes) -> Decision | None:
     try:
-        return decide(message(topic, data), InForce())
+        return obeyed(decide(message(topic, data), InForce()))
     except Refused:
         return None
 
@@ -199,7 +200,7 @@ def worlds(draw: st.DrawFn) -> World:
 def books_of(told: list[tuple[str, Json]]) -> tuple[tuple[Balance, ...], frozenset[bytes]]:
     books = Books()
     for topic, value in told:
-        decision = decide(message(topic, json.dumps(value).encode()), InForce())
+        decision = obeyed(decide(message(topic, json.dumps(value).encode()), InForce()))
         remarks = books.take(decision, NOW)
         assert all(remark.outcome == "nothing_to_book" for remark in remarks)
     digests = frozenset(recorded.entry.digest() for recorded in books.entries())
