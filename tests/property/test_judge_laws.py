@@ -28,11 +28,17 @@ accounts = st.sampled_from(
      "assets:stripe:balance", "liabilities:suspense", "foo:bar", ":", "assets"]
 )  # fmt: skip
 keys = st.sampled_from(["", "acct_1", "acct_2"])
-money = st.builds(
-    lambda minor, code: {"minor": str(minor), "currency": code, "exponent": 0 if code == "jpy" else 2},
+
+
+def amount_of(minor: int, code: str) -> Json:
+    return {"minor": str(minor), "currency": code, "exponent": 0 if code == "jpy" else 2}
+
+
+money: st.SearchStrategy[Json] = st.builds(
+    amount_of,
     st.sampled_from([0, 1, 5, 50, 400, 1000, -3, 2**63 + 1, 10**30]),
     st.sampled_from(["usd", "usd", "usd", "USD", "jpy", "zzz"]),
-)  # fmt: skip
+)
 moments = st.sampled_from(
     ["2024-06-11T10:00:00Z", "2024-05-30T23:30:00-03:00", "2024-06-01T00:00:00Z",
      "1900-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"]
@@ -42,7 +48,7 @@ days = st.sampled_from(
      date(2024, 6, 11), date(2024, 6, 12), date(9998, 12, 31), date.max]
 ).map(str)  # fmt: skip
 names = st.sampled_from(["h1", "h2", "h3", "k1", "k2"])
-leg = st.fixed_dictionaries(
+leg: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {
         "account": accounts,
         "side": st.sampled_from(["debit", "credit"]),
@@ -82,7 +88,7 @@ FUNDS = (
     (funded("revenue:stripe", "liabilities:connect", "acct_1"), "f2"),
 )
 flag = st.booleans()
-commands = st.one_of(
+commands: st.SearchStrategy[Json] = st.one_of(
     covered(),
     covered(),
     a("manual_entry", effective_at=moments, postings=st.lists(leg, max_size=3), floor=flag),
