@@ -8,7 +8,7 @@ from services.ledger.in_force import BookInForce
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from services.ledger.readers.told import Billed, Charge
 from services.ledger.rule_versions import RuleTable
-from services.ledger.rules.invoices import Billing
+from services.ledger.rules.billings import Billing
 from shared.contracts.messages import OutcomeKind
 
 UNTOLD_LINES: Final = "invoice_lines_untold"

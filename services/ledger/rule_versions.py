@@ -24,13 +24,14 @@ from services.ledger.readers.told import BalanceTransaction, Charge, Refund, Rev
 from services.ledger.rules import (
     balance_transactions,
     bank,
+    credit_notes,
     customer_credits,
     invoices,
     matches,
     payments,
 )
 from services.ledger.rules.balance_transactions import MOVEMENTS, Movements
-from services.ledger.rules.invoices import Billing
+from services.ledger.rules.billings import Billing
 from shared.contracts.journal import Entry
 from shared.contracts.messages import MatchMade, MatchUndone
 from shared.contracts.observations import BankLine
@@ -83,7 +84,7 @@ ONE: Final = RuleTable(
     movements=MOVEMENTS,
     invoice=invoices.invoice,
     invoice_payment=invoices.paid,
-    credit_note=invoices.credit_note,
+    credit_note=credit_notes.credit_note,
     credits_bought=customer_credits.bought,
     credits_assigned=customer_credits.assigned,
     bank_line=bank.bank_line,

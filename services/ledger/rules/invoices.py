@@ -5,25 +5,16 @@ stands in the object for good, so each telling of it, early or late, makes the s
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from services.ledger import accounts
 from services.ledger.in_force import BookInForce
-from services.ledger.readers.billed import CreditNote, Invoice, InvoicePayment, ServedLine
+from services.ledger.readers.billed import Invoice, InvoicePayment, ServedLine
+from services.ledger.rules.billings import Billing, billed_entry
 from services.ledger.unearned import Cut, Schedule
 from shared.contracts import references
-from shared.contracts.journal import Entry, Line, Reference, credit, debit, entry
+from shared.contracts.journal import Line, credit, debit
 from shared.contracts.money import Money
-
-
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """An entry, or ``None`` where every amount is zero, and what it changes of what is unearned."""
-
-    entry: Entry | None
-    schedules: tuple[Schedule, ...] = ()
-    cuts: tuple[Cut, ...] = ()
 
 
 def invoice(told: Invoice, book: BookInForce) -> Iterator[Billing]:
@@ -61,7 +52,7 @@ def finalized(told: Invoice, book: BookInForce) -> Billing:
     Source: Stripe API reference, "The Invoice object".
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice(told.id),
             "invoice",
@@ -91,7 +82,7 @@ def deferred(told: Invoice, line: ServedLine, book: BookInForce) -> Billing:
 
     Source: Stripe API reference, "The Invoice Line Item object", ``period``.
     """
-    booked = _entry(
+    booked = billed_entry(
         book,
         references.invoice_line(line.id),
         "revenue_deferred",
@@ -114,7 +105,7 @@ def balance_applied(told: Invoice, book: BookInForce) -> Billing:
     Source: Stripe docs, "Customer invoice balance"; ``starting_balance``, ``ending_balance``.
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_balance(told.id),
             "invoice_balance_applied",
@@ -144,7 +135,7 @@ def paid(told: InvoicePayment, book: BookInForce) -> Billing:
     ``payment_intent`` and ``charge``.
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_paid(told.invoice, told.id),
             "invoice_paid",
@@ -170,7 +161,7 @@ def paid_out_of_band(told: Invoice, amount: Money, book: BookInForce) -> Billing
     2025-03-31 ``paid_out_of_band``.
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_paid_out_of_band(told.id),
             "invoice_paid_out_of_band",
@@ -193,7 +184,7 @@ def overpaid(told: Invoice, amount: Money, book: BookInForce) -> Billing:
     Source: Stripe API reference, "The Invoice object", ``amount_overpaid``.
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_overpaid(told.id),
             "invoice_overpaid",
@@ -215,7 +206,7 @@ def uncollectible(told: Invoice, amount: Money, book: BookInForce) -> Billing:
     Source: Stripe docs, "Status transitions and finalization", uncollectible.
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_uncollectible(told.id),
             "invoice_uncollectible",
@@ -236,7 +227,7 @@ def recovered(told: Invoice, amount: Money, at: datetime, book: BookInForce) -> 
     Cr expenses:bad-debt                    the same
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_recovered(told.id),
             "invoice_recovered",
@@ -273,7 +264,7 @@ def voided(told: Invoice, at: datetime, book: BookInForce) -> Billing:
         credit(accounts.RECEIVABLE, left, key=told.id),
     ]
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_voided(told.id),
             "invoice_voided",
@@ -294,7 +285,7 @@ def deferral_voided(line: ServedLine, at: datetime, book: BookInForce) -> Billin
     What had been released of it leaves the line's key in debit until the next clock tick takes it
     back from revenue.
     """
-    booked = _entry(
+    booked = billed_entry(
         book,
         references.invoice_line_voided(line.id),
         "revenue_deferral_voided",
@@ -318,7 +309,7 @@ def balance_returned(told: Invoice, at: datetime, book: BookInForce) -> Billing:
     Source: Stripe changelog 2019-12-03, "Customer balances are now returned when voiding invoices".
     """
     return Billing(
-        _entry(
+        billed_entry(
             book,
             references.invoice_balance_returned(told.id),
             "invoice_balance_returned",
@@ -327,98 +318,4 @@ def balance_returned(told: Invoice, at: datetime, book: BookInForce) -> Billing:
             about=f"Invoice {told.id} voided, the customer's balance given back",
             reverses=references.invoice_balance(told.id),
         )
-    )
-
-
-def credit_note(told: CreditNote, book: BookInForce) -> Iterator[Billing]:
-    """Everything that a credit note tells."""
-    yield credited(told, book)
-    if told.voided_at is not None:
-        yield credit_voided(told, told.voided_at, book)
-
-
-def credited(told: CreditNote, book: BookInForce) -> Billing:
-    """A credit note takes back a part of an invoice.
-
-        Dr revenue:stripe                           total without tax
-        Dr liabilities:tax                          tax
-        Cr assets:receivable[invoice]               taken off what is still to be paid
-        Cr revenue:refunds                          refunded, which the refund debited
-        Cr liabilities:customer-balance[customer]   given to the customer's balance
-        Cr liabilities:suspense[credit note]        given back outside of Stripe
-
-    What it takes back of a line that is yet to be earned, the next clock tick takes from there.
-
-    Source: Stripe API reference, "The Credit Note object".
-    """
-    booked = _entry(
-        book,
-        references.credit_note(told.id),
-        "credit_note",
-        told.created_at,
-        _taken_back(told),
-        about=f"Credit note {told.id} to invoice {told.invoice}",
-    )
-    return Billing(booked, cuts=_cuts(told))
-
-
-def _cuts(told: CreditNote, *, sign: int = 1) -> tuple[Cut, ...]:
-    """What it takes back of each line, a line once; undone, it is as if it had never been."""
-    sums: dict[str, Money] = {}
-    for each in told.lines:
-        sums[each.line] = sums[each.line] + each.net if each.line in sums else each.net
-    return tuple(
-        Cut(line, net if sign > 0 else -net, told.created_at) for line, net in sums.items()
-    )
-
-
-def _taken_back(told: CreditNote) -> list[Line]:
-    return [
-        debit(accounts.REVENUE, told.total - told.tax),
-        debit(accounts.TAX, told.tax),
-        credit(accounts.RECEIVABLE, told.on_invoice, key=told.invoice),
-        credit(accounts.REFUNDS, told.refunded),
-        credit(accounts.CUSTOMER_BALANCE, told.to_balance, key=told.customer),
-        credit(accounts.SUSPENSE, told.out_of_band, key=told.id),
-    ]
-
-
-def credit_voided(told: CreditNote, at: datetime, book: BookInForce) -> Billing:
-    """A credit note is voided: the customer owes again what it had taken back.
-
-    Dr assets:receivable[invoice]           what it had taken off
-    Cr revenue:stripe                       total without tax
-    Cr liabilities:tax                      tax
-    """
-    booked = _entry(
-        book,
-        references.credit_note_voided(told.id),
-        "credit_note_voided",
-        at,
-        [Line(line.account, -line.amount, line.key) for line in reversed(_taken_back(told))],
-        about=f"Credit note {told.id} voided",
-        reverses=references.credit_note(told.id),
-    )
-    return Billing(booked, cuts=_cuts(told, sign=-1))
-
-
-def _entry(
-    book: BookInForce,
-    reference: Reference,
-    kind: str,
-    at: datetime,
-    lines: list[Line],
-    *,
-    about: str,
-    reverses: Reference | None = None,
-) -> Entry | None:
-    return entry(
-        book=book.name,
-        reference=reference,
-        kind=kind,
-        effective_at=at,
-        lines=lines,
-        rules_version=book.rules_version,
-        description=about,
-        reverses=reverses,
     )

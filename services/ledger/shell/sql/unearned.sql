@@ -37,7 +37,10 @@ order by u.book, u.line
 -- What was taken back of lines, the exponent of which is the line's.
 select book, line, minor, at
 from unearned_cuts
-where (book, line) in (select * from unnest($1::text[], $2::text[]))
+where (book, line) in (
+    select n.book, n.line
+    from unnest($1::text[], $2::text[]) as n (book, line)
+)
 order by book, line, reference
 
 -- name: move_clocks!

@@ -1,0 +1,40 @@
+"""What a fact of billing gives: an entry, and what it changes of what is yet to be earned."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.ledger.in_force import BookInForce
+from services.ledger.unearned import Cut, Schedule
+from shared.contracts.journal import Entry, Line, Reference, entry
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """An entry, or ``None`` where every amount is zero, and what it changes of what is unearned."""
+
+    entry: Entry | None
+    schedules: tuple[Schedule, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+
+
+def billed_entry(
+    book: BookInForce,
+    reference: Reference,
+    kind: str,
+    at: datetime,
+    lines: list[Line],
+    *,
+    about: str,
+    reverses: Reference | None = None,
+) -> Entry | None:
+    """The entry of these lines, or ``None`` when every line is zero."""
+    return entry(
+        book=book.name,
+        reference=reference,
+        kind=kind,
+        effective_at=at,
+        lines=lines,
+        rules_version=book.rules_version,
+        description=about,
+        reverses=reverses,
+    )
