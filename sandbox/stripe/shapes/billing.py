@@ -10,76 +10,79 @@ from sandbox.stripe.shapes.view import View, embedded_list
 from sandbox.world.jsons import JsonObject
 
 _TAX_RATE: Final = "txr_1SimulatedTaxRateStandard01"
+_NO_TAX_BY_STRIPE: Final = {"enabled": False, "liability": None, "provider": None, "status": None}
 
 
 def invoice_object(invoice: Invoice, view: View) -> JsonObject:
     """An invoice; ``payments`` are left out, as they come only when they are expanded."""
-    shown = _nothing(_OF_INVOICE)
-    remaining = invoice.amount_due - invoice.amount_paid
-    return shown | {
-        "id": invoice.id,
-        "object": "invoice",
-        "account_country": "US",
-        "account_name": "Tallystick Demo",
+    return (
+        _nothing(_OF_INVOICE)
+        | _amounts(invoice)
+        | {
+            "id": invoice.id,
+            "object": "invoice",
+            "account_country": "US",
+            "account_name": "Tallystick Demo",
+            "attempt_count": 1 if invoice.amount_paid else 0,
+            "attempted": invoice.amount_paid > 0,
+            "auto_advance": False,
+            "automatic_tax": {"disabled_reason": None, **_NO_TAX_BY_STRIPE},
+            "billing_reason": "subscription_cycle",
+            "collection_method": "charge_automatically",
+            "created": invoice.created,
+            "currency": invoice.currency,
+            "customer": invoice.customer,
+            "customer_email": invoice.customer_email,
+            "customer_name": invoice.customer_name,
+            "customer_tax_exempt": "none",
+            "customer_tax_ids": [],
+            "default_tax_rates": [],
+            "discounts": [],
+            "effective_at": invoice.created,
+            "issuer": {"type": "self"},
+            "lines": embedded_list(
+                f"/v1/invoices/{invoice.id}/lines",
+                [_line_object(line, invoice, view) for line in invoice.lines],
+            ),
+            "livemode": view.livemode,
+            "metadata": {},
+            "number": f"TALLY-{invoice.sequence:06d}",
+            "parent": {
+                "quote_details": None,
+                "subscription_details": {"metadata": {}, "subscription": invoice.subscription},
+                "type": "subscription_details",
+            },
+            "payment_settings": {
+                "default_mandate": None,
+                "payment_method_options": None,
+                "payment_method_types": None,
+            },
+            "period_end": invoice.created,
+            "period_start": invoice.created,
+            "status": invoice.status,
+            "status_transitions": {
+                "finalized_at": invoice.created,
+                "marked_uncollectible_at": invoice.given_up_at,
+                "paid_at": invoice.paid_at,
+                "voided_at": invoice.voided_at,
+            },
+            "webhooks_delivered_at": invoice.created,
+        }
+    )
+
+
+def _amounts(invoice: Invoice) -> JsonObject:
+    return {
         "amount_due": invoice.amount_due,
         "amount_overpaid": 0,
         "amount_paid": invoice.amount_paid,
         "amount_paid_off_stripe": 0,
-        "amount_remaining": remaining,
+        "amount_remaining": invoice.amount_due - invoice.amount_paid,
         "amount_shipping": 0,
-        "attempt_count": 1 if invoice.amount_paid else 0,
-        "attempted": invoice.amount_paid > 0,
-        "auto_advance": False,
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
-        "billing_reason": "subscription_cycle",
-        "collection_method": "charge_automatically",
-        "created": invoice.created,
-        "currency": invoice.currency,
-        "customer": invoice.customer,
-        "customer_email": invoice.customer_email,
-        "customer_name": invoice.customer_name,
-        "customer_tax_exempt": "none",
-        "customer_tax_ids": [],
-        "default_tax_rates": [],
-        "discounts": [],
-        "effective_at": invoice.created,
         "ending_balance": invoice.ending_balance,
-        "issuer": {"type": "self"},
-        "lines": embedded_list(
-            f"/v1/invoices/{invoice.id}/lines",
-            [_line_object(line, invoice, view) for line in invoice.lines],
-        ),
-        "livemode": view.livemode,
-        "metadata": {},
-        "number": f"TALLY-{invoice.sequence:06d}",
-        "parent": {
-            "quote_details": None,
-            "subscription_details": {"metadata": {}, "subscription": invoice.subscription},
-            "type": "subscription_details",
-        },
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
-        "period_end": invoice.created,
-        "period_start": invoice.created,
         "post_payment_credit_notes_amount": invoice.credited_after,
         "pre_payment_credit_notes_amount": invoice.credited_before,
         "starting_balance": invoice.starting_balance,
-        "status": invoice.status,
-        "status_transitions": {
-            "finalized_at": invoice.created,
-            "marked_uncollectible_at": invoice.given_up_at,
-            "paid_at": invoice.paid_at,
-            "voided_at": invoice.voided_at,
-        },
         "subtotal": invoice.subtotal,
         "subtotal_excluding_tax": invoice.subtotal,
         "total": invoice.total,
@@ -87,7 +90,6 @@ def invoice_object(invoice: Invoice, view: View) -> JsonObject:
         "total_excluding_tax": invoice.subtotal,
         "total_pretax_credit_amounts": [],
         "total_taxes": _taxes(invoice.tax, invoice.subtotal),
-        "webhooks_delivered_at": invoice.created,
     }
 
 
@@ -175,24 +177,6 @@ def credit_note_object(note: CreditNote, view: View) -> JsonObject:
                 "type": "refund",
             }
         )
-    line: JsonObject = {
-        "id": f"cnli_{note.id[3:]}",
-        "object": "credit_note_line_item",
-        "amount": note.amount,
-        "description": "Time that is not used",
-        "discount_amount": 0,
-        "discount_amounts": [],
-        "invoice_line_item": note.line,
-        "livemode": view.livemode,
-        "metadata": {},
-        "pretax_credit_amounts": [],
-        "quantity": None,
-        "tax_rates": [],
-        "taxes": _taxes(note.tax, note.amount),
-        "type": "invoice_line_item",
-        "unit_amount": None,
-        "unit_amount_decimal": None,
-    }
     return {
         "id": note.id,
         "object": "credit_note",
@@ -209,7 +193,7 @@ def credit_note_object(note: CreditNote, view: View) -> JsonObject:
         "discount_amounts": [],
         "effective_at": note.created,
         "invoice": note.invoice,
-        "lines": embedded_list(f"/v1/credit_notes/{note.id}/lines", [line]),
+        "lines": embedded_list(f"/v1/credit_notes/{note.id}/lines", [_noted_line(note, view)]),
         "livemode": view.livemode,
         "memo": None,
         "metadata": {},
@@ -233,6 +217,27 @@ def credit_note_object(note: CreditNote, view: View) -> JsonObject:
     }
 
 
+def _noted_line(note: CreditNote, view: View) -> JsonObject:
+    return {
+        "id": f"cnli_{note.id[3:]}",
+        "object": "credit_note_line_item",
+        "amount": note.amount,
+        "description": "Time that is not used",
+        "discount_amount": 0,
+        "discount_amounts": [],
+        "invoice_line_item": note.line,
+        "livemode": view.livemode,
+        "metadata": {},
+        "pretax_credit_amounts": [],
+        "quantity": None,
+        "tax_rates": [],
+        "taxes": _taxes(note.tax, note.amount),
+        "type": "invoice_line_item",
+        "unit_amount": None,
+        "unit_amount_decimal": None,
+    }
+
+
 def session_object(session: Session, view: View) -> JsonObject:
     """A checkout session that was paid."""
     return _nothing(_OF_SESSION) | {
@@ -240,7 +245,7 @@ def session_object(session: Session, view: View) -> JsonObject:
         "object": "checkout.session",
         "amount_subtotal": session.amount,
         "amount_total": session.amount,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "automatic_tax": {**_NO_TAX_BY_STRIPE},
         "created": session.created,
         "currency": session.currency,
         "custom_fields": [],
