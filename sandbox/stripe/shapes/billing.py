@@ -15,60 +15,57 @@ _NO_TAX_BY_STRIPE: Final = {"enabled": False, "liability": None, "provider": Non
 
 def invoice_object(invoice: Invoice, view: View) -> JsonObject:
     """An invoice; ``payments`` are left out, as they come only when they are expanded."""
-    return (
-        _nothing(_OF_INVOICE)
-        | _amounts(invoice)
-        | {
-            "id": invoice.id,
-            "object": "invoice",
-            "account_country": "US",
-            "account_name": "Tallystick Demo",
-            "attempt_count": 1 if invoice.amount_paid else 0,
-            "attempted": invoice.amount_paid > 0,
-            "auto_advance": False,
-            "automatic_tax": {"disabled_reason": None, **_NO_TAX_BY_STRIPE},
-            "billing_reason": "subscription_cycle",
-            "collection_method": "charge_automatically",
-            "created": invoice.created,
-            "currency": invoice.currency,
-            "customer": invoice.customer,
-            "customer_email": invoice.customer_email,
-            "customer_name": invoice.customer_name,
-            "customer_tax_exempt": "none",
-            "customer_tax_ids": [],
-            "default_tax_rates": [],
-            "discounts": [],
-            "effective_at": invoice.created,
-            "issuer": {"type": "self"},
-            "lines": embedded_list(
-                f"/v1/invoices/{invoice.id}/lines",
-                [_line_object(line, invoice, view) for line in invoice.lines],
-            ),
-            "livemode": view.livemode,
-            "metadata": {},
-            "number": f"TALLY-{invoice.sequence:06d}",
-            "parent": {
-                "quote_details": None,
-                "subscription_details": {"metadata": {}, "subscription": invoice.subscription},
-                "type": "subscription_details",
-            },
-            "payment_settings": {
-                "default_mandate": None,
-                "payment_method_options": None,
-                "payment_method_types": None,
-            },
-            "period_end": invoice.created,
-            "period_start": invoice.created,
-            "status": invoice.status,
-            "status_transitions": {
-                "finalized_at": invoice.created,
-                "marked_uncollectible_at": invoice.given_up_at,
-                "paid_at": invoice.paid_at,
-                "voided_at": invoice.voided_at,
-            },
-            "webhooks_delivered_at": invoice.created,
-        }
-    )
+    told: JsonObject = {
+        "id": invoice.id,
+        "object": "invoice",
+        "account_country": "US",
+        "account_name": "Tallystick Demo",
+        "attempt_count": 1 if invoice.amount_paid else 0,
+        "attempted": invoice.amount_paid > 0,
+        "auto_advance": False,
+        "automatic_tax": {"disabled_reason": None, **_NO_TAX_BY_STRIPE},
+        "billing_reason": "subscription_cycle",
+        "collection_method": "charge_automatically",
+        "created": invoice.created,
+        "currency": invoice.currency,
+        "customer": invoice.customer,
+        "customer_email": invoice.customer_email,
+        "customer_name": invoice.customer_name,
+        "customer_tax_exempt": "none",
+        "customer_tax_ids": [],
+        "default_tax_rates": [],
+        "discounts": [],
+        "effective_at": invoice.created,
+        "issuer": {"type": "self"},
+        "lines": embedded_list(
+            f"/v1/invoices/{invoice.id}/lines",
+            [_line_object(line, invoice, view) for line in invoice.lines],
+        ),
+        "livemode": view.livemode,
+        "metadata": {},
+        "number": f"TALLY-{invoice.sequence:06d}",
+        "parent": {
+            "quote_details": None,
+            "subscription_details": {"metadata": {}, "subscription": invoice.subscription},
+            "type": "subscription_details",
+        },
+        "payment_settings": {
+            "default_mandate": None,
+            "payment_method_options": None,
+            "payment_method_types": None,
+        },
+        "period_end": invoice.created,
+        "period_start": invoice.created,
+        "status": invoice.status,
+        "status_transitions": {
+            "finalized_at": invoice.created,
+            "marked_uncollectible_at": invoice.given_up_at,
+            "paid_at": invoice.paid_at,
+            "voided_at": invoice.voided_at,
+        },
+        "webhooks_delivered_at": invoice.created,
+    }
+    return _nothing(_OF_INVOICE) | _amounts(invoice) | told
 
 
 def _amounts(invoice: Invoice) -> JsonObject:
@@ -240,7 +237,7 @@ def _noted_line(note: CreditNote, view: View) -> JsonObject:
 
 def session_object(session: Session, view: View) -> JsonObject:
     """A checkout session that was paid."""
-    return _nothing(_OF_SESSION) | {
+    told: JsonObject = {
         "id": session.id,
         "object": "checkout.session",
         "amount_subtotal": session.amount,
@@ -275,6 +272,7 @@ def session_object(session: Session, view: View) -> JsonObject:
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted",
     }
+    return _nothing(_OF_SESSION) | told
 
 
 def _nothing(names: str) -> JsonObject:
