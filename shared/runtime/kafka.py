@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from shared.contracts.envelope import Envelope, Headers, envelope_of
-from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.errors import Unavailable
 from shared.contracts.topics import RECORD_BYTES_MAX
 from shared.runtime.kafka_admin import (
     TopicsInvalid,
@@ -37,7 +37,7 @@ from shared.runtime.kafka_client import (
     patiently,
     started,
 )
-from shared.runtime.kafka_lanes import Lanes, Row
+from shared.runtime.kafka_lanes import Lanes, RecordTooLarge, Row, within
 
 __all__ = [
     "KafkaAddress",
@@ -45,6 +45,7 @@ __all__ = [
     "Publication",
     "Publisher",
     "Record",
+    "RecordTooLarge",
     "Row",
     "TopicsInvalid",
     "check_topics",
@@ -138,12 +139,6 @@ class Publication:
     partition: int | None = None
 
 
-class RecordTooLarge(Refused):
-    """A record past what the topics take; the same bytes fail the same way."""
-
-    reason = "too_large"
-
-
 class Publisher:
     """An idempotent producer with ``acks=all``, a bound on what is in flight, and deadlines.
 
@@ -228,12 +223,12 @@ class Publisher:
             Unavailable: Not all acknowledged in time.
             RecordTooLarge: One is too large; those before it may have been sent.
         """
-        async with _within(timeout_seconds):
+        async with within(timeout_seconds):
             return await self._publish_all(publications)
 
     async def publish_rows(self, topic: str, rows: Sequence[Row], timeout_seconds: float) -> None:
         """As ``publish_all``, for records of one topic: one wait for all, in place of one each."""
-        async with _within(timeout_seconds):
+        async with within(timeout_seconds):
             lanes = self.lanes or await self._ready()
             try:
                 await lanes.post_all(topic, rows)
@@ -303,20 +298,6 @@ class Publisher:
 def _expire(sent: asyncio.Future[Partition]) -> None:
     if not sent.done():
         sent.set_exception(TimeoutError())
-
-
-@asynccontextmanager
-async def _within(timeout_seconds: float) -> AsyncGenerator[None]:
-    """A deadline around what the library does, and its faults in our words."""
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            yield
-    except TimeoutError as error:
-        raise Unavailable(f"Kafka did not acknowledge in {timeout_seconds:g} s") from error
-    except ERRORS.MessageSizeTooLargeError as error:
-        raise RecordTooLarge(str(error)) from error
-    except (KafkaFault, OSError) as error:
-        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
 
 async def _close(lanes: Lanes) -> None:

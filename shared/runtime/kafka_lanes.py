@@ -12,10 +12,12 @@ import copy
 import random
 import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import RECORD_BYTES_MAX
 from shared.runtime import log
 from shared.runtime.kafka_client import ERRORS, KafkaFault, Partition
@@ -51,6 +53,26 @@ class _Lane:
     partition: Partition
     batches: deque[_Batch] = field(default_factory=deque)
     is_running: bool = False
+
+
+class RecordTooLarge(Refused):
+    """A record past what the topics take; the same bytes fail the same way."""
+
+    reason = "too_large"
+
+
+@asynccontextmanager
+async def within(timeout_seconds: float) -> AsyncGenerator[None]:
+    """A deadline around what the library does, and its faults in our words."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(f"Kafka did not acknowledge in {timeout_seconds:g} s") from error
+    except ERRORS.MessageSizeTooLargeError as error:
+        raise RecordTooLarge(str(error)) from error
+    except (KafkaFault, OSError) as error:
+        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
 
 class Lanes:
