@@ -29,7 +29,7 @@ VERDICT_FETCHED: Final = "fetched"
 RESENT: Final = "resent"
 # The position of the stored delivery that is sent once more.
 RESENT_FROM: Final = re.compile(r"[a-z.-]{1,40}/[0-9]{1,5}@[0-9]{1,18}", re.ASCII)
-_SIGNATURE: Final = "signature"
+_SIGNED_AS: Final = "signature"
 _ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Kinds of events that a desk remembers; whoever has more of them pays for each anew.
 _STAMPS_MAX: Final = 1_024
@@ -186,7 +186,7 @@ class Desk:
             "via": VIA_WEBHOOK,
             "verdict": "accepted",
             # Any text: each event has its own.
-            _SIGNATURE: _SIGNATURE,
+            _SIGNED_AS: _SIGNED_AS,
             RESENT: resent_from,
         }
         return _stamp(
@@ -266,7 +266,7 @@ def _stamp(
         extensions=extensions,
     )
     return _Stamp(
-        Mould(first, extension=_SIGNATURE if _SIGNATURE in told else ""),
+        Mould(first, extension=_SIGNED_AS if _SIGNED_AS in told else ""),
         account,
         is_foreign,
         is_other_mode,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -16,6 +18,7 @@ from services.ledger.standing import Standing
 from shared.contracts.journal import Entry
 from shared.contracts.money import Money, currency_of
 
+NOTHING_FREED: Final[Mapping[Name, int]] = MappingProxyType({})
 # What may not be taken from without its being there; what is earned and spent only adds up.
 _HOLDS_MONEY = (Root.ASSETS, Root.LIABILITIES, Root.MEMO)
 
@@ -111,11 +114,13 @@ class Case:
         minor = self.standing.available(name, known.normal, self.recorded_at)
         return Money(minor, currency_of(name[2]))
 
-    def require_floors(self, booked: Entry, *, is_asked: bool = False, freed: int = 0) -> None:
+    def require_floors(
+        self, booked: Entry, *, is_asked: bool = False, freed: Mapping[Name, int] = NOTHING_FREED
+    ) -> None:
         """Refuse an entry that takes more from an account than is available there.
 
         It counts for accounts that have a floor and, where the command asks for it, for all that
-        hold money. ``freed`` is what a hold on the account stops holding by this entry.
+        hold money. ``freed`` is what a hold stops holding by this entry, under its own name.
 
         Raises:
             CommandRefused: An account would stand below zero.
@@ -130,7 +135,7 @@ class Case:
             grown[name] = grown.get(name, 0) + sign * posting.amount.minor
         for name, minor in sorted(grown.items()):
             available = self.available(name)
-            if minor < 0 and available.minor + freed + minor < 0:
+            if minor < 0 and available.minor + freed.get(name, 0) + minor < 0:
                 self.refuse(overdrawn(name, available, Money(-minor, available.currency)))
 
     def _has_floor(self, known: KnownAccount, *, is_asked: bool) -> bool:

@@ -97,7 +97,7 @@ def _settle_hold(command: SettleHold, case: Case) -> Ruling:
     made = commands.settle_hold(
         command, case.book, case.find, hold, amount=amount, effective_at=effective_at
     )
-    case.require_floors(made, freed=hold.amount.minor)
+    case.require_floors(made, freed={hold.name: hold.amount.minor})
     decided: dict[str, JsonValue] = {
         "hold": hold.id,
         "settled": MoneyOnWire.of(amount).model_dump(),

@@ -125,7 +125,7 @@ class ReverseEntry(_StrictCommand):
     kind: Literal["reverse_entry"] = "reverse_entry"
     reference: Annotated[str, Field(min_length=1, max_length=300)]
     effective_at: AwareDatetime | None = None
-    reason: Why
+    reason: Why  # pyright: ignore[reportGeneralTypeIssues]  # these two must say why
 
 
 class BookExpense(_StrictCommand):
@@ -198,7 +198,7 @@ class ReopenPeriod(_StrictCommand):
 
     kind: Literal["reopen_period"] = "reopen_period"
     since: date
-    reason: Why
+    reason: Why  # pyright: ignore[reportGeneralTypeIssues]  # these two must say why
 
 
 class OpenAccount(_StrictCommand):

@@ -98,6 +98,10 @@ async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> float:
             took = time.monotonic() - began
         finally:
             end([process for process in started if process.poll() is None])
+            for process in started:
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        pipe.close()
         async with looked_at(dsn) as connection:
             read = await connection.fetchval("select sum(next_offset) from ledger.positions")
         return int(read) / took

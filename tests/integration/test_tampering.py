@@ -6,71 +6,36 @@ The topics, which other credentials write, are as they were.
 
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
-from services.ledger.hash_chain import GENESIS
-from services.ledger.merkle import Frontier
-from services.ledger.proving import Finding, LegRow, Row, digest_of, link_of
-from services.ledger.shell.signing import SigningKey
 from services.ledger.shell.store import open_journal
-from services.ledger.shell.verify import Verified, verify_journal
+from services.ledger.shell.verify import verify_journal
 from services.ledger.shell.witnesses import Witnesses
 from shared.contracts.tree_heads import TreeHead
-from shared.runtime.kafka import KafkaAddress
 from shared.runtime.postgres import set_codecs
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, until
 from tests.support.stack import RunningStack
+from tests.support.tampering import (
+    CHARGES,
+    KEY,
+    Books,
+    cut_tail,
+    delete_entry,
+    make_anew,
+    move,
+    put_in_the_middle,
+    set_entry,
+    set_postings,
+    swap,
+)
 
 pytestmark = pytest.mark.stack
-KEY: Final = SigningKey.of("ed25519-secret:" + "7f" * 32)
-CHARGES: Final = 120
-Connection = Any  # Any: asyncpg's connection with codecs of ours
-
-
-@dataclass(slots=True)
-class Books:
-    """A copy of the books, and the origin, the entry and its reference that are touched."""
-
-    bootstrap: str
-    dsn: str
-    owner: Connection
-    origin_id: int
-    origin: str
-    last: int
-    entry: int
-    reference: str
-
-    async def run(self, sql: str, *arguments: object) -> None:
-        """Change something in the entry's origin: $1 is the origin, $2 the entry."""
-        await self.owner.execute(sql, self.origin_id, self.entry, *arguments)
-
-    async def verified(self, *, alone: bool = False) -> Verified:
-        journal = await open_journal(self.dsn)
-        try:
-            if alone:
-                return await verify_journal(journal)
-            kafka = KafkaAddress(bootstrap=self.bootstrap)
-            witnesses = Witnesses((KEY.public_key,))
-            await witnesses.hear_heads(kafka)
-            await witnesses.hear_links(kafka, whole=False)
-            return await verify_journal(journal, witnesses, kafka)
-        finally:
-            await journal.close()
-
-    def named(self, verified: Verified, *, alone: bool = False) -> Finding:
-        """The first finding, which must name the entry that was touched."""
-        first = verified.findings[0]
-        assert (first.origin, first.sequence) == (self.origin, self.entry), verified.problems
-        # Without the topics an entry that is gone has no name, and one put in its own.
-        assert first.reference == self.reference or alone, verified.problems
-        return first
 
 
 @pytest.fixture(scope="module")
@@ -122,166 +87,6 @@ async def books(original: LedgerRig, stack: RunningStack) -> AsyncGenerator[Book
     )
     await owner.close()
     stack.drop_database(dsn)
-
-
-async def set_entry(books: Books, what: str, *arguments: object) -> None:
-    await books.run(f"update entries set {what} where origin_id = $1 and sequence = $2", *arguments)
-
-
-async def set_postings(books: Books, what: str, *arguments: object, which: str = "true") -> None:
-    await books.run(
-        f"update postings set {what} where origin_id = $1 and sequence = $2 and {which}",
-        *arguments,
-    )
-
-
-async def rows_of(books: Books) -> list[tuple[Row, list[LegRow]]]:
-    """The origin's entries with their postings."""
-    entries = await books.owner.fetch(
-        "select sequence, book, reference, kind, effective_at, recorded_at, caused_offset,"
-        " message_id, rules_version, description, reverses, digest, chain, posting_count"
-        " from entries where origin_id = $1 order by sequence",
-        books.origin_id,
-    )
-    postings = await books.owner.fetch(
-        "select sequence, ordinal, account, key, direction, minor, currency, exponent, recorded_at"
-        " from postings where origin_id = $1 order by sequence, ordinal",
-        books.origin_id,
-    )
-    legs = [LegRow(*leg) for leg in postings]
-    return [
-        (Row(*row), [leg for leg in legs if leg.sequence == row["sequence"]]) for row in entries
-    ]
-
-
-async def make_anew(books: Books) -> None:
-    """Every digest, link, head, sum, claim and tree of the origin: nothing here tells any more."""
-    link, tree, owner = GENESIS, Frontier(), books.owner
-    await owner.execute(
-        "update postings p set recorded_at = e.recorded_at from entries e where"
-        " e.origin_id = p.origin_id and e.sequence = p.sequence"
-        " and e.recorded_at <> p.recorded_at"
-    )
-    last = 0
-    for row, legs in await rows_of(books):
-        digest = digest_of(row, legs)
-        link = link_of(link, books.origin, row._replace(digest=digest))
-        tree.extend([link])
-        last = row.sequence
-        at = (books.origin_id, row.sequence)
-        await owner.execute(
-            "update entries set digest = $3, chain = $4 where origin_id = $1 and sequence = $2",
-            *(*at, digest, link),
-        )
-        await owner.execute(
-            "update claims set digest = $2 where reference = $1", row.reference, digest
-        )
-    head = (books.origin_id, last, link)
-    await owner.execute("update origins set sequence = $2, chain = $3 where origin_id = $1", *head)
-    await owner.execute(
-        "update published set sequence = $2, chain = $3 where origin_id = $1", *head
-    )
-    await owner.execute("update tree_origins set sequence = $2 where origin_id = $1", *head[:2])
-    await owner.execute(
-        "update trees set sequence = $2, chain = $3, size = $4, peaks = $5 where origin_id = $1",
-        *(*head, tree.size, tree.to_bytes()),
-    )
-    await sum_anew(books)
-
-
-async def sum_anew(books: Books) -> None:
-    """What is kept of the entries, made of them once more."""
-    await books.owner.execute(
-        """
-        truncate balances, day_buckets, month_buckets, open_items;
-        create temporary view legs as
-            select e.book, p.account, p.key, p.currency, p.exponent, e.origin_id,
-                (e.effective_at at time zone 'UTC')::date as effective_day,
-                (e.recorded_at at time zone 'UTC')::date as recorded_day,
-                e.effective_at, e.recorded_at,
-                case p.direction when 'debit' then p.minor else 0 end as debit,
-                case p.direction when 'credit' then p.minor else 0 end as credit
-            from postings p join entries e
-                on e.origin_id = p.origin_id and e.sequence = p.sequence;
-        insert into balances
-            select book, account, currency, origin_id, max(exponent), sum(debit), sum(credit)
-            from legs group by 1, 2, 3, 4;
-        insert into day_buckets
-            select book, account, currency, effective_day, recorded_day, origin_id,
-                max(exponent), sum(debit), sum(credit)
-            from legs group by 1, 2, 3, 4, 5, 6;
-        insert into month_buckets
-            select book, account, currency, date_trunc('month', effective_day)::date,
-                date_trunc('month', recorded_day)::date, origin_id,
-                max(exponent), sum(debit), sum(credit)
-            from legs group by 1, 2, 3, 4, 5, 6;
-        insert into open_items
-            select book, account, key, currency, max(exponent), sum(debit - credit),
-                min(effective_at), min(recorded_at)
-            from legs where key <> '' group by 1, 2, 3, 4 having sum(debit) <> sum(credit);
-        delete from claims c where not exists (select from entries e where
-            e.book = c.book and e.reference = c.reference);
-        """
-    )
-
-
-async def copy_of_entry(books: Books, sequence: int, reference: str) -> None:
-    """An entry put in, like the touched one but for its place and name."""
-    await books.run(
-        "insert into entries (origin_id, sequence, book, reference, kind, effective_at,"
-        " recorded_at, caused_offset, message_id, rules_version, description, reverses, digest,"
-        " chain, posting_count) select origin_id, $3, book, $4, kind, effective_at, recorded_at,"
-        " caused_offset, message_id, rules_version, description, reverses, digest, chain,"
-        " posting_count from entries where origin_id = $1 and sequence = $2",
-        *(sequence, reference),
-    )
-    await books.run(
-        "insert into postings (origin_id, sequence, ordinal, account, key, direction, minor,"
-        " currency, exponent, recorded_at) select origin_id, $3, ordinal, account, key, direction,"
-        " minor, currency, exponent, recorded_at from postings"
-        " where origin_id = $1 and sequence = $2",
-        sequence,
-    )
-
-
-async def move(books: Books, sequence: int, to: int) -> None:
-    for table in ("entries", "postings"):
-        await books.owner.execute(
-            f"update {table} set sequence = $3 where origin_id = $1 and sequence = $2",
-            *(books.origin_id, sequence, to),
-        )
-
-
-async def cut_tail(books: Books, count: int) -> None:
-    books.entry = books.last - count + 1
-    books.reference = await books.owner.fetchval(
-        "select reference from entries where origin_id = $1 and sequence = $2",
-        *(books.origin_id, books.entry),
-    )
-    for table in ("entries", "postings"):
-        await books.run(f"delete from {table} where origin_id = $1 and sequence >= $2")
-
-
-async def put_in_the_middle(books: Books) -> None:
-    for sequence in range(books.last, books.entry, -1):
-        await move(books, sequence, sequence + 1)
-    await copy_of_entry(books, books.entry + 1, "stripe:payment:ch_forged")
-    books.entry += 1
-    books.reference = await books.owner.fetchval(
-        "select reference from entries where origin_id = $1 and sequence = $2",
-        *(books.origin_id, books.entry + 1),
-    )
-
-
-async def swap(books: Books) -> None:
-    one, other, aside = books.entry, books.entry + 1, 10**9
-    for sequence, to in ((one, aside), (other, one), (aside, other)):
-        await move(books, sequence, to)
-
-
-async def delete_entry(books: Books) -> None:
-    for table in ("entries", "postings"):
-        await books.run(f"delete from {table} where origin_id = $1 and sequence = $2")
 
 
 Change = Callable[[Books], Awaitable[None]]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.exports import verify
+from tallystick.exports.hashes import Wrong
 from tests.support.exported import entry, every_exponent, json_lines, told
 
 STORY: Final = told([*every_exponent(), *(entry(n, description="sold") for n in range(5, 8))])
@@ -63,7 +64,7 @@ def test_any_value_changed_to_any_other_is_seen(where: tuple[int, Path], value: 
     seal = json.dumps({"line": "seal", "sha256": hashlib.sha256(body.encode()).hexdigest()})
     try:
         verify.check(io.BytesIO(f"{body}{seal}\n".encode()), {})
-    except verify.Wrong:
+    except Wrong:
         assert not unchanged
     else:
         assert unchanged
