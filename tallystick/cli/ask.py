@@ -27,7 +27,7 @@ from shared.contracts.journal import DEFAULT_BOOK
 from shared.runtime import log
 from shared.runtime.kafka import Publisher
 from shared.runtime.settings import Settings
-from tallystick.amounts import Json
+from tallystick.amounts import AmountInvalid, Json, amount_on_wire
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 
@@ -119,6 +119,23 @@ def taking_effect(text: str, book: str) -> str:
 def actor_here() -> str:
     """Who asks, as it stands in every record: the user of this machine."""
     return f"{getpass.getuser()}@cli"
+
+
+def amount_told(text: str) -> Json:
+    """An amount of a command.
+
+    Raises:
+        Problem: It is none.
+    """
+    try:
+        return amount_on_wire(text)
+    except AmountInvalid as error:
+        raise no_amount(error) from None
+
+
+def no_amount(error: AmountInvalid) -> Problem:
+    """What is said of text that is no amount."""
+    return Problem(str(error), fix="write it as '12.50 usd'; nothing was sent", code=ExitCode.USAGE)
 
 
 def _asked(told: Mapping[str, object], book: str, key: str) -> Asked:

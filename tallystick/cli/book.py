@@ -12,15 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.console.intake import Answer
 from shared.contracts.journal import DEFAULT_BOOK
-from tallystick.amounts import AmountInvalid, Json, amount_on_wire, place_of, posting_on_wire
+from tallystick.amounts import AmountInvalid, Json, place_of, posting_on_wire
 from tallystick.cli.ask import (
     AsJson,
     Because,
     InBook,
     Takes,
     UnderKey,
+    amount_told,
     ask,
     ask_all,
+    no_amount,
     taking_effect,
 )
 from tallystick.cli.problems import ExitCode, Problem
@@ -57,7 +59,7 @@ def entry(  # one option for each part of an entry
     try:
         postings = [posting_on_wire(text, side) for side, text in sides]
     except AmountInvalid as error:
-        raise _no_amount(error) from None
+        raise no_amount(error) from None
     told: Json = {
         "kind": "manual_entry",
         "effective_at": taking_effect(on, book),
@@ -113,7 +115,7 @@ def expense(  # one option for each part of an expense
     told: Json = {
         "kind": "book_expense",
         "category": category,
-        "amount": _amount(amount),
+        "amount": amount_told(amount),
         "paid_from": account,
         "paid_from_key": sub_key,
         "supplier": supplier,
@@ -143,7 +145,7 @@ def capital(
     told: Json = {
         "kind": "owner_capital",
         "direction": direction,
-        "amount": _amount(amount),
+        "amount": amount_told(amount),
         "account": name,
         "key": sub_key,
         "effective_at": taking_effect(on, book),
@@ -241,14 +243,3 @@ def _keys_of(lines: Sequence[Json]) -> list[str]:
         seen[said] += 1
         keys.append(f"{said}-{seen[said]}")
     return keys
-
-
-def _amount(text: str) -> Json:
-    try:
-        return amount_on_wire(text)
-    except AmountInvalid as error:
-        raise _no_amount(error) from None
-
-
-def _no_amount(error: AmountInvalid) -> Problem:
-    return Problem(str(error), fix="write it as '12.50 usd'; nothing was sent", code=ExitCode.USAGE)

@@ -12,8 +12,8 @@ from services.console.shell.readers import Row, Views
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.money import decimal_text
 from shared.runtime import log
-from tallystick.amounts import AmountInvalid, Json, amount_on_wire
-from tallystick.cli.ask import AsJson, Because, InBook, UnderKey, ask, require_book
+from tallystick.amounts import Json
+from tallystick.cli.ask import AsJson, Because, InBook, UnderKey, amount_told, ask, require_book
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 
@@ -47,7 +47,7 @@ def customer_credits(
         command: Json = {
             "kind": "grant_credits" if grant else "spend_credits",
             "customer": _named(customer),
-            "amount": _amount(grant or spend),
+            "amount": amount_told(grant or spend),
             "reason": reason,
         }
         if spend:
@@ -113,12 +113,3 @@ def _named(customer: str) -> str:
             code=ExitCode.USAGE,
         )  # fmt: skip
     return customer
-
-
-def _amount(text: str) -> Json:
-    try:
-        return amount_on_wire(text)
-    except AmountInvalid as error:
-        raise Problem(
-            str(error), fix="write it as '12.50 usd'; nothing was sent", code=ExitCode.USAGE
-        ) from None

@@ -5,9 +5,17 @@ from typing import Annotated
 import typer
 
 from shared.contracts.journal import DEFAULT_BOOK
-from tallystick.amounts import AmountInvalid, Json, amount_on_wire, place_of
-from tallystick.cli.ask import AsJson, Because, InBook, Takes, UnderKey, ask, taking_effect
-from tallystick.cli.problems import ExitCode, Problem
+from tallystick.amounts import Json, place_of
+from tallystick.cli.ask import (
+    AsJson,
+    Because,
+    InBook,
+    Takes,
+    UnderKey,
+    amount_told,
+    ask,
+    taking_effect,
+)
 
 app = typer.Typer(
     help="Set money aside: available is what is posted less what is held.", no_args_is_help=True
@@ -36,7 +44,7 @@ def place(
         "kind": "place_hold",
         "account": name,
         "key": sub_key,
-        "amount": _amount(amount),
+        "amount": amount_told(amount),
         "expires_at": taking_effect(expires, book) if expires else None,
         "description": description,
     }
@@ -62,7 +70,7 @@ def settle(
         "hold": hold,
         "to": name,
         "to_key": sub_key,
-        "amount": _amount(amount) if amount else None,
+        "amount": amount_told(amount) if amount else None,
         "effective_at": taking_effect(on, book) if on else None,
         "description": description,
     }
@@ -81,12 +89,3 @@ def release(
     """Set it free again."""
     told: Json = {"kind": "release_hold", "hold": hold, "reason": reason}
     ask(told, book=book, key=key, as_json=as_json)
-
-
-def _amount(text: str) -> Json:
-    try:
-        return amount_on_wire(text)
-    except AmountInvalid as error:
-        raise Problem(
-            str(error), fix="write it as '12.50 usd'; nothing was sent", code=ExitCode.USAGE
-        ) from None
