@@ -41,5 +41,5 @@ def test_demo_of_an_unknown_scenario_says_which_there_are(tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 2
-    assert "there are bare, faults, lossy, month, quiet, sandbox, troubles" in done.stderr
+    assert "there are bare, faults, lossy, month, quiet, saas, sandbox, troubles" in done.stderr
     assert list(tmp_path.iterdir()) == []
