@@ -4,6 +4,7 @@ The group only shares out the partitions. Where to read from is asked of ``posit
 they are shared out anew, so what Kafka has as committed offset is a hint for people and tools.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ Positions = Callable[[frozenset[Partition]], Awaitable[Mapping[Partition, int]]]
 SESSION_SECONDS: Final = 10
 MANY: Final = 100
 FEW_GATHER_SECONDS: Final = 0.001
+HINT_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -78,6 +80,8 @@ class GroupReader:
         self._next: dict[Partition, int] = {}
         self._gaps: dict[Partition, int] = {}
         self._shared_out = False
+        self._hints: dict[Partition, int] = {}
+        self._hinting: asyncio.Task[None] | None = None
 
     @property
     def partitions(self) -> frozenset[Partition]:
@@ -110,6 +114,9 @@ class GroupReader:
 
     async def stop(self) -> None:
         """Leave the group, so that others take over at once."""
+        if self._hinting is not None:
+            self._hinting.cancel()
+            await asyncio.wait({self._hinting})
         client, self._client = self._client, None
         self._next = {}
         if client is not None:
@@ -177,14 +184,23 @@ class GroupReader:
         """Pass over what is in hand and seek before the next batch; for when a batch failed."""
         self._reshared()
 
-    async def commit_hint(self, positions: Mapping[Partition, int]) -> None:
-        """Tell Kafka how far we are, for lag displays; failing is of no consequence."""
-        mine = {LIBRARY.TopicPartition(*p): n for p, n in positions.items() if p in self._next}
-        try:
-            if mine:
-                await self._client.commit(mine)
-        except (KafkaFault, OSError) as error:
-            _log.debug("offsets not committed: %s", error)
+    def hint(self, positions: Mapping[Partition, int]) -> None:
+        """Tell Kafka how far we are, for lag displays: soon, and nobody waits for it."""
+        self._hints |= positions
+        if self._hinting is None or self._hinting.done():
+            self._hinting = asyncio.create_task(self._tell_hints())
+
+    async def _tell_hints(self) -> None:
+        """Tell what was hinted, at most once a second; failing is of no consequence."""
+        while self._hints:
+            hints, self._hints = self._hints, {}
+            mine = {LIBRARY.TopicPartition(*p): n for p, n in hints.items() if p in self._next}
+            try:
+                if mine:
+                    await self._client.commit(mine)
+            except (KafkaFault, OSError) as error:
+                _log.debug("offsets not committed: %s", error)
+            await asyncio.sleep(HINT_SECONDS)  # a display needs no more
 
     async def _gathered(self) -> Batch:
         """What is there; under load a little longer, since larger batches cost less a record.

@@ -107,7 +107,7 @@ class Projector:
         self.failpoints.reached(Failpoint.AFTER_COMMIT)
         self.booked.set()
         _report(booked, seconds=time.monotonic() - began)
-        await self.reader.commit_hint({p: after for p, (_, after) in batch.moves.items()})
+        self.reader.hint({p: after for p, (_, after) in batch.moves.items()})
 
 
 def _report(booked: Booked, *, seconds: float) -> None:
