@@ -65,9 +65,8 @@ async def audit(asked: argparse.Namespace) -> Report:
     address = _address(asked.kafka)
     partitions = await partitions_of_entries(address)
     async with reader(address) as consumer:
-        model = model_of(
-            await records_until(consumer, books.positions), book_map, books.put_in_force
-        )
+        records = await records_until(consumer, books.reach)
+        model = model_of(records, book_map, books.put_in_force, books.positions)
         published = await published_entries(consumer, partitions, heads)
     return compare(model, replace(books, published=published), truth)
 

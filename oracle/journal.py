@@ -80,3 +80,15 @@ class Books:
     reference_conflicts: frozenset[Name] = frozenset()
     events: Mapping[tuple[str, str], Position] | None = None
     put_in_force: tuple[PutInForce, ...] = ()
+
+    @property
+    def reach(self) -> dict[tuple[str, int], int]:
+        """How far records are needed: what was read, and each command that is in force.
+
+        What the books begin with holds before its own command has been read.
+        """
+        ends = dict(self.positions)
+        for each in self.put_in_force:
+            at = (each.command.topic, each.command.partition)
+            ends[at] = max(ends.get(at, 0), each.command.offset + 1)
+        return ends

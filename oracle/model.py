@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,11 +23,15 @@ INPUTS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS, LEDGER_COMMAN
 
 
 def model_of(
-    records: Iterable[Record], files: Books, put_in_force: Sequence[PutInForce] = ()
+    records: Iterable[Record],
+    files: Books,
+    put_in_force: Sequence[PutInForce] = (),
+    read_to: Mapping[tuple[str, int], int] | None = None,
 ) -> Model:
     """Every telling that these records hold, those of each partition in their order.
 
-    ``files`` say what the books are as far as nothing was put in force.
+    ``files`` say what the books are as far as nothing was put in force. A record past ``read_to``
+    tells nothing yet, but may be the command of what is in force.
 
     Raises:
         CannotDecide: What was put in force has no command, or there is no reading of it here.
@@ -36,6 +40,9 @@ def model_of(
     in_force = InForce.of(files, put_in_force, told)
     model, asked = Model(), _Asked()
     for record in told:
+        at = record.position
+        if read_to is not None and at.offset >= read_to.get((at.topic, at.partition), 0):
+            continue
         model.records[record.position.topic] += 1
         try:
             _read(model, record, in_force.at(record.position), asked)

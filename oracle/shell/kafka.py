@@ -72,6 +72,8 @@ async def reader(address: Address) -> AsyncGenerator[Any]:  # Any: aiokafka has 
     except (KafkaFault, OSError) as why:
         await consumer.stop()
         raise CannotDecide(f"Kafka does not answer: {why}") from None
+    # A task of the library that is cancelled before it began throws that at ``stop``.
+    await asyncio.sleep(0)  # one turn of the loop, so that its task begins
     try:
         yield consumer
     except KafkaFault as why:

@@ -323,7 +323,7 @@ class _TopicIdsStruct(_API.RequestStruct):  # type: ignore[misc]  # aiokafka has
     )
 
 
-class _TopicIdsRequest(_API.Request[_TopicIdsStruct]):  # type: ignore[misc]  # as above
+class _TopicIdsRequest(_API.Request[_TopicIdsStruct]):  # type: ignore[misc]  # aiokafka has no types
     """Asks for topics with their ids, and never creates one by asking."""
 
     API_KEY = 3

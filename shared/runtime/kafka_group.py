@@ -272,7 +272,7 @@ class GroupReader:
 
 
 def _listener(reshared: Callable[[], None]) -> Any:  # Any: a class of an untyped library
-    class Listener(LIBRARY.ConsumerRebalanceListener):  # type: ignore[misc]  # as above
+    class Listener(LIBRARY.ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
         async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002  # Any: as above
             reshared()
 

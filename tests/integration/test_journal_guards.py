@@ -1,5 +1,6 @@
 """The journal refuses what breaks laws 6 and 8, whoever writes the SQL."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ import pytest
 from services.ledger.shell.rows import ENTRY_COLUMNS, POSTING_COLUMNS
 from services.ledger.shell.store import bring_up_to_date
 from shared.runtime.postgres import Connection, set_codecs
+from tests.support.ledger import until
 
 pytestmark = pytest.mark.stack
 
@@ -275,3 +277,28 @@ async def test_journal_reader_sees_the_views_and_nothing_else(database_dsn: str)
             await connection.execute("delete from ledger_read.open_items")
     finally:
         await connection.close()
+
+
+async def test_two_that_open_one_month_take_turns_and_the_second_finds_it(
+    connection: Connection, database_dsn: str
+) -> None:
+    opening = "select ledger.open_journal_months('ledger', $1)"
+    month = [datetime(2031, 5, 1, tzinfo=UTC).date()]
+    second = await asyncpg.connect(database_dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(opening, month)
+            waiting = asyncio.create_task(second.execute(opening, month))
+
+            async def is_waiting() -> bool:
+                return bool(
+                    await connection.fetchval(
+                        "select count(*) from pg_locks where pid = $1 and not granted",
+                        second.get_server_pid(),
+                    )
+                )
+
+            await until("the second to wait for the first", is_waiting)
+        assert await waiting == "SELECT 1"
+    finally:
+        await second.close()

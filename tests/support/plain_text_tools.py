@@ -49,7 +49,8 @@ def bean_check() -> str:
             done = run([str(uv), *arguments], seconds=INSTALL_SECONDS_MAX)
             if done.returncode != 0:
                 shutil.rmtree(_PLACE, ignore_errors=True)
-                pytest.skip(f"bean-check cannot be had here: {done.stderr[-300:]}")  # as above
+                why = done.stderr[-300:]
+                pytest.skip(f"bean-check cannot be had here: {why}")  # not in our locks
     return str(program)
 
 
@@ -57,7 +58,7 @@ def hledger_program() -> str:
     """Where ``hledger`` is."""
     found = shutil.which("hledger")
     if found is None:
-        pytest.skip("hledger is not installed here (Debian: apt-get install hledger)")  # as above
+        pytest.skip("no hledger here (Debian: apt-get install hledger)")  # not in our locks
     return found
 
 

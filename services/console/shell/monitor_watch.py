@@ -7,6 +7,7 @@ monitor that the file has no more is withdrawn. One process of an installation h
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -28,7 +29,8 @@ from shared.contracts.monitors import MonitorCrossed, MonitorState
 from shared.contracts.schemas import type_of
 from shared.contracts.topics import LEDGER_MONITORS
 from shared.runtime import log
-from shared.runtime.kafka import KafkaAddress, Publication, Publisher, offset_bounds, scan
+from shared.runtime.kafka import KafkaAddress, Publication, Publisher
+from shared.runtime.kafka_whole import whole
 from shared.runtime.lifecycle import pause
 from shared.runtime.metrics import Health
 
@@ -46,10 +48,9 @@ async def standing(kafka: KafkaAddress | str) -> dict[Name, MonitorCrossed]:
         Unavailable: Kafka is away.
         InvariantBroken: A record there is not one of ours.
     """
-    first, end = await offset_bounds(kafka, [LEDGER_MONITORS])
     found: dict[Name, MonitorCrossed] = {}
-    async for batch in scan(kafka, {p: (first[p], end[p]) for p in end}):
-        for record in batch:
+    async with aclosing(whole(kafka, [LEDGER_MONITORS])) as records:
+        async for record in records:
             try:
                 told = MonitorCrossed.model_validate_json(record.value)
             except ValidationError as error:

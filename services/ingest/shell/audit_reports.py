@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,7 +15,8 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import MESSAGE_TYPES, type_of
 from shared.contracts.topics import INGEST_AUDITS
 from shared.runtime import log
-from shared.runtime.kafka import KafkaAddress, Publication, Publisher, offset_bounds, scan
+from shared.runtime.kafka import KafkaAddress, Publication, Publisher
+from shared.runtime.kafka_whole import whole
 
 PUBLISH_SECONDS_MAX: Final = 30.0
 _TYPE: Final = type_of(AuditReport)
@@ -79,18 +79,15 @@ class AuditReports:
             return told
 
     async def _told(self) -> dict[str, AuditReport]:
-        first, end = await offset_bounds(self._kafka, [INGEST_AUDITS])
         standing: dict[str, AuditReport] = {}
-        async with aclosing(scan(self._kafka, {p: (first[p], end[p]) for p in end})) as batches:
-            async for batch in batches:
-                for record in batch:
-                    try:
-                        report = AuditReport.model_validate_json(record.value)
-                    except ValidationError:
-                        # Of a version after ours, or nobody's: the reader of the topic parks it.
-                        continue
-                    if (report.book, report.account) == (self._book, self._account):
-                        _note(standing, report)
+        async for record in whole(self._kafka, [INGEST_AUDITS]):
+            try:
+                report = AuditReport.model_validate_json(record.value)
+            except ValidationError:
+                # Of a version after ours, or nobody's: the reader of the topic parks it.
+                continue
+            if (report.book, report.account) == (self._book, self._account):
+                _note(standing, report)
         return standing
 
     def _envelope(self, report: AuditReport) -> Envelope:

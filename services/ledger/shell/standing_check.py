@@ -22,8 +22,9 @@ from shared.contracts.errors import Unavailable
 from shared.contracts.schemas import MESSAGE_TYPES, type_of
 from shared.contracts.topics import LEDGER_AUDITS
 from shared.runtime import log
-from shared.runtime.kafka import KafkaAddress, Publication, offset_bounds, producer, scan
+from shared.runtime.kafka import KafkaAddress, Publication, offset_bounds, producer
 from shared.runtime.kafka_live import follow
+from shared.runtime.kafka_whole import whole
 from shared.runtime.lifecycle import pause
 
 SUBJECT: Final = "rebuild"
@@ -73,14 +74,11 @@ async def last_report(kafka: KafkaAddress, book: str) -> AuditReport | None:
     Raises:
         Unavailable: Kafka is away.
     """
-    first, end = await offset_bounds(kafka, [LEDGER_AUDITS])
     last: AuditReport | None = None
-    async with aclosing(scan(kafka, {p: (first[p], end[p]) for p in end})) as batches:
-        async for batch in batches:
-            for record in batch:
-                report = _read(record.value)
-                if report is not None and report.book == book and report.subject == SUBJECT:
-                    last = report
+    async for record in whole(kafka, [LEDGER_AUDITS]):
+        report = _read(record.value)
+        if report is not None and report.book == book and report.subject == SUBJECT:
+            last = report
     return last
 
 

@@ -24,6 +24,7 @@ from shared.contracts.topics import LEDGER_ENTRIES, LEDGER_TREE_HEADS
 from shared.contracts.tree_heads import TreeHead, key_id_of
 from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
 from shared.runtime.kafka_live import offsets_at
+from shared.runtime.kafka_whole import whole
 from shared.runtime.postgres import Tx
 
 # How much longer than the last head's age links are looked for: clocks, and a publisher that lags.
@@ -86,15 +87,13 @@ class Witnesses:
         Raises:
             Unavailable: Kafka is away.
         """
-        first, end = await offset_bounds(kafka, (LEDGER_TREE_HEADS,))
-        async for batch in scan(kafka, {p: (first[p], end[p]) for p in end}):
-            for record in batch:
-                try:
-                    head = TreeHead.model_validate_json(record.value)
-                except ValidationError:
-                    self._found(f"record {record.position}", "it is no tree head")
-                    continue
-                self.head(head, record.position)
+        async for record in whole(kafka, (LEDGER_TREE_HEADS,)):
+            try:
+                head = TreeHead.model_validate_json(record.value)
+            except ValidationError:
+                self._found(f"record {record.position}", "it is no tree head")
+                continue
+            self.head(head, record.position)
 
     async def hear_links(self, kafka: KafkaAddress, *, whole: bool) -> None:
         """Take in the last published link of each origin: since the last head, or all.

@@ -25,7 +25,7 @@ _KEPT_QUIET: Final = ("faust", "mode", "aiokafka")
 Take = Callable[[Sequence[Record]], Awaitable[None]]
 
 
-class _App(_LIBRARY.App):  # type: ignore[misc]  # as above
+class _App(_LIBRARY.App):  # type: ignore[misc]  # faust has no types
     """An app that makes no folder: without tables there is nothing to keep in one."""
 
     def _create_directories(self) -> None:

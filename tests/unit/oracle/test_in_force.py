@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from oracle.journal import Books as Moment
 from oracle.model import Books, PutInForce, model_of
 from oracle.values import CannotDecide, Position, Record
 from tests.unit.ledger.invoicing import invoice, line
@@ -53,6 +54,20 @@ def test_what_the_books_began_with_counts_more_than_the_file() -> None:
     }
     records = [asked("genesis", began), billed(0)]
     assert invoiced(records, PutInForce(1, COMMAND, {})) == [0]
+
+
+def test_what_is_in_force_before_its_command_was_read_holds_and_the_command_tells_nothing() -> None:
+    records = [asked("basis", "accrual"), billed(0), billed(1)]
+    decided = PutInForce(1, COMMAND, {})
+    model = model_of(records, Books(), [decided], {OBJECTS: 1})
+    told = [each.position for tellings in model.tellings.values() for each in tellings]
+    assert told == [Position(*OBJECTS, 0)]
+    assert model.records == {OBJECTS[0]: 1}
+
+
+def test_command_past_what_was_read_is_within_reach() -> None:
+    moment = Moment((), {}, {}, {}, {OBJECTS: 7}, (), put_in_force=(PutInForce(1, COMMAND, {}),))
+    assert moment.reach == {OBJECTS: 7, (COMMAND.topic, COMMAND.partition): 1}
 
 
 def test_book_map_leaves_the_basis_of_a_known_book_as_it_is() -> None:
