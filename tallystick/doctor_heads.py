@@ -7,8 +7,8 @@ from typing import Final
 
 from sandbox.stack import StackSettings
 from services.ledger.config import LedgerSettings
+from services.ledger.proof.tree_heads import known_public_keys
 from services.ledger.shell.service import signing_key_of
-from services.ledger.tree_heads import known_public_keys
 from shared.contracts.tree_heads import key_id_of
 from shared.runtime.settings import SettingsInvalid
 from tallystick.doctor import Finding, bad, good, warning

@@ -7,12 +7,12 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from services.ledger.activating import Difference, differences
-from services.ledger.activations import ActivationRecord, Activations, book_map_value
-from services.ledger.in_force import InForce
-from services.ledger.shell.activated import read_activations
-from services.ledger.shell.batch import SQL
+from services.ledger.activation.activating import Difference, differences
+from services.ledger.activation.activations import ActivationRecord, Activations, book_map_value
+from services.ledger.activation.in_force import InForce
 from services.ledger.shell.beginning import Files
+from services.ledger.shell.booking.activated import read_activations
+from services.ledger.shell.queries import SQL
 from shared.contracts.commands import Activated
 from shared.contracts.journal import Book
 from shared.runtime.postgres import Tx

@@ -36,7 +36,7 @@ def ensure_key(settings: StackSettings, environment: Mapping[str, str]) -> None:
     if _is_given(environment) or path.exists() or _is_live(environment):
         return
     # Loaded here: most commands that ask for variables sign nothing.
-    from services.ledger.shell.signing import SigningKey  # noqa: PLC0415
+    from services.ledger.shell.proof.signing import SigningKey  # noqa: PLC0415
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_key(path, SigningKey.new().text)

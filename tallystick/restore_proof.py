@@ -12,8 +12,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.ledger.hash_chain import first_break
-from services.ledger.shell.books import INPUT_TOPICS
+from services.ledger.proof.hash_chain import first_break
+from services.ledger.shell.booking.books import INPUT_TOPICS
 from shared.contracts.messages import EntryBooked
 from shared.contracts.topics import LEDGER_ENTRIES
 from shared.runtime.kafka import offset_bounds, scan

@@ -104,7 +104,7 @@ QUOTES_NAMES: Final = frozenset(
     {
         "shared/runtime/migrations.py",
         "shared/runtime/postgres.py",
-        "services/ledger/shell/rebuild.py",
+        "services/ledger/shell/rebuilding/rebuild.py",
         "sandbox/stack/probe.py",
     }
 )

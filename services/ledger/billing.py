@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Final, assert_never
 
+from services.ledger.activation.in_force import BookInForce
+from services.ledger.activation.rule_versions import RuleTable
 from services.ledger.decisions import ZERO_AMOUNT, Findings, Remark
-from services.ledger.in_force import BookInForce
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from services.ledger.readers.told import Billed, Charge
-from services.ledger.rule_versions import RuleTable
 from services.ledger.rules.billings import Billing
 from shared.contracts.messages import OutcomeKind
 

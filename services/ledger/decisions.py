@@ -15,7 +15,7 @@ from shared.contracts.messages import OutcomeKind
 from shared.contracts.money import MINOR_MAX, Currency, Money
 
 if TYPE_CHECKING:
-    from services.ledger.asking import Asked
+    from services.ledger.rulings.asking import Asked
 
 RULES_VERSION: Final = 1
 

@@ -28,7 +28,8 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from services.ledger import billing
-from services.ledger.asking import Asked
+from services.ledger.activation.in_force import BookInForce, InForce
+from services.ledger.activation.rule_versions import RULES, Rules, RuleTable
 from services.ledger.decisions import (
     FOREIGN_ACCOUNT,
     NO_BOOKING,
@@ -42,14 +43,13 @@ from services.ledger.decisions import (
     difference,
     subject_of,
 )
-from services.ledger.in_force import BookInForce, InForce
 from services.ledger.readers import contracts, exact_json, stripe, told
 from services.ledger.readers import fields as read
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
-from services.ledger.rule_versions import RULES, Rules, RuleTable
 from services.ledger.rules import balance_transactions
 from services.ledger.rules.commands import CommandRefused, refusal_of
+from services.ledger.rulings.asking import Asked
 from shared.contracts import references, topics
 from shared.contracts.books import Basis, BookData, BookMap, Mode
 from shared.contracts.commands import LEDGER_COMMAND

@@ -13,9 +13,9 @@ import typer
 from pydantic import JsonValue, ValidationError
 
 from services.console.intake import Answer
-from services.ledger.activations import ACTIVATION, ActivationRecord, book_map_value
+from services.ledger.activation.activations import ACTIVATION, ActivationRecord, book_map_value
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import DEFAULT_CHART, chart_of
-from services.ledger.in_force import BookInForce
 from services.ledger.shell.beginning import files_of
 from shared.contracts.books import BookMap
 from shared.contracts.commands import OF_ALL_BOOKS, Activated

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from services.ledger.exports.journal import Selection, Tally
-from services.ledger.shell.parquet import ParquetMissing, require_parquet
+from services.ledger.shell.reading.parquet import ParquetMissing, require_parquet
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.runtime import log
 from shared.runtime.settings import Settings

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from services.ledger.shell.proofs import Prover
-from services.ledger.shell.signing import is_signed
+from services.ledger.shell.proof.proofs import Prover
+from services.ledger.shell.proof.signing import is_signed
 from shared.contracts.envelope import rfc3339
 from shared.contracts.tree_heads import TreeHead
 from shared.runtime import log

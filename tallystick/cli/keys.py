@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from services.ledger.config import LedgerSettings
+from services.ledger.proof.tree_heads import known_public_keys
+from services.ledger.shell.proof.signing import SigningKey
 from services.ledger.shell.service import signing_key_of
-from services.ledger.shell.signing import SigningKey
-from services.ledger.tree_heads import known_public_keys
 from shared.contracts.tree_heads import key_id_of
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import variables_here

@@ -113,8 +113,8 @@ def _supposing(
     options: "Options", basis: str | None, chart: str | None, rules: int | None
 ) -> "Options":
     """The options with what is to be in force for these lines."""
+    from services.ledger.activation.rule_versions import RULES  # noqa: PLC0415
     from services.ledger.chart import chart_of  # noqa: PLC0415
-    from services.ledger.rule_versions import RULES  # noqa: PLC0415
     from shared.contracts.books import Basis  # noqa: PLC0415
     from shared.contracts.errors import Refused  # noqa: PLC0415
 

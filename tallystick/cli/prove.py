@@ -12,9 +12,9 @@ import typer
 
 from services.ledger.exports.journal import Told
 from services.ledger.exports.json_lines import JsonLines
-from services.ledger.shell.export import journal_in
-from services.ledger.shell.proofs import Growth, Inclusion, NotInATree, Prover
-from services.ledger.shell.tracing import Tracer
+from services.ledger.shell.proof.proofs import Growth, Inclusion, NotInATree, Prover
+from services.ledger.shell.reading.export import journal_in
+from services.ledger.shell.reading.tracing import Tracer
 from shared.contracts.tree_heads import TreeHead
 from shared.runtime import log
 from shared.runtime.postgres import Tx

@@ -9,18 +9,18 @@ from typing import Annotated, Final
 
 import typer
 
-from services.ledger.shell.comparing import Comparison
-from services.ledger.shell.generations import (
+from services.ledger.shell.proof.verify import Verified, verify_journal
+from services.ledger.shell.rebuilding.comparing import Comparison
+from services.ledger.shell.rebuilding.generations import (
     Generation,
     drop_generation,
     generations,
     hold_generations,
     owner_at,
 )
-from services.ledger.shell.rebuild import Swapped, rebuild_and_compare, rebuild_and_swap
-from services.ledger.shell.standing_check import last_report, publish_report, report_of
+from services.ledger.shell.rebuilding.rebuild import Swapped, rebuild_and_compare, rebuild_and_swap
+from services.ledger.shell.rebuilding.standing_check import last_report, publish_report, report_of
 from services.ledger.shell.store import SCHEMA, open_journal
-from services.ledger.shell.verify import Verified, verify_journal
 from shared.contracts.audits import AuditReport
 from shared.runtime import log
 from shared.runtime.settings import Settings

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from services.ingest.signature import Secret
+from services.ledger.activation.in_force import InForce
 from services.ledger.exports.journal import Told
-from services.ledger.in_force import InForce
-from services.ledger.shell.activated import read_activations
-from services.ledger.shell.deciding import Decider
-from services.ledger.shell.export import journal_in
+from services.ledger.shell.booking.activated import read_activations
+from services.ledger.shell.booking.deciding import Decider
+from services.ledger.shell.reading.export import journal_in
+from services.ledger.shell.reading.tracing import Figure, Said, Tracer
 from services.ledger.shell.service import charts_of
-from services.ledger.shell.tracing import Figure, Said, Tracer
 from shared.contracts.money import Money
 from shared.runtime import log
 from shared.runtime.settings import Settings

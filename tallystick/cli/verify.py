@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from services.ledger.config import LedgerSettings
-from services.ledger.proving import Anchor
+from services.ledger.proof.proving import Anchor
+from services.ledger.proof.tree_heads import known_public_keys
+from services.ledger.shell.proof.verify import Verified, verify_journal
+from services.ledger.shell.proof.witnesses import Witnesses
 from services.ledger.shell.service import signing_key_of
-from services.ledger.shell.verify import Verified, verify_journal
-from services.ledger.shell.witnesses import Witnesses
-from services.ledger.tree_heads import known_public_keys
 from shared.contracts.envelope import rfc3339
 from shared.runtime import log
 from shared.runtime.settings import SettingsInvalid

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.ledger.activations import Activation
-from services.ledger.shell.what_if import what_if as replayed
-from services.ledger.what_if import Apart
+from services.ledger.activation.activations import Activation
+from services.ledger.shell.rebuilding.what_if import what_if as replayed
+from services.ledger.what_if.suppositions import Apart
 from shared.contracts.errors import Refused
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.runtime import log

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from services.ledger.shell.export import Since
+from services.ledger.shell.reading.export import Since
 from tallystick.events.moments import moment_of
 
 _PLACE: Final = re.compile(r"([a-z0-9._-]+/[0-9]{1,5})([@#])([0-9]{1,18})", re.ASCII)

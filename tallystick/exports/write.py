@@ -16,8 +16,8 @@ from services.ledger.exports.csv_form import Csv
 from services.ledger.exports.hledger import Hledger
 from services.ledger.exports.journal import Selection, Tally, Told, Writer
 from services.ledger.exports.json_lines import JsonLines
-from services.ledger.shell.export import Since, journal_snapshot
-from services.ledger.shell.parquet import write_parquet
+from services.ledger.shell.reading.export import Since, journal_snapshot
+from services.ledger.shell.reading.parquet import write_parquet
 from shared.runtime.postgres import Database
 
 Progress = Callable[[int], None]

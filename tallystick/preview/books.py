@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from services.ledger.activation_rulings import KIND, PuttingInForce
-from services.ledger.activations import Activations
-from services.ledger.asking import Asked
-from services.ledger.clock_rulings import CLOCK
-from services.ledger.in_force import BookInForce, InForce
-from services.ledger.judging import judge
+from services.ledger.activation.activations import Activations
+from services.ledger.activation.in_force import BookInForce, InForce
+from services.ledger.activation.rule_versions import RULES
 from services.ledger.posting_rules import Decision, Remark, difference, subject_of
-from services.ledger.rule_versions import RULES
-from services.ledger.standing import PeriodFigures, Standing
+from services.ledger.rulings.activations import KIND, PuttingInForce
+from services.ledger.rulings.asking import Asked
+from services.ledger.rulings.clock import CLOCK
+from services.ledger.rulings.judging import judge
+from services.ledger.rulings.standing import PeriodFigures, Standing
 from services.ledger.unearned import Clock
 from shared.contracts.commands import ClosePeriod, Command, LockPeriod
 from shared.contracts.discrepancies import DiscrepancyKind

@@ -9,9 +9,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from services.ledger.activation.in_force import InForce
 from services.ledger.chart import Chart, chart_of
 from services.ledger.decisions import RULES_VERSION
-from services.ledger.in_force import InForce
 from services.ledger.readers.exact_json import as_object
 from shared.contracts import topics
 from shared.contracts.books import Basis, BookData, BookMap, Mode

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from services.ledger.activation.in_force import InForce
 from services.ledger.decisions import COMMAND, FOREIGN_ACCOUNT, UNREADABLE
-from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, Remark, decide
 from shared.contracts import topics
 from shared.contracts.books import BookData

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from services.ledger.shell.tracing import Figure
+from services.ledger.shell.reading.tracing import Figure
 from shared.contracts.errors import AccountInvalid
 from shared.contracts.journal import ROOTS, account
 

@@ -12,10 +12,10 @@ from typing import Final
 
 import services.ledger.rules as rules_package
 from services.ingest.signature import Secret
+from services.ledger.activation.rule_versions import RULES
 from services.ledger.exports.journal import Leg, Told
-from services.ledger.hash_chain import GENESIS, chain_next
-from services.ledger.rule_versions import RULES
-from services.ledger.shell.deciding import Decided, Decider
+from services.ledger.proof.hash_chain import GENESIS, chain_next
+from services.ledger.shell.booking.deciding import Decided, Decider
 from shared.contracts.commands import BookManualEntry, Command
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.journal import Account, Book, Direction, Entry, Posting

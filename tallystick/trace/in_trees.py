@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.ledger.exports.journal import Told
-from services.ledger.merkle import leaf_hash, root_from_inclusion
-from services.ledger.shell.proofs import Inclusion, NotInATree, Prover
-from services.ledger.shell.signing import is_signed
+from services.ledger.proof.merkle import leaf_hash, root_from_inclusion
+from services.ledger.shell.proof.proofs import Inclusion, NotInATree, Prover
+from services.ledger.shell.proof.signing import is_signed
 from shared.runtime.postgres import Tx
 from tallystick.trace.evidence import Evidence, Retold
 

@@ -2,7 +2,7 @@
 
 import base64
 
-from services.ledger.shell.tracing import Figure, Said
+from services.ledger.shell.reading.tracing import Figure, Said
 from shared.contracts.envelope import rfc3339
 from shared.contracts.errors import Unreadable
 from shared.contracts.journal import render_postings

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from services.ledger.activations import Activation, Since, book_map_value
-from services.ledger.what_if import supposed
+from services.ledger.activation.activations import Activation, Since, book_map_value
+from services.ledger.what_if.suppositions import supposed
 from shared.contracts.books import BookMap
 from shared.contracts.commands import Activated
 from shared.contracts.journal import Book

@@ -10,9 +10,9 @@ from typing import Final, Self, TextIO
 import orjson
 
 from services.ledger.chart import Chart
-from services.ledger.correcting import correction
-from services.ledger.shell.batch import SQL
-from services.ledger.what_if import EntryDifference
+from services.ledger.shell.queries import SQL
+from services.ledger.what_if.corrections import correction
+from services.ledger.what_if.suppositions import EntryDifference
 from shared.runtime.postgres import Tx
 
 REASON: Final = "corrected by a what-if"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from services.ledger.exports.csv_form import neutral
-from services.ledger.what_if import Apart, BalanceDifference, EntryDifference
+from services.ledger.what_if.suppositions import Apart, BalanceDifference, EntryDifference
 from shared.contracts.journal import Entry
 from shared.contracts.money import decimal_text
 

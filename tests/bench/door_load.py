@@ -120,16 +120,19 @@ async def load(asked: argparse.Namespace) -> dict[str, float]:
         )[1]
         for _ in range(asked.connections)
     ]
+    spent = time.process_time()
     begun = time.perf_counter()
     for connection in connections:
         connection.begin(begun)
     await asyncio.gather(*(connection.done for connection in connections))
     took = time.perf_counter() - begun
+    spent = time.process_time() - spent
     seconds.sort()
     return {
         "per_second": len(seconds) / took,
         "p50_ms": seconds[len(seconds) // 2] * 1000,
         "p99_ms": seconds[int(len(seconds) * 0.99)] * 1000,
+        "cpu_us": spent / len(seconds) * 1e6,
     }
 
 

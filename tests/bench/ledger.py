@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.ledger.shell.books import INPUT_TOPICS, Books
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.shell.booking.books import INPUT_TOPICS, Books
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from services.ledger.shell.service import Journal, input_partitions
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from shared.contracts.books import BookMap

@@ -18,9 +18,9 @@ import asyncpg
 import orjson
 import uvloop
 
-from services.ledger.shell.batch import SQL
-from services.ledger.shell.books import INPUT_TOPICS
-from services.ledger.shell.rows import ENTRY_COLUMNS, OUTCOME_COLUMNS, POSTING_COLUMNS
+from services.ledger.shell.booking.books import INPUT_TOPICS
+from services.ledger.shell.booking.rows import ENTRY_COLUMNS, OUTCOME_COLUMNS, POSTING_COLUMNS
+from services.ledger.shell.queries import SQL
 from services.ledger.shell.store import open_journal
 from shared.contracts.topics import TOPICS
 from shared.runtime.kafka import Partition

@@ -16,10 +16,10 @@ from typing import Any, Final
 import asyncpg
 import uvloop
 
-from services.ledger.in_force import InForce
-from services.ledger.shell.booker import BatchBooker
-from services.ledger.shell.books import INPUT_TOPICS, Books
-from services.ledger.shell.deciding import Decider
+from services.ledger.activation.in_force import InForce
+from services.ledger.shell.booking.booker import BatchBooker
+from services.ledger.shell.booking.books import INPUT_TOPICS, Books
+from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.failpoints import Failpoints
 from services.ledger.shell.projector import Projector
 from services.ledger.shell.publisher import JournalPublisher

@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from services.ledger.shell.rebuild import rebuild_and_compare, rebuild_and_swap
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare, rebuild_and_swap
 from shared.contracts.books import BookMap
 from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Publication, producer

@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 import psutil
 
-from services.ledger.shell.books import INPUT_TOPICS
+from services.ledger.shell.booking.books import INPUT_TOPICS
 from shared.runtime.kafka import Publication, end_offsets, producer
 from shared.runtime.kafka_client import ADMIN, KafkaFault, started
 from tests.bench.ledger_mix import messages

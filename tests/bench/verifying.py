@@ -17,11 +17,11 @@ from typing import Final
 
 import asyncpg
 
-from services.ledger.hash_chain import GENESIS
-from services.ledger.proving import LegRow, Row, digest_of, link_of
+from services.ledger.proof.hash_chain import GENESIS
+from services.ledger.proof.proving import LegRow, Row, digest_of, link_of
+from services.ledger.shell.proof.trees import grow_trees
+from services.ledger.shell.proof.verify import verify_journal
 from services.ledger.shell.store import bring_up_to_date, open_journal
-from services.ledger.shell.trees import grow_trees
-from services.ledger.shell.verify import verify_journal
 from shared.runtime.postgres import set_codecs
 from tests.support.stack import running_stack
 

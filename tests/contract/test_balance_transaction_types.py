@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.readers.told import BalanceTransaction
 from services.ledger.rules.balance_transactions import (
     ADJUSTMENT_RULES,

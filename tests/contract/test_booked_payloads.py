@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import decide
 from tests.unit.ledger.telling import Json, books, told
 

@@ -14,8 +14,8 @@ import pytest
 from services.ingest.admission import Admitted, admission
 from services.ingest.endpoints import Endpoint, EndpointKind, Payload
 from services.ingest.signature import Secret, header_of
+from services.ledger.activation.in_force import InForce
 from services.ledger.decisions import Input
-from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from services.reconciler.facts import Fact
 from services.reconciler.readers import facts_of

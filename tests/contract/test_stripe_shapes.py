@@ -18,7 +18,7 @@ import pytest
 from oracle.model import Books as OracleBooks
 from oracle.model import model_of
 from oracle.values import Position, Record
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from services.ledger.readers.evidence import payment_behind
 from shared.contracts.books import BookData, BookMap

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.ledger.shell.activated import DecidedUnderOthers
-from services.ledger.shell.comparing import Content, content_of
+from services.ledger.shell.booking.activated import DecidedUnderOthers
+from services.ledger.shell.rebuilding.comparing import Content, content_of
 from shared.contracts.topics import STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime.kafka import Partition, Record
 from tests.support.in_force import PLACES, OneProjector, Topics, projector

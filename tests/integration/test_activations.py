@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.ledger.chart import DEFAULT_CHART
-from services.ledger.shell.activated import DecidedUnderOthers
+from services.ledger.shell.booking.activated import DecidedUnderOthers
 from shared.contracts.topics import LEDGER_COMMANDS, STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime.kafka import Partition
 from tests.support.in_force import OneProjector, Topics, projector

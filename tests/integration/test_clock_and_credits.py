@@ -17,7 +17,7 @@ from services.console.shell.api import Desk, application
 from services.console.shell.clock_watch import ClockWatch
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.readers import Views
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from shared.contracts import topics
 from shared.contracts.commands import GrantCredits, SpendCredits, TickClock
 from shared.contracts.envelope import Envelope, rfc3339

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from services.ledger.shell.failpoints import EXIT_CODE, Failpoint
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.contracts.commands import LEDGER_COMMAND

@@ -5,7 +5,7 @@ from datetime import date
 import asyncpg
 import pytest
 
-from services.ledger.shell.batch import SQL
+from services.ledger.shell.queries import SQL
 from services.ledger.shell.store import bring_up_to_date
 
 pytestmark = pytest.mark.stack

@@ -8,7 +8,7 @@ import sys
 import asyncpg
 import pytest
 
-from services.ledger.shell.generations import (
+from services.ledger.shell.rebuilding.generations import (
     GenerationBusy,
     GenerationUnknown,
     drop_generation,
@@ -16,7 +16,7 @@ from services.ledger.shell.generations import (
     make_generation,
     owner_at,
 )
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from services.ledger.shell.store import open_journal
 from shared.contracts import topics
 from shared.contracts.books import BookMap

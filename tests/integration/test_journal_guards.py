@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from services.ledger.shell.rows import ENTRY_COLUMNS, POSTING_COLUMNS
+from services.ledger.shell.booking.rows import ENTRY_COLUMNS, POSTING_COLUMNS
 from services.ledger.shell.store import bring_up_to_date
 from shared.runtime.postgres import Connection, set_codecs
 from tests.support.ledger import until

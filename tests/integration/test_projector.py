@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.ledger.hash_chain import first_break
+from services.ledger.proof.hash_chain import first_break
 from shared.contracts import topics
 from shared.contracts.commands import BookManualEntry, ManualPosting, Side
 from shared.contracts.discrepancies import DiscrepancyKind

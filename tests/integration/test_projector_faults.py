@@ -10,12 +10,12 @@ import pytest
 
 from sandbox.stack import Stack
 from sandbox.stack.ports import free_ports
-from services.ledger.hash_chain import first_break
-from services.ledger.in_force import InForce
-from services.ledger.shell.books import INPUT_TOPICS, Books
-from services.ledger.shell.deciding import Decider
+from services.ledger.activation.in_force import InForce
+from services.ledger.proof.hash_chain import first_break
+from services.ledger.shell.booking.books import INPUT_TOPICS, Books
+from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.failpoints import EXIT_CODE, Failpoint
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from services.ledger.shell.service import Journal, input_partitions
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from shared.contracts.books import BookMap

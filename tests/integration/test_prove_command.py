@@ -13,10 +13,10 @@ from typing import Final
 import asyncpg
 import pytest
 
-from services.ledger.merkle import TILE_LEAVES, leaf_hash, root_from_inclusion
-from services.ledger.shell.proofs import Prover
+from services.ledger.proof.merkle import TILE_LEAVES, leaf_hash, root_from_inclusion
+from services.ledger.proof.tree_heads import combined_root
+from services.ledger.shell.proof.proofs import Prover
 from services.ledger.shell.store import open_journal
-from services.ledger.tree_heads import combined_root
 from shared.contracts import topics
 from shared.contracts.envelope import Envelope
 from shared.contracts.tree_heads import OriginHead, TreeHead, key_id_of

@@ -8,9 +8,9 @@ import asyncpg
 import orjson
 import pytest
 
+from services.ledger.shell.booking.rows import DEAD_LETTER_COLUMNS
 from services.ledger.shell.failpoints import Failpoints
 from services.ledger.shell.publisher import DEAD_LETTER_BYTES_MAX, JournalPublisher
-from services.ledger.shell.rows import DEAD_LETTER_COLUMNS
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from shared.contracts import topics
 from shared.contracts.messages import OUTCOME_RECORD, Progress

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from shared.contracts.books import Basis, BookData, BookMap
 from shared.contracts.commands import Activate, Activated
 from shared.contracts.envelope import Envelope

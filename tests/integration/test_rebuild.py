@@ -5,10 +5,10 @@ import asyncio
 import asyncpg
 import pytest
 
-from services.ledger.hash_chain import first_break
-from services.ledger.shell.rebuild import rebuild_and_compare
+from services.ledger.proof.hash_chain import first_break
+from services.ledger.shell.proof.verify import verify_journal
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from services.ledger.shell.store import open_journal
-from services.ledger.shell.verify import verify_journal
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.contracts.errors import InvariantBroken

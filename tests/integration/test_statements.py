@@ -21,7 +21,7 @@ from services.console.statements.groups import GROUPS
 from services.console.statements.moments import AsOf, Moment, Period, moment
 from services.console.statements.query import Asked
 from services.console.statements.report import Kind
-from services.ledger.shell.verify import verify_journal
+from services.ledger.shell.proof.verify import verify_journal
 from shared.contracts.books import BookData
 from shared.contracts.money import Currency
 from tests.support.commanded import Commanded, commanded, local

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from services.ledger.shell.proof.verify import verify_journal
+from services.ledger.shell.proof.witnesses import Witnesses
 from services.ledger.shell.store import open_journal
-from services.ledger.shell.verify import verify_journal
-from services.ledger.shell.witnesses import Witnesses
 from shared.contracts.tree_heads import TreeHead
 from shared.runtime.postgres import set_codecs
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, until

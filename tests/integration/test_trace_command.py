@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.ledger.shell.signing import SigningKey
+from services.ledger.shell.proof.signing import SigningKey
 from shared.contracts.tree_heads import key_id_of
 from shared.runtime.kafka import Publication
 from tests.support.ledger import ROOT, LedgerRig, charge, event, polled, until

@@ -9,10 +9,10 @@ from typing import Final
 import asyncpg
 import pytest
 
-from services.ledger.merkle import TILE_LEAVES, root_of
+from services.ledger.proof.merkle import TILE_LEAVES, root_of
+from services.ledger.proof.tree_heads import HeadsSeen, inner_problem
 from services.ledger.shell.failpoints import EXIT_CODE
-from services.ledger.shell.signing import SigningKey, is_signed
-from services.ledger.tree_heads import HeadsSeen, inner_problem
+from services.ledger.shell.proof.signing import SigningKey, is_signed
 from shared.contracts import topics
 from shared.contracts.tree_heads import TreeHead
 from tests.support.ledger import LedgerRig, charge, event, until

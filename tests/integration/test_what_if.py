@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.ledger.shell.rebuild import rebuild_and_compare
-from services.ledger.shell.what_if import SuppositionUnknown, what_if
-from services.ledger.what_if import Apart, EntryDifference, supposed
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
+from services.ledger.shell.rebuilding.what_if import SuppositionUnknown, what_if
+from services.ledger.what_if.suppositions import Apart, EntryDifference, supposed
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.contracts.commands import Activated

@@ -15,7 +15,7 @@ from oracle.model import Books as OracleBooks
 from oracle.model import model_of
 from oracle.stripe import Wants
 from oracle.values import Position, Record
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Input, decide
 from shared.contracts.books import Basis, BookData, BookMap
 from shared.contracts.envelope import Envelope

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.ledger.asking import Asked
-from services.ledger.in_force import BookInForce
-from services.ledger.judging import Recorded, followed, judge
-from services.ledger.standing import Standing
+from services.ledger.activation.in_force import BookInForce
+from services.ledger.rulings.asking import Asked
+from services.ledger.rulings.judging import Recorded, followed, judge
+from services.ledger.rulings.standing import Standing
 from shared.contracts.commands import LEDGER_COMMAND, Command
 from shared.contracts.journal import DEFAULT_BOOK, Direction
 from shared.contracts.messages import OutcomeKind

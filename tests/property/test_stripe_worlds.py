@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oracle.model import Books as OracleBooks
 from oracle.model import model_of
 from oracle.values import Position, Record
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Input, decide
 from shared.contracts.envelope import Envelope
 from tallystick.preview.books import Books

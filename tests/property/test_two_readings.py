@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 
 from oracle.model import Books, model_of
 from oracle.values import Position, Record
+from services.ledger.activation.in_force import InForce
 from services.ledger.decisions import Input
-from services.ledger.in_force import InForce
 from services.ledger.posting_rules import decide
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from services.ledger.in_force import InForce
-from services.ledger.shell.booker import BatchBooker
-from services.ledger.shell.books import INPUT_TOPICS, Books
-from services.ledger.shell.deciding import Decider
+from services.ledger.activation.in_force import InForce
+from services.ledger.shell.booking.booker import BatchBooker
+from services.ledger.shell.booking.books import INPUT_TOPICS, Books
+from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.commands import BookManualEntry, ManualPosting, SetExchangeRate, Side

@@ -19,7 +19,7 @@ from services.ledger.exports.journal import (
     Writer,
 )
 from services.ledger.exports.json_lines import JsonLines
-from services.ledger.hash_chain import GENESIS, chain_next
+from services.ledger.proof.hash_chain import GENESIS, chain_next
 from shared.contracts.journal import (
     Book,
     Direction,

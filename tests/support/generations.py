@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from services.ledger.hash_chain import first_break
-from services.ledger.shell.generations import Generation, generations, owner_at
-from services.ledger.shell.rebuild import Swapped, rebuild_and_compare, rebuild_and_swap
+from services.ledger.proof.hash_chain import first_break
+from services.ledger.shell.proof.verify import verify_journal
+from services.ledger.shell.rebuilding.generations import Generation, generations, owner_at
+from services.ledger.shell.rebuilding.rebuild import Swapped, rebuild_and_compare, rebuild_and_swap
 from services.ledger.shell.store import open_journal
-from services.ledger.shell.verify import verify_journal
 from shared.contracts.books import BookMap
 from tests.support.ledger import LedgerRig, charge, event, garbage, polled
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from services.ledger.in_force import InForce
-from services.ledger.shell.batch import Booked
+from services.ledger.activation.in_force import InForce
 from services.ledger.shell.beginning import learn_what_is_in_force
-from services.ledger.shell.booker import BatchBooker
-from services.ledger.shell.books import INPUT_TOPICS, Books
-from services.ledger.shell.deciding import Decided, Decider
+from services.ledger.shell.booking.batch import Booked
+from services.ledger.shell.booking.booker import BatchBooker
+from services.ledger.shell.booking.books import INPUT_TOPICS, Books
+from services.ledger.shell.booking.deciding import Decided, Decider
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from shared.contracts.books import BookMap
 from shared.contracts.envelope import Envelope

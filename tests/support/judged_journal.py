@@ -13,13 +13,14 @@ from typing import Any
 
 import orjson
 
-from services.ledger.in_force import InForce
-from services.ledger.shell.batch import SQL, Booked
-from services.ledger.shell.booker import BatchBooker
-from services.ledger.shell.books import INPUT_TOPICS, Books
-from services.ledger.shell.comparing import Content, content_of
-from services.ledger.shell.deciding import Decider
-from services.ledger.shell.decision_records import DecisionRecords
+from services.ledger.activation.in_force import InForce
+from services.ledger.shell.booking.batch import Booked
+from services.ledger.shell.booking.booker import BatchBooker
+from services.ledger.shell.booking.books import INPUT_TOPICS, Books
+from services.ledger.shell.booking.deciding import Decider
+from services.ledger.shell.booking.decision_records import DecisionRecords
+from services.ledger.shell.queries import SQL
+from services.ledger.shell.rebuilding.comparing import Content, content_of
 from services.ledger.shell.store import SCHEMA, bring_up_to_date, open_journal
 from services.ledger.shell.tails import Seeding, read_through, write_tails
 from services.ledger.shell.wire import entry_publication, outcome_publication

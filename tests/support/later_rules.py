@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import Final
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
+from services.ledger.activation.rule_versions import ONE, RuleTable
 from services.ledger.readers.told import Refund
-from services.ledger.rule_versions import ONE, RuleTable
 from services.ledger.rules.movements import own_bill
 from shared.contracts import references
 from shared.contracts.journal import Entry, credit, debit, entry

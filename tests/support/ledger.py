@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from services.ledger.config import LedgerSettings
 from services.ledger.shell.beginning import GENESIS_KEY
-from services.ledger.shell.books import INPUT_TOPICS
+from services.ledger.shell.booking.books import INPUT_TOPICS
 from services.ledger.shell.service import run_ledger
 from shared.contracts import topics
 from shared.contracts.envelope import Envelope

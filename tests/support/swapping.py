@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 
-from services.ledger.shell.rebuild import rebuild_and_swap
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_swap
 from shared.contracts.books import BookMap
 from shared.runtime.kafka import KafkaAddress
 

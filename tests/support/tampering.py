@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.ledger.hash_chain import GENESIS
-from services.ledger.merkle import Frontier
-from services.ledger.proving import Finding, LegRow, Row, digest_of, link_of
-from services.ledger.shell.signing import SigningKey
+from services.ledger.proof.hash_chain import GENESIS
+from services.ledger.proof.merkle import Frontier
+from services.ledger.proof.proving import Finding, LegRow, Row, digest_of, link_of
+from services.ledger.shell.proof.signing import SigningKey
+from services.ledger.shell.proof.verify import Verified, verify_journal
+from services.ledger.shell.proof.witnesses import Witnesses
 from services.ledger.shell.store import open_journal
-from services.ledger.shell.verify import Verified, verify_journal
-from services.ledger.shell.witnesses import Witnesses
 from shared.runtime.kafka import KafkaAddress
 
 KEY: Final = SigningKey.of("ed25519-secret:" + "7f" * 32)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from services.ledger.exports.journal import Told
-from services.ledger.merkle import Frontier
-from services.ledger.shell.signing import SigningKey
-from services.ledger.tree_heads import Grown, head_of
+from services.ledger.proof.merkle import Frontier
+from services.ledger.proof.tree_heads import Grown, head_of
+from services.ledger.shell.proof.signing import SigningKey
 from shared.contracts.tree_heads import TreeHead
 from tests.support.exported import NOW
 

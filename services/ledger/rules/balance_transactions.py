@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.readers.told import BalanceTransaction
 from services.ledger.rules.movements import (
     application_fee,

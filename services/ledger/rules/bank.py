@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from shared.contracts import references
 from shared.contracts.errors import AmountOutOfRange, Unreadable
 from shared.contracts.journal import Entry, Line, Reference, credit, debit, entry

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.unearned import Cut, Schedule
 from shared.contracts.journal import Entry, Line, Reference, entry
 

@@ -12,10 +12,10 @@ from typing import Final
 from pydantic import JsonValue
 
 from services.ledger.account_changes import KnownAccount
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import Root
 from services.ledger.decisions import COMMAND, Remark
 from services.ledger.holds import Hold
-from services.ledger.in_force import BookInForce
 from shared.contracts import references
 from shared.contracts.commands import (
     BookExpense,

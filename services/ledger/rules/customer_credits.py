@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.readers.billed import CustomerNamed
 from services.ledger.readers.told import Charge, ChargeState
 from services.ledger.rules.commands import CommandRefused

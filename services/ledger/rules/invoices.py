@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.readers.billed import Invoice, InvoicePayment, ServedLine
 from services.ledger.rules.billings import Billing, billed_entry
 from services.ledger.unearned import Cut, Schedule

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from shared.contracts import references
 from shared.contracts.journal import Entry, Line, account, entry
 from shared.contracts.messages import Clearing, MatchKind, MatchMade, MatchUndone

@@ -1,7 +1,7 @@
 """Charges, refunds, transfers and reversals: the half that the object itself tells."""
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.readers.told import Charge, Refund, Reversal, Transfer
 from shared.contracts import references
 from shared.contracts.journal import Entry, Line, Reference, credit, debit, entry

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Final
 
 from services.ledger import accounts
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.periods import midnight
 from services.ledger.unearned import Clock, unearned_on
 from shared.contracts import references

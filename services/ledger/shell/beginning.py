@@ -15,8 +15,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.ledger.activating import Difference, differences, genesis
-from services.ledger.activations import (
+from services.ledger.activation.activating import Difference, differences, genesis
+from services.ledger.activation.activations import (
     FROM_THE_BEGINNING,
     Activation,
     ActivationRecord,
@@ -26,13 +26,13 @@ from services.ledger.activations import (
     genesis_value,
     value_of,
 )
+from services.ledger.activation.in_force import InForce
+from services.ledger.activation.rule_versions import ONE
 from services.ledger.chart import DEFAULT_CHART, chart_of
-from services.ledger.in_force import InForce
-from services.ledger.rule_versions import ONE
-from services.ledger.shell.activated import Kept, keep_activations, read_activations
-from services.ledger.shell.batch import SQL
-from services.ledger.shell.books import Books
-from services.ledger.shell.deciding import Decider
+from services.ledger.shell.booking.activated import Kept, keep_activations, read_activations
+from services.ledger.shell.booking.books import Books
+from services.ledger.shell.booking.deciding import Decider
+from services.ledger.shell.queries import SQL
 from shared.contracts.books import BookMap
 from shared.contracts.commands import LEDGER_COMMAND, Activate, Activated
 from shared.contracts.envelope import Envelope

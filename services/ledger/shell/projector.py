@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.ledger.shell import measures
-from services.ledger.shell.batch import Booked
 from services.ledger.shell.beginning import learn_what_is_in_force
-from services.ledger.shell.booker import BatchBooker
-from services.ledger.shell.deciding import Decided, Decider
+from services.ledger.shell.booking.batch import Booked
+from services.ledger.shell.booking.booker import BatchBooker
+from services.ledger.shell.booking.deciding import Decided, Decider
 from services.ledger.shell.failpoints import Failpoint, Failpoints
 from shared.contracts.errors import Unavailable
 from shared.runtime import log

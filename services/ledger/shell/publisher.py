@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.ledger.shell import measures
-from services.ledger.shell.batch import SQL
+from services.ledger.shell.booking.rows import Columns
 from services.ledger.shell.failpoints import Failpoint, Failpoints
-from services.ledger.shell.rows import Columns
+from services.ledger.shell.queries import SQL
 from services.ledger.shell.tails import check_published_chains
 from services.ledger.shell.wire import (
     dead_letter_publication,

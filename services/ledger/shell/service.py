@@ -15,18 +15,18 @@ from services.ledger.shell.beginning import (
     learn_what_is_in_force,
     require_files_in_force,
 )
-from services.ledger.shell.booker import BatchBooker
-from services.ledger.shell.books import INPUT_TOPICS, Books
-from services.ledger.shell.deciding import Decider
+from services.ledger.shell.booking.booker import BatchBooker
+from services.ledger.shell.booking.books import INPUT_TOPICS, Books
+from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.failpoints import Failpoints
-from services.ledger.shell.head_tails import learn_heads
 from services.ledger.shell.projector import Projector
+from services.ledger.shell.proof.head_tails import learn_heads
+from services.ledger.shell.proof.signing import KeyInvalid, SigningKey
+from services.ledger.shell.proof.trees import Pace, TreeKeeper
 from services.ledger.shell.publisher import JournalPublisher
-from services.ledger.shell.signing import KeyInvalid, SigningKey
-from services.ledger.shell.standing_check import CheckWatch
+from services.ledger.shell.rebuilding.standing_check import CheckWatch
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from services.ledger.shell.tails import learn_from_tails
-from services.ledger.shell.trees import Pace, TreeKeeper
 from shared.contracts.books import BookMap
 from shared.contracts.journal import Book
 from shared.contracts.topics import (

@@ -12,10 +12,10 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.ledger.hash_chain import GENESIS
-from services.ledger.shell.activated import Kept, activation_in, keep_activations
-from services.ledger.shell.batch import SQL
-from services.ledger.shell.decision_records import DecisionRecords
+from services.ledger.proof.hash_chain import GENESIS
+from services.ledger.shell.booking.activated import Kept, activation_in, keep_activations
+from services.ledger.shell.booking.decision_records import DecisionRecords
+from services.ledger.shell.queries import SQL
 from shared.contracts.errors import InvariantBroken
 from shared.contracts.messages import (
     OUTCOME_RECORD,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.ledger.shell.rows import Columns
+from services.ledger.shell.booking.rows import Columns
 from shared.contracts.envelope import Envelope, rfc3339
 from shared.contracts.messages import EntryBooked, Outcome, Progress
 from shared.contracts.schemas import type_of

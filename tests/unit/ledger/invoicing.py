@@ -1,6 +1,6 @@
 """Invoices, their payments and credit notes as Stripe tells them, for tests of the rules."""
 
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from shared.contracts import topics
 from shared.contracts.books import Basis, BookData, BookMap

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.ledger.asking import Asked
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import Chart, default_chart
 from services.ledger.decisions import Decision
-from services.ledger.in_force import BookInForce
-from services.ledger.judging import Judged, judge
-from services.ledger.standing import PeriodFigures, Standing
+from services.ledger.rulings.asking import Asked
+from services.ledger.rulings.judging import Judged, judge
+from services.ledger.rulings.standing import PeriodFigures, Standing
 from shared.contracts.books import BookData
 from shared.contracts.commands import LEDGER_COMMAND, ClosePeriod, LockPeriod
 from shared.contracts.journal import DEFAULT_BOOK, render

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Decision, Input, decide
 from shared.contracts import topics
 from shared.contracts.envelope import Envelope

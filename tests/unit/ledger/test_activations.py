@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from services.ledger.activating import activation, differences, genesis
-from services.ledger.activations import (
+from services.ledger.activation.activating import activation, differences, genesis
+from services.ledger.activation.activations import (
     Activation,
     ActivationRecord,
     ActivationRefused,
@@ -21,8 +21,8 @@ from services.ledger.activations import (
     genesis_value,
     value_of,
 )
+from services.ledger.activation.in_force import InForce
 from services.ledger.chart import DEFAULT_CHART, chart_of
-from services.ledger.in_force import InForce
 from shared.contracts.books import BankAccount, Basis, BookData, BookMap
 from shared.contracts.commands import Activate, Activated
 from shared.contracts.journal import Book

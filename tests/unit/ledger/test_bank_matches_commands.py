@@ -5,8 +5,8 @@ from textwrap import dedent
 
 import pytest
 
+from services.ledger.activation.in_force import InForce
 from services.ledger.chart import chart_of
-from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from textwrap import dedent
 
-from services.ledger.effects import ClockTicked
+from services.ledger.rulings.effects import ClockTicked
 from services.ledger.unearned import Clock, Cut, Schedule
 from shared.contracts.journal import render
 from shared.contracts.money import Money

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ledger.account_changes import KnownAccount, known_account
+from services.ledger.activation.in_force import BookInForce, InForce
 from services.ledger.chart import default_chart
-from services.ledger.correcting import Correcting, Correction, correction
-from services.ledger.in_force import BookInForce, InForce
 from services.ledger.posting_rules import decide
 from services.ledger.rules import commands
-from services.ledger.what_if import EntryDifference
+from services.ledger.what_if.corrections import Correcting, Correction, correction
+from services.ledger.what_if.suppositions import EntryDifference
 from shared.contracts import topics
 from shared.contracts.commands import BookManualEntry, ReverseEntry
 from shared.contracts.journal import (

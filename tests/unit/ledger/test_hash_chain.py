@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.ledger.hash_chain import GENESIS, chain_next, digest_on_wire, first_break
+from services.ledger.proof.hash_chain import GENESIS, chain_next, digest_on_wire, first_break
 from shared.contracts.journal import Direction
 from shared.contracts.messages import EntryBooked, Position, entry_booked
 from tests.unit.ledger.telling import NOW, charge, of_event

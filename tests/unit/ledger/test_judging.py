@@ -5,9 +5,9 @@ from textwrap import dedent
 
 import pytest
 
-from services.ledger.asking import Asked
-from services.ledger.judging import Recorded, followed
-from services.ledger.standing import Standing
+from services.ledger.rulings.asking import Asked
+from services.ledger.rulings.judging import Recorded, followed
+from services.ledger.rulings.standing import Standing
 from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import OutcomeKind

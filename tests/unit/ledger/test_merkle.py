@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ledger.merkle import (
+from services.ledger.proof.merkle import (
     EMPTY_ROOT,
     TILE_HEIGHT,
     TILE_LEAVES,

@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.ledger.judging import Judged
 from services.ledger.periods import Closing, Closings, day_of, midnight
-from services.ledger.standing import OpenKey, PeriodFigures
+from services.ledger.rulings.judging import Judged
+from services.ledger.rulings.standing import OpenKey, PeriodFigures
 from tests.unit.ledger.judged import NOON, Desk, Json, usd
 
 MAY_30, MAY_31, JUNE_1 = date(2024, 5, 30), date(2024, 5, 31), date(2024, 6, 1)

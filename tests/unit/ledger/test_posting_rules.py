@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Decision, decide, difference, subject_of
 from shared.contracts import references, topics
 from shared.contracts.books import BankAccount, BookData, BookMap, Mode

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from services.ledger.hash_chain import GENESIS
-from services.ledger.merkle import root_of
-from services.ledger.proving import (
+from services.ledger.proof.hash_chain import GENESIS
+from services.ledger.proof.merkle import root_of
+from services.ledger.proof.proving import (
     ANCHORS_MAX,
     Anchor,
     Anchors,
@@ -23,8 +23,8 @@ from services.ledger.proving import (
     digest_of,
     link_of,
 )
-from services.ledger.shell.signing import SigningKey
-from services.ledger.shell.witnesses import Witnesses
+from services.ledger.shell.proof.signing import SigningKey
+from services.ledger.shell.proof.witnesses import Witnesses
 from tests.support.exported import entry, told
 from tests.support.tree_heads import KEY, signed_head
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.rules.revenue_release import released
 from services.ledger.unearned import Clock, Cut, Schedule, unearned_on
 from shared.contracts.books import BookData

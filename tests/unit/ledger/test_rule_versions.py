@@ -4,10 +4,10 @@ from dataclasses import fields
 
 import pytest
 
+from services.ledger.activation.in_force import InForce
+from services.ledger.activation.rule_versions import LATEST, ONE, RULES
 from services.ledger.decisions import RULES_VERSION
-from services.ledger.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
-from services.ledger.rule_versions import LATEST, ONE, RULES
 from shared.contracts import topics
 from shared.contracts.errors import InvariantBroken
 from tests.support.later_rules import LATER_RULES, TWO

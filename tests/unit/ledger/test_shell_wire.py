@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from services.ledger.hash_chain import GENESIS, first_break
-from services.ledger.shell.rows import (
+from services.ledger.proof.hash_chain import GENESIS, first_break
+from services.ledger.shell.booking.rows import (
     ENTRY_COLUMNS,
     OUTCOME_COLUMNS,
     POSTING_COLUMNS,

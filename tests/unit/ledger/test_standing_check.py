@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from services.ledger.shell.comparing import Comparison, Content
-from services.ledger.shell.standing_check import report_of
+from services.ledger.shell.rebuilding.comparing import Comparison, Content
+from services.ledger.shell.rebuilding.standing_check import report_of
 
 NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CONTENT: Final = Content(7, "ab", (0, 0, 0), {}, 0, 0, {})

@@ -5,9 +5,8 @@ from typing import Final
 
 import pytest
 
-from services.ledger.merkle import Frontier, leaf_hash, node_hash
-from services.ledger.shell.signing import KeyInvalid, SigningKey, is_signed
-from services.ledger.tree_heads import (
+from services.ledger.proof.merkle import Frontier, leaf_hash, node_hash
+from services.ledger.proof.tree_heads import (
     Grown,
     HeadsSeen,
     contradiction,
@@ -15,6 +14,7 @@ from services.ledger.tree_heads import (
     inner_problem,
     known_public_keys,
 )
+from services.ledger.shell.proof.signing import KeyInvalid, SigningKey, is_signed
 from shared.contracts.tree_heads import TreeHead, key_id_of
 
 NOW: Final = datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from textwrap import dedent
 
-from services.ledger.in_force import BookInForce
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.rules.bank import bank_line
 from shared.contracts.journal import render
 from shared.contracts.observations import BANK_OBSERVATION, BankLine

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from services.ledger.activations import Activation, Activations, Place
-from services.ledger.in_force import InForce
-from services.ledger.what_if import (
+from services.ledger.activation.activations import Activation, Activations, Place
+from services.ledger.activation.in_force import InForce
+from services.ledger.what_if.suppositions import (
     Apart,
     BalanceDifference,
     EntryDifference,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.ledger.in_force import InForce
+from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from shared.contracts import topics
 from shared.contracts.journal import Book

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.ledger.shell.tracing import Figure
+from services.ledger.shell.reading.tracing import Figure
 from tallystick.trace.asked import Asked, Link, Message, Reference, asked
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from sandbox.stack import StackSettings
-from services.ledger.shell.signing import SigningKey
+from services.ledger.shell.proof.signing import SigningKey
 from shared.contracts.tree_heads import key_id_of
 from tallystick.cli.problems import Problem
 from tallystick.doctor import Finding, Verdict

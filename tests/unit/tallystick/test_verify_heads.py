@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from services.ledger.exports.journal import Selection, Told
 from services.ledger.exports.json_lines import JsonLines
-from services.ledger.merkle import KnownNodes, consistency_path, inclusion_path, root_of
-from services.ledger.shell.signing import SigningKey, is_signed
+from services.ledger.proof.merkle import KnownNodes, consistency_path, inclusion_path, root_of
+from services.ledger.shell.proof.signing import SigningKey, is_signed
 from tallystick.exports import verify
 from tallystick.exports.hashes import Tree, Wrong, climbed, consistent, link_after
 from tallystick.exports.hashes import is_signed as plainly_signed

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from services.ledger.exports.journal import Head, Selection
-from services.ledger.hash_chain import GENESIS
+from services.ledger.proof.hash_chain import GENESIS
 from shared.contracts.money import CURRENCIES
 from tallystick.exports import verify
 from tallystick.exports.hashes import Wrong, digest_of, link_after

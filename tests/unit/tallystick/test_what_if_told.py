@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.ledger.chart import DEFAULT_CHART
-from services.ledger.what_if import BalanceDifference, EntryDifference
+from services.ledger.what_if.suppositions import BalanceDifference, EntryDifference
 from shared.contracts.commands import Activated
 from shared.contracts.journal import Account, Book, Reference, credit, debit, entry
 from shared.contracts.money import Money, currency_of

@@ -1,0 +1,1 @@
+"""A batch of messages on its way into the journal, in one transaction."""

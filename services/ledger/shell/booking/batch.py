@@ -1,0 +1,95 @@
+"""A batch on its way through its transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.ledger.periods import Closings
+from services.ledger.posting_rules import Remark
+from services.ledger.rulings.effects import Effect
+from services.ledger.rulings.judging import Recorded
+from services.ledger.shell.booking.deciding import Decided
+from services.ledger.shell.booking.rows import Head
+from shared.contracts.journal import Book, Entry
+from shared.runtime.kafka import Partition
+
+Name = tuple[str, str]
+Place = tuple[int, int]
+Moves = Mapping[Partition, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Booked:
+    """What became of a batch, counted."""
+
+    messages: int = 0
+    entries: int = 0
+    postings: int = 0
+    already_booked: int = 0
+    repeated: int = 0
+    conflicts: int = 0
+    parked: int = 0
+    outcomes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One telling of a fact, by one message."""
+
+    by: Decided
+    entry: Entry
+    digest: bytes
+
+    @property
+    def name(self) -> Name:
+        """The fact that it tells: book and reference."""
+        return (self.entry.book, self.entry.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who may book a reference: the message at this place, with this content."""
+
+    digest: bytes
+    origin_id: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caused:
+    """What a command changes beside the journal, and the command that does."""
+
+    by: Decided
+    effect: Effect
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch on its way through the transaction.
+
+    ``closings`` are those of its books; ``recorded`` are decisions that were made before, by the
+    identity of the message; ``asked`` are the commands to judge, ``again`` those that were answered
+    before, with the place of the message that was; ``extra`` is what one kind of command alone is
+    judged by, by that kind.
+    """
+
+    decided: Sequence[Decided]
+    heads: dict[Partition, Head]
+    tellings: list[Told] = field(default_factory=list[Told])
+    conflicting: list[Told] = field(default_factory=list[Told])
+    remarks: dict[int, list[Remark]] = field(default_factory=dict[int, list[Remark]])
+    fresh: dict[Name, Entry] = field(default_factory=dict[Name, Entry])
+    booked: Booked = field(default_factory=Booked)
+    closings: dict[Book, Closings] = field(default_factory=dict[Book, Closings])
+    recorded: dict[int, Recorded] = field(default_factory=dict[int, Recorded])
+    asked: list[Decided] = field(default_factory=list[Decided])
+    again: list[tuple[Decided, Place]] = field(default_factory=list[tuple[Decided, Place]])
+    caused: list[Caused] = field(default_factory=list[Caused])
+    extra: dict[str, object] = field(default_factory=dict[str, object])
+
+    def head_of(self, each: Decided) -> Head:
+        """The chain that a message's entries go on."""
+        return self.heads[Partition(each.record.topic, each.record.partition)]
+
+    def remark(self, each: Decided, *remarks: Remark) -> None:
+        """Say something of a message beside its entries."""
+        self.remarks.setdefault(id(each), []).extend(remarks)

@@ -1,0 +1,201 @@
+"""Booking a batch: positions, claims, chain, journal, balances and outcomes in one transaction.
+
+    move the positions        fenced: what another process has moved is not ours to book
+    remember the messages     same id, other content: nothing of it is booked
+    claim the references      ours, or booked already, or a conflict
+    judge the commands        by where the books stand with these facts; claim what they book
+    number and chain          per origin, in the order of the messages
+    copy, add up, write       entries, postings, balances, day buckets, open items, outcomes, rates
+
+Every set goes to the database in one statement, sorted by its key: two projectors that share
+keys wait for each other in turn and never in a ring.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from services.ledger.activation.in_force import InForce
+from services.ledger.activation.rule_versions import RULES, Rules
+from services.ledger.rulings.activations import KIND
+from services.ledger.shell.booking.activated import (
+    asks_to_put_in_force,
+    hold_all_positions,
+    keep_what_was_put_in_force,
+    putting_in_force,
+    require_decided_under_all,
+)
+from services.ledger.shell.booking.batch import Batch, Booked, Moves, Told
+from services.ledger.shell.booking.claiming import claimed, look_into_conflicts, remember
+from services.ledger.shell.booking.clock_store import write_unearned
+from services.ledger.shell.booking.deciding import Decided
+from services.ledger.shell.booking.decision_records import records_of
+from services.ledger.shell.booking.judges import (
+    answer_again,
+    hold_books,
+    judge_commands,
+    write_effects,
+)
+from services.ledger.shell.booking.months import write_journal
+from services.ledger.shell.booking.outcomes import write_outcomes
+from services.ledger.shell.booking.rates import write_rates
+from services.ledger.shell.booking.reporting_days import write_late_entries
+from services.ledger.shell.booking.rows import Head, Row, posting_rows
+from services.ledger.shell.booking.sums import Late, Sums, zones_of
+from services.ledger.shell.queries import SQL
+from shared.contracts import topics
+from shared.contracts.books import BookMap
+from shared.contracts.topics import origin as origin_name
+from shared.runtime.kafka import Partition
+from shared.runtime.positions import Log, begin_positions, move_positions
+from shared.runtime.postgres import Tx
+
+INPUT_TOPICS: Final = (
+    topics.STRIPE_EVENTS,
+    topics.STRIPE_OBJECTS,
+    topics.BANK_OBSERVATIONS,
+    topics.LEDGER_COMMANDS,
+    topics.MATCHES,
+)
+
+
+def _nothing_reached(_: str) -> None:
+    """No failpoint is set."""
+
+
+class Books:
+    """The journal of one schema, written as the transaction's role allows.
+
+    Args:
+        log: Which Kafka log the positions are positions of.
+        book_map: What the books are before anything is put in force; for the time zones of days.
+        rules: The versions of the rules that can be put in force.
+        reached: Told the name of each place that a fault test may stop at.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        book_map: BookMap,
+        *,
+        rules: Rules = RULES,
+        reached: Callable[[str], None] = _nothing_reached,
+    ) -> None:
+        self._log = log
+        self._first = InForce(book_map)
+        self._rules = rules
+        self._zones = zones_of(book_map)
+        self._reached = reached
+
+    def learn(self, book_maps: Iterable[BookMap]) -> None:
+        """Know the time zones of books that were put in force since; a known book keeps its own."""
+        for book_map in book_maps:
+            self._zones |= zones_of(book_map)
+
+    async def begin(self, tx: Tx, partitions: Iterable[Partition]) -> None:
+        """Make the rows of input partitions that have none.
+
+        Raises:
+            InvariantBroken: The rows there were made from another log.
+        """
+        wanted = sorted(partitions)
+        await begin_positions(tx, self._log, wanted)
+        await tx.execute(
+            SQL["begin_origins"], [p.topic for p in wanted], [p.partition for p in wanted]
+        )
+        await tx.execute(SQL["begin_published"])
+
+    async def book(self, tx: Tx, decided: Sequence[Decided], moves: Moves) -> Booked:
+        """Book decided messages and move the positions; the caller commits.
+
+        Messages of a partition come in their order.
+
+        Raises:
+            Fenced: Another process has moved a position, or something was put in force since the
+                messages were decided; the transaction must be rolled back.
+        """
+        is_putting = any(asks_to_put_in_force(each) for each in decided)
+        if is_putting:
+            await hold_all_positions(tx)
+        await move_positions(tx, self._log, moves)
+        await require_decided_under_all(tx, decided, moves)
+        batch = Batch(decided, await _heads(tx))
+        if is_putting:
+            batch.extra[KIND] = await putting_in_force(tx, self._log, self._first, self._rules)
+        batch.booked.messages = len(decided)
+        await hold_books(tx, batch)
+        batch.recorded = await records_of(tx, batch)
+        await remember(tx, batch)
+        fresh = await claimed(tx, batch, batch.tellings)
+        fresh += await claimed(tx, batch, await judge_commands(tx, batch, fresh))
+        await keep_what_was_put_in_force(tx, batch)
+        await answer_again(tx, batch)
+        await write_effects(tx, batch, self._zones)
+        await self._write_entries(tx, batch, fresh)
+        await write_unearned(tx, fresh)
+        self._reached("mid_tx")
+        await look_into_conflicts(tx, batch)
+        await write_outcomes(tx, batch)
+        await write_rates(tx, batch)
+        return batch.booked
+
+    async def _write_entries(self, tx: Tx, batch: Batch, fresh: Sequence[Told]) -> None:
+        if not fresh:
+            return
+        entries: list[Row] = []
+        postings: list[Row] = []
+        sums = Sums(self._zones, batch.closings)
+        late: list[Late] = []
+        moved: dict[int, Head] = {}
+        for told in fresh:
+            head, record = batch.head_of(told.by), told.by.record
+            recorded_at = record.appended_at
+            entries.append(
+                head.numbered(
+                    told.entry,
+                    digest=told.digest,
+                    recorded_at=recorded_at,
+                    offset=record.offset,
+                    message_id=told.by.message_id,
+                )
+            )
+            postings.extend(
+                posting_rows(
+                    told.entry,
+                    origin_id=head.origin_id,
+                    sequence=head.sequence,
+                    recorded_at=recorded_at,
+                )
+            )
+            sums.take(told.entry, origin_id=head.origin_id, recorded_at=recorded_at)
+            if batch.closings:
+                late.extend(sums.late(told.entry, recorded_at, (head.origin_id, head.sequence)))
+            moved[head.origin_id] = head
+        batch.booked.entries, batch.booked.postings = len(entries), len(postings)
+        await write_journal(tx, entries, postings)
+        heads = [moved[origin_id] for origin_id in sorted(moved)]
+        await tx.execute(
+            SQL["move_origins"],
+            [head.origin_id for head in heads],
+            [head.sequence for head in heads],
+            [head.chain for head in heads],
+        )
+        await tx.execute(SQL["add_balances"], *sums.balance_columns())
+        await tx.execute(SQL["add_day_buckets"], *sums.bucket_columns())
+        await write_late_entries(tx, late)
+        at_zero = await tx.fetch(SQL["add_open_items"], *sums.open_columns())
+        if at_zero:
+            names = ("book", "account", "key", "currency")
+            columns = [[row[name] for row in at_zero] for name in names]
+            await tx.execute(SQL["drop_open_items"], *columns)
+
+
+async def _heads(tx: Tx) -> dict[Partition, Head]:
+    return {
+        Partition(row["topic"], row["partition"]): Head(
+            row["origin_id"],
+            origin_name(row["topic"], row["partition"]),
+            row["sequence"],
+            row["chain"],
+        )
+        for row in await tx.fetch(SQL["read_origins"])
+    }

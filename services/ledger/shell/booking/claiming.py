@@ -1,0 +1,239 @@
+"""What of a batch is new: messages by their ids, facts by their references."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.ledger.decisions import COMMAND
+from services.ledger.posting_rules import Remark, difference, subject_of
+from services.ledger.shell.booking.batch import Batch, Claim, Name, Place, Told
+from services.ledger.shell.booking.deciding import Decided
+from services.ledger.shell.booking.rows import entries_of
+from services.ledger.shell.queries import SQL
+from shared.contracts import topics
+from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.errors import Unreadable
+from shared.contracts.journal import Entry
+from shared.contracts.messages import OutcomeKind
+from shared.runtime.dead_letters import attempts_of
+from shared.runtime.postgres import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a message said that was remembered under an identity, and where it stands."""
+
+    digest: bytes
+    place: Place
+
+
+async def remember(tx: Tx, batch: Batch) -> None:
+    """Tell messages that are new from repeated ones and from those that contradict an earlier one.
+
+    What is new brings its entries and remarks into the batch; what it asks is judged later. A
+    command whose decision is on record is neither repeated nor contradicting: it is followed.
+    """
+    first: dict[Name, Decided] = {}
+    for each in batch.decided:
+        decision = each.decision
+        if decision is None or decision.identity is None or not _may_be_first(batch, each):
+            continue
+        first.setdefault((decision.book, decision.identity), each)
+    standing = await _standing_events(tx, batch, first)
+    for each in batch.decided:
+        decision = each.decision
+        if decision is None:
+            batch.booked.parked += 1
+            continue
+        name = (decision.book, decision.identity or "")
+        is_new = decision.identity is None or (first.get(name) is each and name not in standing)
+        if is_new or id(each) in batch.recorded:
+            _take_in(batch, each)
+            continue
+        said = standing.get(name) or _seen(batch, first.get(name))
+        if said is not None and said.digest == decision.identity_digest:
+            batch.booked.repeated += 1
+            if _is_sent_again(each):
+                _take_in(batch, each)
+            elif each.record.topic == topics.LEDGER_COMMANDS:
+                batch.again.append((each, said.place))
+        else:
+            batch.booked.conflicts += 1
+            batch.remark(each, _contradiction(each, decision.identity or ""))
+
+
+def _may_be_first(batch: Batch, each: Decided) -> bool:
+    record = batch.recorded.get(id(each))
+    return record is None or record.is_first
+
+
+def _seen(batch: Batch, first: Decided | None) -> Seen | None:
+    if first is None or first.decision is None or first.decision.identity_digest is None:
+        return None
+    place = (batch.head_of(first).origin_id, first.record.offset)
+    return Seen(first.decision.identity_digest, place)
+
+
+async def _standing_events(tx: Tx, batch: Batch, first: Mapping[Name, Decided]) -> dict[Name, Seen]:
+    """What those messages of the batch had said that were remembered before it."""
+    if not first:
+        return {}
+    rows = sorted(first.items(), key=lambda item: item[0])
+    known = await tx.fetch(
+        SQL["remember_events"],
+        [book for (book, _), _ in rows],
+        [identity for (_, identity), _ in rows],
+        [each.decision.identity_digest or b"" for _, each in rows if each.decision is not None],
+        [batch.head_of(each).origin_id for _, each in rows],
+        [each.record.offset for _, each in rows],
+    )
+    if not known:
+        return {}
+    names = sorted((row["book"], row["identity"]) for row in known)
+    found = await tx.fetch(SQL["read_events"], [n[0] for n in names], [n[1] for n in names])
+    return {
+        (row["book"], row["identity"]): Seen(
+            row["digest"], (row["origin_id"], row["caused_offset"])
+        )
+        for row in found
+    }
+
+
+def _take_in(batch: Batch, each: Decided) -> None:
+    if each.decision is None:
+        return
+    batch.tellings.extend(Told(each, entry, entry.digest()) for entry in each.decision.entries)
+    if each.decision.asked is not None:
+        batch.asked.append(each)
+    if each.decision.remarks:
+        batch.remark(each, *each.decision.remarks)
+
+
+def _is_sent_again(each: Decided) -> bool:
+    """Whether a person has sent the record again: what was refused of it then may be booked now.
+
+    What was booked of it is not booked twice, for a fact is booked under its own reference.
+    """
+    is_command = each.record.topic == topics.LEDGER_COMMANDS
+    return not is_command and attempts_of(each.record.headers) > 0
+
+
+def _contradiction(each: Decided, identity: str) -> Remark:
+    if each.record.topic == topics.LEDGER_COMMANDS:
+        return Remark(
+            OutcomeKind.CONFLICT,
+            COMMAND,
+            subject_of(identity),
+            "this idempotency key came before with another command",
+            identity,
+        )
+    return Remark(
+        OutcomeKind.CONFLICT,
+        DiscrepancyKind.EVENT_CONFLICT,
+        identity,
+        "this event came before with other content; the first stands, nothing of this is booked",
+    )
+
+
+async def claimed(tx: Tx, batch: Batch, tellings: Sequence[Told]) -> list[Told]:
+    """Those of the tellings that may be booked, in the order of the messages.
+
+    A telling is ours to book when the claim names its very message. That is so for what was
+    claimed just now, and for what was claimed on its behalf from our own published entries after
+    a database was lost.
+    """
+    first: dict[Name, Told] = {}
+    for told in tellings:
+        first.setdefault(told.name, told)
+    if not first:
+        return []
+    claims = await _claims(tx, batch, first)
+    fresh: list[Told] = []
+    for told in tellings:
+        claim = claims[told.name]
+        place = (batch.head_of(told.by).origin_id, told.by.record.offset)
+        if told.digest != claim.digest:
+            if _was_told_so(batch, told, claim):
+                batch.booked.already_booked += 1
+                continue
+            batch.booked.conflicts += 1
+            batch.conflicting.append(told)
+        elif place == (claim.origin_id, claim.offset):
+            fresh.append(told)
+            batch.fresh[told.name] = told.entry
+        else:
+            batch.booked.already_booked += 1
+    return fresh
+
+
+def _was_told_so(batch: Batch, told: Told, claim: Claim) -> bool:
+    """Whether it says what stands, and only what is in force has changed between the two.
+
+    A fact is booked by what was in force where it was told first. Told again where other rules are
+    in force, it is the same fact when those of the first place make the same of it.
+    """
+    places = (p for p, head in batch.heads.items() if head.origin_id == claim.origin_id)
+    where = next(places, None)
+    again = told.by.told_at(where, claim.offset) if where is not None else None
+    entries = again.entries if again is not None else ()
+    return any(
+        each.reference == told.entry.reference and each.digest() == claim.digest for each in entries
+    )
+
+
+async def _claims(tx: Tx, batch: Batch, first: Mapping[Name, Told]) -> dict[Name, Claim]:
+    rows = sorted(first.items(), key=lambda item: item[0])
+    wanted = {
+        name: Claim(told.digest, batch.head_of(told.by).origin_id, told.by.record.offset)
+        for name, told in rows
+    }
+    lost = await tx.fetch(
+        SQL["claim_references"],
+        [book for book, _ in wanted],
+        [reference for _, reference in wanted],
+        [claim.digest for claim in wanted.values()],
+        [claim.origin_id for claim in wanted.values()],
+        [claim.offset for claim in wanted.values()],
+    )
+    if lost:
+        names = sorted((row["book"], row["reference"]) for row in lost)
+        for row in await tx.fetch(
+            SQL["read_claims"], [book for book, _ in names], [name for _, name in names]
+        ):
+            wanted[row["book"], row["reference"]] = Claim(
+                row["digest"], row["origin_id"], row["caused_offset"]
+            )
+    return wanted
+
+
+async def look_into_conflicts(tx: Tx, batch: Batch) -> None:
+    """Say of each conflict by how much it differs from what stands."""
+    elsewhere = sorted({told.name for told in batch.conflicting} - batch.fresh.keys())
+    standing: dict[Name, Entry] = dict(batch.fresh)
+    if elsewhere:
+        standing |= entries_of(
+            await tx.fetch(
+                SQL["read_claimed_entries"],
+                [book for book, _ in elsewhere],
+                [reference for _, reference in elsewhere],
+            )
+        )
+    for told in batch.conflicting:
+        first = standing.get(told.name)
+        batch.remark(
+            told.by,
+            Remark(
+                OutcomeKind.CONFLICT,
+                DiscrepancyKind.REFERENCE_CONFLICT,
+                _subject(told.entry.reference),
+                "this fact was booked before with other postings; the first stands",
+                told.entry.reference,
+                difference(first, told.entry) if first is not None else None,
+            ),
+        )
+
+
+def _subject(reference: str) -> str:
+    try:
+        return subject_of(reference)
+    except Unreadable:
+        return reference

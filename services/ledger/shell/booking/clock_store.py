@@ -1,0 +1,94 @@
+"""What clock ticks are judged by and what they leave: lines, what was taken back, the clocks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from services.ledger import accounts
+from services.ledger.rulings.clock import CLOCK
+from services.ledger.rulings.effects import ClockTicked
+from services.ledger.rulings.standing import Standing
+from services.ledger.shell.booking.batch import Batch, Told
+from services.ledger.shell.booking.rows import Row
+from services.ledger.shell.queries import SQL
+from services.ledger.unearned import Clock, Cut, Schedule, UnearnedChange
+from shared.contracts.errors import InvariantBroken
+from shared.contracts.journal import Book
+from shared.contracts.money import Currency, Money
+from shared.runtime.postgres import Tx
+
+
+async def read_clocks(tx: Tx, standings: Mapping[Book, Standing], books: Sequence[Book]) -> None:
+    """Let the standings of these books know their clocks, and what stands unearned."""
+    clocks = {book: Clock() for book in books}
+    for row in await tx.fetch(SQL["read_clocks"], books):
+        clocks[Book(row["book"])].ticked_until = row["ticked_until"]
+    for row in await tx.fetch(SQL["read_unearned_lines"], books):
+        book, currency = Book(row["book"]), Currency(row["currency"], row["exponent"])
+        net = Money(row["minor"], currency)
+        clocks[book].take(Schedule(row["line"], net, row["since"], row["until"]))
+        name = (str(accounts.UNEARNED), row["line"], currency.code)
+        standings[book].posted[name] = row["standing"]
+    lines = [(book, line) for book in books for line in clocks[book].schedules]
+    if lines:
+        for row in await tx.fetch(
+            SQL["read_unearned_cuts"], [book for book, _ in lines], [line for _, line in lines]
+        ):
+            clock, line = clocks[Book(row["book"])], row["line"]
+            amount = Money(row["minor"], clock.schedules[line].net.currency)
+            clock.take(Cut(line, amount, row["at"]))
+    for book, clock in clocks.items():
+        standings[book].extra[CLOCK] = clock
+
+
+def changes_of(told: Told) -> Iterable[UnearnedChange]:
+    """What an entry that is being booked changes of what is to be released."""
+    decision = told.by.decision
+    for reference, change in decision.unearned if decision is not None else ():
+        if reference == told.entry.reference:
+            yield change
+
+
+def tell_clock(standing: Standing, told: Told) -> None:
+    """Let a clock know of an entry of its own batch, where there is a clock to be judged by."""
+    clock = standing.extra.get(CLOCK)
+    if isinstance(clock, Clock):
+        for change in changes_of(told):
+            clock.take(change)
+
+
+async def write_unearned(tx: Tx, fresh: Iterable[Told]) -> None:
+    """Keep what entries that are booked just now change of what is to be released."""
+    lines: dict[tuple[str, str], Row] = {}
+    cuts: dict[tuple[str, str, str], Row] = {}
+    for told in fresh:
+        book, reference = told.entry.book, told.entry.reference
+        for change in changes_of(told):
+            match change:
+                case Schedule(line, net, since, until):
+                    money = (net.currency.code, net.currency.exponent, net.minor)
+                    lines[book, line] = (book, line, *money, since, until)
+                case Cut(line, amount, at):
+                    cuts[book, line, reference] = (book, line, reference, amount.minor, at)
+    if lines:
+        await tx.execute(SQL["add_unearned_lines"], *_columns(lines.values()))
+    if cuts:
+        await tx.execute(SQL["add_unearned_cuts"], *_columns(cuts.values()))
+
+
+async def write_clocks(tx: Tx, batch: Batch) -> None:
+    """Move the clocks on that the batch's commands have ticked."""
+    moved: dict[Book, ClockTicked] = {}
+    for caused in batch.caused:
+        if isinstance(caused.effect, ClockTicked):
+            if caused.by.decision is None:
+                raise InvariantBroken("what was not decided moves a clock")
+            book = caused.by.decision.book
+            known = moved.get(book)
+            if known is None or known.until < caused.effect.until:
+                moved[book] = caused.effect
+    if moved:
+        books = sorted(moved)
+        await tx.execute(SQL["move_clocks"], books, [moved[book].until for book in books])
+
+
+def _columns(rows: Iterable[Row]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]

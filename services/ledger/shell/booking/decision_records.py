@@ -1,0 +1,125 @@
+"""Decisions as our own topics tell them: kept for messages that are not booked yet, then followed.
+
+The entries of a decision are published before its outcome, so what stands here may be a half.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from services.ledger.decisions import COMMAND
+from services.ledger.rulings.judging import Recorded
+from services.ledger.shell.booking.batch import Batch, Place
+from services.ledger.shell.booking.rows import Columns
+from services.ledger.shell.queries import SQL
+from shared.contracts.journal import Account, Book, Entry, Posting, Reference
+from shared.contracts.messages import EntryBooked, Outcome, OutcomeKind
+from shared.contracts.topics import LEDGER_COMMANDS
+from shared.runtime.postgres import Tx
+
+Json = dict[str, Any]  # Any: JSON
+_NOTHING_BOOKED: Final[Mapping[int, int]] = {}
+
+
+@dataclass(slots=True)
+class DecisionRecords:
+    """What is found of decisions on the way through our own topics.
+
+    ``booked`` is how far each origin is booked: what lies before is in the journal already.
+    """
+
+    booked: Mapping[int, int] = field(default_factory=lambda: _NOTHING_BOOKED)
+    _outcomes: dict[Place, Outcome] = field(default_factory=dict[Place, Outcome])
+    _entries: dict[Place, list[EntryBooked]] = field(default_factory=dict[Place, list[EntryBooked]])
+
+    def __len__(self) -> int:
+        return len(self._outcomes.keys() | self._entries.keys())
+
+    def entry(self, origin_id: int, told: EntryBooked) -> None:
+        """Take in an entry that a command caused."""
+        place = (origin_id, told.caused_by.offset)
+        if told.caused_by.topic == LEDGER_COMMANDS and self._is_to_come(place):
+            self._entries.setdefault(place, []).append(told)
+
+    def outcome(self, origin_id: int, told: Outcome) -> None:
+        """Take in what a command was answered; of one message the first answer is the decision."""
+        place = (origin_id, told.caused_by.offset)
+        if told.caused_by.topic == LEDGER_COMMANDS and self._is_to_come(place):
+            self._outcomes.setdefault(place, told)
+
+    def _is_to_come(self, place: Place) -> bool:
+        return place[1] >= self.booked.get(place[0], 0)
+
+    async def write(self, tx: Tx) -> None:
+        """Keep what was found so far."""
+        places = sorted(self._outcomes.keys() | self._entries.keys())
+        if not places:
+            return
+        rows = [(*place, *self._row(place)) for place in places]
+        await tx.execute(SQL["seed_decisions"], *map(list, zip(*rows, strict=True)))
+        self._outcomes.clear()
+        self._entries.clear()
+
+    def _row(self, place: Place) -> tuple[object, ...]:
+        told_entries = [told.model_dump(mode="json") for told in self._entries.get(place, [])]
+        # As text: a list in a column would be taken for another dimension of the array.
+        entries = orjson.dumps(told_entries).decode()
+        told = self._outcomes.get(place)
+        if told is None:
+            return (None, None, None, None, None, entries)
+        return (
+            told.outcome.value,
+            told.reason,
+            told.detail,
+            told.reference,
+            told.decided,
+            entries,
+        )
+
+
+async def records_of(tx: Tx, batch: Batch) -> dict[int, Recorded]:
+    """The records of decisions that were made before, for messages of the batch."""
+    commands = [each for each in batch.decided if each.record.topic == LEDGER_COMMANDS]
+    if not commands:
+        return {}
+    places = {(batch.head_of(each).origin_id, each.record.offset): each for each in commands}
+    rows = await tx.fetch(
+        SQL["read_decisions"],
+        [origin_id for origin_id, _ in places],
+        [offset for _, offset in places],
+    )
+    return {id(places[row["origin_id"], row["caused_offset"]]): _recorded(row) for row in rows}
+
+
+def _recorded(row: Columns) -> Recorded:
+    """A decision from its row; without an outcome, its entries say that it was accepted."""
+    outcome = row["outcome"]
+    return Recorded(
+        OutcomeKind(outcome) if outcome is not None else OutcomeKind.ACCEPTED,
+        row["reason"] or COMMAND,
+        row["detail"] or "",
+        row["reference"],
+        row["decided"],
+        tuple(_entries(row["entries"])),
+    )
+
+
+def _entries(told: Iterable[Json]) -> Iterable[Entry]:
+    """The entries of a decision in their order; a repeated record is one."""
+    by_sequence = {each.sequence: each for each in map(EntryBooked.model_validate, told)}
+    for _, each in sorted(by_sequence.items()):
+        yield Entry(
+            book=Book(each.book),
+            reference=Reference(each.reference),
+            kind=each.kind,
+            effective_at=each.effective_at,
+            postings=tuple(
+                Posting(Account(p.account), p.key, p.direction, p.amount.money())
+                for p in each.postings
+            ),
+            rules_version=each.rules_version,
+            description=each.description,
+            reverses=Reference(each.reverses) if each.reverses is not None else None,
+        )

@@ -1,0 +1,35 @@
+"""The months that the journal is split into: opened before the first entry, written to directly."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+
+from services.ledger.shell.booking.rows import ENTRY_COLUMNS, POSTING_COLUMNS, Row
+from services.ledger.shell.queries import SQL
+from shared.runtime.postgres import Tx
+
+_TABLES: Final = (("entries", ENTRY_COLUMNS), ("postings", POSTING_COLUMNS))
+_RECORDED_AT: Final = ENTRY_COLUMNS.index("recorded_at")
+
+
+async def write_journal(tx: Tx, entries: Sequence[Row], postings: Sequence[Row]) -> None:
+    """Add entries and their postings to the months in which they were recorded.
+
+    Those of one month, as nearly always, go straight into its part: Postgres takes rows for a
+    table that is split one by one, and those for a part many at a time.
+    """
+    months = months_of(entries)
+    await tx.execute(SQL["open_months"], months)
+    part = f"_{months[0]:%Y_%m}" if len(months) == 1 else ""
+    for (table, columns), rows in zip(_TABLES, (entries, postings), strict=True):
+        await tx.copy_records_to_table(f"{table}{part}", records=rows, columns=columns)
+
+
+def months_of(entries: Iterable[Row]) -> list[date]:
+    """The months, by UTC, in which entries were recorded: the first day of each, in order."""
+    found: dict[tuple[int, int], date] = {}
+    for row in entries:
+        at = row[_RECORDED_AT]
+        if isinstance(at, date) and (at.year, at.month) not in found:
+            found[at.year, at.month] = date(at.year, at.month, 1)
+    return sorted(found.values())

@@ -1,0 +1,1 @@
+"""The journal once more from the topics: compared, swapped in, supposed, checked on a schedule."""

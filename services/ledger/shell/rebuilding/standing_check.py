@@ -1,0 +1,138 @@
+"""The books held against their rebuilding, time and again: what is found, said and taken back.
+
+Each check publishes one report on ``ledger.audits``, also when all is well: the topic is the record
+of what was checked when, and the reconciler opens or resolves a discrepancy by it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from services.ledger.shell import measures
+from services.ledger.shell.rebuilding.comparing import Comparison
+from shared.contracts.audits import AuditReport
+from shared.contracts.discrepancies import DiscrepancyKind, discrepancy_id
+from shared.contracts.envelope import Envelope
+from shared.contracts.errors import Unavailable
+from shared.contracts.schemas import MESSAGE_TYPES, type_of
+from shared.contracts.topics import LEDGER_AUDITS
+from shared.runtime import log
+from shared.runtime.kafka import KafkaAddress, Publication, offset_bounds, producer
+from shared.runtime.kafka_live import follow
+from shared.runtime.kafka_whole import whole
+from shared.runtime.lifecycle import pause
+
+SUBJECT: Final = "rebuild"
+PUBLISH_SECONDS_MAX: Final = 30.0
+RETRY_SECONDS: Final = 30.0
+EVIDENCE_MAX: Final = 20
+_TYPE: Final = type_of(AuditReport)
+_log = log.get(__name__)
+
+
+def report_of(
+    compared: Comparison,
+    problems: Sequence[str],
+    *,
+    book: str,
+    at: datetime,
+    before: AuditReport | None,
+) -> AuditReport:
+    """What a check found, after what the last one said."""
+    differences = (*compared.differences, *problems)
+    stands = bool(differences)
+    used = compared.used
+    is_same = before is not None and before.stands == stands
+    return AuditReport(
+        id=discrepancy_id(book, DiscrepancyKind.BOOKS_DIFFER, SUBJECT),
+        book=book,
+        discrepancy=DiscrepancyKind.BOOKS_DIFFER,
+        subject=SUBJECT,
+        stands=stands,
+        since=before.since if before is not None and is_same else at,
+        told_at=at,
+        expected="the books that the topics say",
+        found=f"{len(differences)} differences" if stands else f"{used.entries} entries, all equal",
+        explanation=(
+            f"The books were rebuilt from {compared.messages} messages and are not the same: "
+            f"{differences[0]}."
+            if stands
+            else ""
+        ),
+        evidence=differences[:EVIDENCE_MAX],
+    )
+
+
+async def last_report(kafka: KafkaAddress, book: str) -> AuditReport | None:
+    """What the last check said; ``None`` before the first.
+
+    Raises:
+        Unavailable: Kafka is away.
+    """
+    last: AuditReport | None = None
+    async for record in whole(kafka, [LEDGER_AUDITS]):
+        report = _read(record.value)
+        if report is not None and report.book == book and report.subject == SUBJECT:
+            last = report
+    return last
+
+
+async def publish_report(kafka: KafkaAddress, report: AuditReport) -> None:
+    """Say what a check found.
+
+    Raises:
+        Unavailable: Kafka is away.
+    """
+    envelope = Envelope(
+        id=f"{report.id}/{report.told_at.isoformat()}",
+        source="tallystick/ledger",
+        type=_TYPE,
+        time=report.told_at,
+        data=report.model_dump_json().encode(),
+        subject=report.subject,
+        dataschema=MESSAGE_TYPES[_TYPE].schema_id,
+        extensions={"book": report.book},
+    )
+    async with producer(kafka) as publisher:
+        await publisher.publish_all(
+            [Publication(LEDGER_AUDITS, report.id.encode(), envelope)], PUBLISH_SECONDS_MAX
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWatch:
+    """Shows as metrics when the last check was, and what it said."""
+
+    kafka: KafkaAddress
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the reports until asked to stop; while Kafka is away, as they last were."""
+        while not stop.is_set():
+            try:
+                await self._follow(stop)
+            except Unavailable as error:
+                _log.info("checks.waited", reason=str(error))
+                await pause(stop, RETRY_SECONDS)
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        first, _ = await offset_bounds(self.kafka, [LEDGER_AUDITS])
+        async with aclosing(follow(self.kafka, first)) as batches:
+            async for batch in batches:
+                for report in filter(None, (_read(record.value) for record in batch)):
+                    measures.CHECKED_AT.set(report.told_at.timestamp())
+                    measures.CHECK_DIFFERS.set(report.stands)
+                if stop.is_set():
+                    return
+
+
+def _read(value: bytes) -> AuditReport | None:
+    try:
+        return AuditReport.model_validate_json(value)
+    except ValidationError:
+        # Of a version after ours, or nobody's: the reader of the topic parks it.
+        return None

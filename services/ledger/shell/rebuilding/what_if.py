@@ -1,0 +1,186 @@
+"""The journal once more, as it would be if something else were in force; then it is dropped.
+
+It is a generation that is never swapped: the order in which facts were recorded is not taken from
+what was published, since other entries may be booked; what was decided, is.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.ledger.activation.activations import Activation, Activations
+from services.ledger.activation.rule_versions import RULES, Rules
+from services.ledger.shell.booking.deciding import Decider
+from services.ledger.shell.booking.rows import Columns, entry_of, posting_of
+from services.ledger.shell.queries import SQL
+from services.ledger.shell.rebuilding.comparing import content_of
+from services.ledger.shell.rebuilding.rebuild import decider_of, drop_beside, generation_beside
+from services.ledger.shell.rebuilding.replay import Progress, Reached, await_published, silent
+from services.ledger.what_if.suppositions import (
+    BalanceDifference,
+    EntryDifference,
+    Supposed,
+    balances_apart,
+)
+from shared.contracts.books import BookMap
+from shared.contracts.errors import Refused
+from shared.contracts.journal import Entry
+from shared.runtime.kafka import KafkaAddress, Partition
+from shared.runtime.positions import read_positions
+from shared.runtime.postgres import Tx
+
+ENTRIES_AT_ONCE: Final = 500
+_Place = tuple[int, int]
+
+
+class SuppositionUnknown(Refused):
+    """What is supposed cannot be in force here."""
+
+    reason = "supposition_unknown"
+
+
+@dataclass(slots=True)
+class SupposingDecider(Decider):
+    """The core, asked with what would be in force."""
+
+    suppositions: tuple[Activation, ...] = ()
+
+    def activations(self) -> Activations:
+        """What was put in force, and what would be on top of it."""
+        return Supposed.on(Decider.activations(self), self.suppositions)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """The books as they are and as they would be, at the same positions."""
+
+    messages: int
+    entries_here: int
+    entries_there: int
+    balances: tuple[BalanceDifference, ...]
+    up_to: Mapping[Partition, int] = field(repr=False)
+    _here: Tx = field(repr=False)
+    _there: Tx = field(repr=False)
+
+    def entries(self) -> AsyncGenerator[EntryDifference]:
+        """The entries that differ, by book and reference; while the what-if is open."""
+        return entries_apart(self._here, self._there, self.up_to)
+
+
+@asynccontextmanager
+async def what_if(
+    kafka: KafkaAddress,
+    dsn: str,
+    book_map: BookMap,
+    suppositions: Sequence[Activation],
+    *,
+    rules: Rules = RULES,
+    progress: Progress = silent,
+) -> AsyncGenerator[WhatIf]:
+    """The books as they would be; nothing of it is published, and nothing stays of it.
+
+    Raises:
+        GenerationBusy: Another process builds or swaps a generation.
+        Unavailable: Kafka or Postgres is away.
+        SuppositionUnknown: A rules version is supposed that this program does not have.
+    """
+    for each in suppositions:
+        if isinstance(each.value, int) and each.value not in rules:
+            known = ", ".join(map(str, sorted(rules)))
+            raise SuppositionUnknown(f"there is no rules version {each.value}, but {known}")
+    decider = SupposingDecider(
+        decider_of(book_map).in_force, rules, suppositions=tuple(suppositions)
+    )
+    async with generation_beside(kafka, dsn, decider, progress=progress) as beside:
+        try:
+            async with beside.in_use.transaction("repeatable_read") as tx:
+                here = await content_of(tx)
+                rows = await tx.fetch(SQL["read_origins"])
+                positions = await read_positions(tx, beside.replay.log)
+            up_to = {Partition(row["topic"], row["partition"]): row["sequence"] for row in rows}
+            await await_published(beside.in_use, Reached(positions, up_to))
+            await beside.replay.to(positions, is_order_taken=False)
+            async with (
+                beside.in_use.transaction() as in_use,
+                beside.replay.shadow.transaction() as shadow,
+            ):
+                there = await content_of(shadow)
+                exponents = {
+                    row["currency"]: row["exponent"]
+                    for tx in (in_use, shadow)
+                    for row in await tx.fetch(SQL["exponents"])
+                }
+                yield WhatIf(
+                    messages=beside.replay.messages,
+                    entries_here=here.entries,
+                    entries_there=there.entries,
+                    balances=balances_apart(here.balances, there.balances, exponents),
+                    up_to=up_to,
+                    _here=in_use,
+                    _there=shadow,
+                )
+        finally:
+            await drop_beside(beside)
+
+
+async def entries_apart(
+    here: Tx, there: Tx, up_to: Mapping[Partition, int]
+) -> AsyncGenerator[EntryDifference]:
+    """Entries of the journal in use, up to sequences, that another tells otherwise, or not.
+
+    Each side is asked in a transaction of its own schema. Memory stays flat however many differ.
+    """
+    places = sorted(up_to.items())
+    found = there.cursor(
+        SQL["entries_apart"],
+        [p.topic for p, _ in places],
+        [p.partition for p, _ in places],
+        [sequence for _, sequence in places],
+        prefetch=ENTRIES_AT_ONCE,
+    )
+    rows: list[Columns] = []
+    async for row in found:
+        rows.append(row)
+        if len(rows) == ENTRIES_AT_ONCE:
+            for told in await _told(here, there, rows):
+                yield told
+            rows = []
+    for told in await _told(here, there, rows):
+        yield told
+
+
+async def _told(here: Tx, there: Tx, rows: Sequence[Columns]) -> list[EntryDifference]:
+    sides: list[list[_Place | None]] = [
+        [
+            (row[f"{side}_origin_id"], row[f"{side}_sequence"])
+            if row[f"{side}_origin_id"] is not None
+            else None
+            for row in rows
+        ]
+        for side in ("here", "there")
+    ]
+    entries = [
+        await _entries_at(tx, [place for place in places if place is not None])
+        for tx, places in zip((here, there), sides, strict=True)
+    ]
+    return [
+        EntryDifference(
+            entries[0][one] if one is not None else None,
+            entries[1][other] if other is not None else None,
+        )
+        for one, other in zip(*sides, strict=True)
+    ]
+
+
+async def _entries_at(tx: Tx, places: Sequence[_Place]) -> dict[_Place, Entry]:
+    """The entries at places that are there."""
+    arguments = ([origin_id for origin_id, _ in places], [sequence for _, sequence in places])
+    legs: dict[_Place, list[Columns]] = {place: [] for place in places}
+    for row in await tx.fetch(SQL["postings_at"], *arguments):
+        legs[row["origin_id"], row["sequence"]].append(row)
+    return {
+        place: entry_of(row, map(posting_of, legs[place]))
+        for row in await tx.fetch(SQL["entries_at"], *arguments)
+        for place in ((row["origin_id"], row["sequence"]),)
+    }

@@ -1,0 +1,1 @@
+"""What the books would say under other rules, and the commands that make them say it."""
