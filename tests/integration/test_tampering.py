@@ -4,6 +4,7 @@ Each test has a copy of the same books, and every right in it: no trigger, no ro
 The topics, which other credentials write, are as they were.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
@@ -14,10 +15,15 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from services.ledger.shell.failpoints import Failpoints
 from services.ledger.shell.proof.verify import verify_journal
 from services.ledger.shell.proof.witnesses import Witnesses
+from services.ledger.shell.publisher import JournalPublisher
 from services.ledger.shell.store import open_journal
+from shared.contracts.errors import InvariantBroken
 from shared.contracts.tree_heads import TreeHead
+from shared.runtime.kafka import producer
+from shared.runtime.metrics import Health
 from shared.runtime.postgres import set_codecs
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, until
 from tests.support.stack import RunningStack
@@ -25,10 +31,12 @@ from tests.support.tampering import (
     CHARGES,
     KEY,
     Books,
+    append_forged,
     cut_tail,
     delete_entry,
     make_anew,
     move,
+    place_of_last,
     put_in_the_middle,
     set_entry,
     set_postings,
@@ -324,3 +332,66 @@ async def test_sum_or_note_that_was_touched_is_named(books: Books, what: str) ->
     for alone in (True, False):
         verified = await books.verified(alone=alone)
         assert any(said in problem for problem in verified.problems), verified.problems
+
+
+async def test_entry_put_behind_the_end_for_a_message_that_was_passed_is_named(
+    books: Books,
+) -> None:
+    await append_forged(books, *await place_of_last(books))
+    for alone in (True, False):
+        first = books.named(await books.verified(alone=alone))
+        assert "had been passed without it" in first.said
+        assert f"end with entry {books.last}" in first.said
+
+
+async def test_entry_put_behind_the_end_is_named_by_marks_whatever_is_noted_as_published(
+    books: Books,
+) -> None:
+    offset, message_id = await place_of_last(books)
+    await append_forged(books, offset, message_id)
+    await books.run(
+        "update published set sequence = $2, next_offset = $3, chain = (select chain from entries"
+        " where origin_id = $1 and sequence = $2) where origin_id = $1",
+        offset,
+    )
+    first = books.named(await books.verified())
+    assert "tells ledger.outcomes/" in first.said
+
+
+async def test_entry_put_behind_the_end_for_a_message_that_does_not_exist_is_named(
+    books: Books,
+) -> None:
+    end = await books.owner.fetchval(
+        "select next_offset from published where origin_id = $1", books.origin_id
+    )
+    await append_forged(books, end, "evt_forged")
+    assert any("has not been read yet" in p for p in (await books.verified(alone=True)).problems)
+    await books.run(
+        "update positions set next_offset = $3 where (topic, partition) = (select topic, partition"
+        " from origins where origin_id = $1) and $2 > 0",
+        end + 1,
+    )
+    problems = (await books.verified()).problems
+    assert f"{books.origin}: its position says that offset {end + 1} is next" in problems[0]
+    said = f"entry {books.entry} ({books.reference}): its message does not exist"
+    assert any(said in problem for problem in problems)
+
+
+async def test_position_that_was_put_back_is_told_by_the_marks(books: Books) -> None:
+    await books.run(
+        "update positions set next_offset = next_offset - 1 where $2 > 0 and (topic, partition) ="
+        " (select topic, partition from origins where origin_id = $1)"
+    )
+    assert any(
+        "tells that all before offset" in problem for problem in (await books.verified()).problems
+    )
+
+
+async def test_entry_put_behind_the_end_is_never_published(books: Books) -> None:
+    await append_forged(books, *await place_of_last(books))
+    journal = await open_journal(books.dsn)
+    async with producer(books.bootstrap) as to:
+        publisher = JournalPublisher(journal, to, Health(), Failpoints(), asyncio.Event())
+        with pytest.raises(InvariantBroken, match="published without it"):
+            await publisher.publish_due()
+    await journal.close()

@@ -214,3 +214,32 @@ async def swap(books: Books) -> None:
 async def delete_entry(books: Books) -> None:
     for table in ("entries", "postings"):
         await books.run(f"delete from {table} where origin_id = $1 and sequence = $2")
+
+
+async def append_forged(books: Books, offset: int, message_id: str) -> None:
+    """An entry behind the last one, with a right link, claimed, and in every sum."""
+    await copy_of_entry(books, books.last + 1, "stripe:payment:ch_forged")
+    books.entry, books.reference = books.last + 1, "stripe:payment:ch_forged"
+    await set_entry(books, "caused_offset = $3, message_id = $4", offset, message_id)
+    rows = await rows_of(books)
+    (before, _), (row, legs) = rows[-2:]
+    digest = digest_of(row, legs)
+    link = link_of(before.chain, books.origin, row._replace(digest=digest))
+    await set_entry(books, "digest = $3, chain = $4", digest, link)
+    await books.run("update origins set sequence = $2, chain = $3 where origin_id = $1", link)
+    await books.owner.execute(
+        "insert into claims (book, reference, digest, origin_id, caused_offset)"
+        " values ($1, $2, $3, $4, $5)",
+        *(row.book, row.reference, digest, books.origin_id, offset),
+    )
+    await sum_anew(books)
+
+
+async def place_of_last(books: Books) -> tuple[int, str]:
+    """Offset and id of the message behind the origin's last entry."""
+    row = await books.owner.fetchrow(
+        "select caused_offset, message_id from entries where origin_id = $1 and sequence = $2",
+        *(books.origin_id, books.last),
+    )
+    assert row is not None
+    return row["caused_offset"], row["message_id"]

@@ -175,6 +175,7 @@ class JournalPublisher:
                     f"{each.where}: the journal has {len(each.entries)} entries after sequence "
                     f"{each.published_sequence} and up to {up_to}"
                 )
+            _check_passed(each)
             if up_to < each.sequence:
                 # The last one's message may have more entries.
                 each.up_to_offset(each.entries[-1]["caused_offset"])
@@ -219,6 +220,20 @@ class JournalPublisher:
         for origin_id, (count, size, offset) in last.items():
             if count >= self.records_max or size >= DEAD_LETTER_BYTES_MAX:
                 by_origin[origin_id].up_to_offset(offset + 1)
+
+
+def _check_passed(each: _Due) -> None:
+    """An entry of a message whose entries were all published before was put in by somebody else.
+
+    Raises:
+        InvariantBroken: The next entry is such a one; it must never be published, nor signed.
+    """
+    if each.entries and each.entries[0]["caused_offset"] < each.published_offset:
+        raise InvariantBroken(
+            f"{each.where}: entry {each.entries[0]['sequence']} is of offset"
+            f" {each.entries[0]['caused_offset']}, and all entries of the messages before"
+            f" {each.published_offset} were published without it"
+        )
 
 
 async def _with_progress(tx: Tx, due: Sequence[_Due]) -> list[Publication]:

@@ -3,11 +3,12 @@
 each entry      balanced, its digest that of its postings, its link that of its content
 each origin     no gap, every link behind the one before, its head reached
 witnesses       chains and trees as in the heads and links that were published or printed
+its tail        what was not published yet: of messages that are there and were not passed
 what is kept    balances, days, months, open items, claims, trees are what the entries make
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -15,7 +16,9 @@ from typing import Final
 
 from services.ledger.proof.merkle import Frontier
 from services.ledger.proof.proving import Anchor, Anchors, Finding, LegRow, OriginProof, Row
+from services.ledger.proof.unpublished import Mark
 from services.ledger.shell.booking.rows import Columns
+from services.ledger.shell.proof.unpublished import begun_origins, hear_marks, tail_findings
 from services.ledger.shell.proof.witnesses import Suspect, Witnesses, first_difference
 from services.ledger.shell.queries import SQL
 from shared.contracts.topics import origin as origin_name
@@ -67,6 +70,12 @@ async def verify_journal(
     """
     anchors = witnesses.anchors if witnesses is not None else Anchors()
     findings = list(witnesses.findings) if witnesses is not None else []
+    marks: Mapping[str, Mark] = {}
+    if kafka is not None:
+        # Heard before the snapshot is taken, so that the journal has come at least so far.
+        async with database.transaction() as tx:
+            begun = await begun_origins(tx)
+        marks = await hear_marks(kafka, set(begun))
     async with database.transaction("repeatable_read") as tx:
         await tx.execute(SQL["verify_settings"])
         heads = await tx.fetch(SQL["verify_origins"])
@@ -90,6 +99,7 @@ async def verify_journal(
             for name, a in sorted(anchors.by_origin.items())
             if name not in known
         ]
+        findings += await tail_findings(tx, heads, kafka, marks, anchors.by_origin)
         findings += await _kept_findings(tx, heads)
     return Verified(checked, tuple(findings[:FINDINGS_MAX]))
 

@@ -7,6 +7,7 @@ set local work_mem = '64MB'
 select
     o.origin_id, o.topic, o.partition, o.sequence, o.chain,
     coalesce(p.sequence, 0) as published_sequence,
+    coalesce(p.next_offset, 0) as published_next_offset,
     p.chain as published_chain,
     (
         select max(q.next_offset) from positions as q
@@ -69,6 +70,22 @@ cross join lateral (
     limit 1
 ) as e
 order by o.topic, o.partition
+
+-- name: verify_passed_unpublished
+-- The first entry of an origin after a sequence, of a message before an offset. No row: none.
+select sequence, reference, caused_offset, message_id, recorded_at
+from entries
+where origin_id = $1 and sequence > $2 and caused_offset < $3
+order by sequence
+limit 1
+
+-- name: verify_unpublished
+-- The entries of an origin after a sequence, at most so many.
+select sequence, reference, caused_offset, message_id, recorded_at
+from entries
+where origin_id = $1 and sequence > $2
+order by sequence
+limit $3
 
 -- name: verify_unclaimed
 -- Entries whose reference is not claimed for them: it could be booked again. No row: none.
