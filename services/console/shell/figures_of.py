@@ -27,7 +27,8 @@ class Figures:
     ) -> list[Figure]:
         """What each account turned over from a day on, up to a moment on either axis."""
         if first is None and as_of == AsOf() and account is None:
-            return [_figure(row) for row in await self._views.rows("standing", self.book.name)]
+            standing = await self._views.rows("standing", self.book.name)
+            return merged(_figure(row) for row in standing)
         rows = await self._views.rows("turnover", self.book.name, first, *_through(as_of), account)
         rest = [
             _figure(row)
