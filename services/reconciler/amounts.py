@@ -1,44 +1,41 @@
-"""The passes without a reference: one amount, or one combination of amounts, in the window.
+"""The pass of one amount: a line without a reference and the only thing that it can settle.
 
-Of candidates that nothing tells apart the oldest is taken. Every other choice is left to a person.
+Of candidates that nothing tells apart the oldest is taken. Every other choice is left to the
+passes behind, or to a person.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import product
 from typing import Final
 
-from services.reconciler.candidates import (
-    LOOK_AHEAD,
-    LOOK_BACK,
-    TRACE_SHARED,
-    Candidate,
-    ClassKey,
-    forbidden,
-)
+from services.reconciler.candidates import TRACE_SHARED, Candidate, ClassKey, forbidden
 from services.reconciler.facts import Line
-from services.reconciler.matching import AMOUNT, COMBINATION, Share, Table
+from services.reconciler.matching import AMOUNT, Share, Table
 from services.reconciler.rivals import Claim, Rivalry
 
-# A combination of many proves nothing: with 20 amounts some combination gives almost any sum.
-COMBINED_MAX: Final = 16
-# The combinations there are, held against the sum: how likely one of them fits by accident.
-ACCIDENT_UNNAMED: Final = 200
-ACCIDENT_NAMED: Final = 20
+SEVERAL_FIT: Final = "several fit and are not interchangeable"
+TAKEN_MAYBE: Final = "another line may have settled the one that fits"
+RIVALLED: Final = "another line may as well have settled it"
 
 GroupKey = tuple[ClassKey, str]
 
 
 @dataclass(slots=True)
-class _Pool:
-    """Open candidates by amount and date, in groups in which a text can forbid all or none."""
+class Pool:
+    """Candidates by amount and date, in groups in which a text can forbid all or none.
+
+    ``back`` and ``ahead`` say how many days before and after a line's own one a window that has
+    it may hang on, at most.
+    """
 
     groups: dict[GroupKey, list[Candidate]]
     by_amount: dict[tuple[str, int, date], list[GroupKey]]
     left: dict[ClassKey, int]
+    amounts: set[tuple[str, int]]
+    back: int
+    ahead: int
     # How many undecided lines may have settled one of a class, and which ones by their text.
     contested: defaultdict[ClassKey, int] = field(default_factory=lambda: defaultdict(int))
     claimed: set[str] = field(default_factory=set[str])
@@ -48,13 +45,15 @@ class _Pool:
         evidence = table.evidence[line.key]
         if evidence.foreign or evidence.strong:
             return []
-        heads: list[Candidate] = []
-        for day in _days_around(line):
-            for key in self.by_amount.get((line.currency, line.minor, day), ()):
-                head = self._head(table, key, line)
-                if head is not None:
-                    heads.append(head)
-        return heads
+        heads = (self._head(table, key, line) for key in self.around(line))
+        return [head for head in heads if head is not None]
+
+    def around(self, line: Line) -> Iterator[GroupKey]:
+        """The groups of the line's amount whose windows may have the line's day in them."""
+        if (line.currency, line.minor) not in self.amounts:
+            return
+        for day in days_around(line.booked_on, self.back, self.ahead):
+            yield from self.by_amount.get((line.currency, line.minor, day), ())
 
     def _head(self, table: Table, key: GroupKey, line: Line) -> Candidate | None:
         group = self.groups[key]
@@ -68,11 +67,11 @@ class _Pool:
         return next((c for c in group if table.is_open(c.id) and not forbidden(c, evidence)), None)
 
 
-def _days_around(line: Line) -> Iterator[date]:
-    """The dates that a window which has the line's day in it may hang on."""
-    first = max(line.booked_on.toordinal() - LOOK_BACK.days, date.min.toordinal())
-    last = min(line.booked_on.toordinal() + LOOK_AHEAD.days, date.max.toordinal())
-    return (date.fromordinal(day) for day in range(first, last + 1))
+def days_around(day: date, back: int, ahead: int) -> Iterator[date]:
+    """The dates from so many days before to so many after."""
+    first = max(day.toordinal() - back, date.min.toordinal())
+    last = min(day.toordinal() + ahead, date.max.toordinal())
+    return (date.fromordinal(number) for number in range(first, last + 1))
 
 
 def take_by_amount(table: Table) -> None:
@@ -82,7 +81,7 @@ def take_by_amount(table: Table) -> None:
     candidate that an earlier line left undecided may have settled is no sure answer for a later
     one either, and none of which another line may as well be the one is a sure answer at all.
     """
-    pool = _pool(c for c in table.candidates.values() if table.is_open(c.id))
+    pool = pool_of(c for c in table.candidates.values() if table.is_open(c.id))
     seats = dict(pool.left)
     telling = _telling(table)
     lines = sorted(
@@ -104,10 +103,7 @@ def take_by_amount(table: Table) -> None:
             table.take(line, AMOUNT, [Share(chosen, chosen.due_minor)], why)
             pool.left[key] -= 1
             continue
-        reason = "several fit and are not interchangeable"
-        if not others:
-            reason = "another line may have settled the one that fits"
-        table.doubt(line, heads, reason)
+        table.doubt(line, heads, SEVERAL_FIT if others else TAKEN_MAYBE)
         for other in classes:
             pool.contested[other] += 1
         if line.key in telling:
@@ -152,7 +148,7 @@ def _doubt_rivals(
         if line.key in table.taken:
             fits |= {s.candidate.id: s.candidate for s in table.taken[line.key].shares}
             table.give_back(line)
-        table.doubt(line, fits.values(), "another line may as well have settled it")
+        table.doubt(line, fits.values(), RIVALLED)
 
 
 def _claim(table: Table, line: Line, heads: Iterable[Candidate]) -> Claim[ClassKey]:
@@ -172,114 +168,19 @@ def _telling(table: Table) -> set[str]:
     }
 
 
-def _pool(candidates: Iterable[Candidate]) -> _Pool:
+def pool_of(candidates: Iterable[Candidate]) -> Pool:
+    """The candidates, to be found by a line's amount and day."""
     groups: defaultdict[GroupKey, list[Candidate]] = defaultdict(list)
     left: defaultdict[ClassKey, int] = defaultdict(int)
+    back = ahead = 0
     for candidate in sorted(candidates, key=lambda c: c.place):
+        back = max(back, (candidate.last - candidate.anchor).days)
+        ahead = max(ahead, (candidate.anchor - candidate.first).days)
         groups[candidate.class_key, candidate.expected.descriptor].append(candidate)
         left[candidate.class_key] += 1
     by_amount: defaultdict[tuple[str, int, date], list[GroupKey]] = defaultdict(list)
     for key, group in groups.items():
         head = group[0]
         by_amount[head.expected.currency, head.due_minor, head.anchor].append(key)
-    return _Pool(dict(groups), dict(by_amount), dict(left))
-
-
-def take_combinations(table: Table) -> None:
-    """Lines that exactly one combination of open candidates adds up to.
-
-    Two lines that would need one candidate are both left to a person.
-    """
-    doubted = {c for unclear in table.unclear.values() for c in unclear.candidates}
-    days = _Days([c for c in table.candidates.values() if table.is_open(c.id)])
-    found: dict[str, list[tuple[Candidate, ...]]] = {}
-    lines = [line for line in table.free_lines() if _may_combine(table, line)]
-    for line in lines:
-        answers = _answers(table, line, days.around(line))
-        if answers:
-            found[line.key] = answers
-    wanted: defaultdict[str, int] = defaultdict(int)
-    for answers in found.values():
-        for candidate_id in {c.id for answer in answers for c in answer}:
-            wanted[candidate_id] += 1
-    for line in lines:
-        if line.key not in found:
-            continue
-        answers = found[line.key]
-        used = {c.id: c for answer in answers for c in answer}
-        if len(answers) > 1:
-            table.doubt(line, used.values(), "several combinations add up to it")
-        elif any(wanted[c] > 1 or c in doubted for c in used):
-            table.doubt(line, used.values(), "another line may have settled one of these")
-        else:
-            shares = [Share(c, c.due_minor) for c in answers[0]]
-            table.take(line, COMBINATION, shares, "the only combination that adds up")
-
-
-def _may_combine(table: Table, line: Line) -> bool:
-    evidence = table.evidence[line.key]
-    return not (evidence.strong or evidence.foreign or evidence.partial)
-
-
-class _Days:
-    """Open candidates by day, bank account, currency and direction, smallest amount first."""
-
-    def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self._by_day: defaultdict[date, list[Candidate]] = defaultdict(list)
-        for c in candidates:
-            self._by_day[c.anchor].append(c)
-        self._around: dict[tuple[str, bool, str, date], tuple[list[int], list[Candidate]]] = {}
-
-    def around(self, line: Line) -> list[Candidate]:
-        """The candidates below the line's amount in its window, or none where they are too many."""
-        key = (line.currency, line.minor > 0, line.account, line.booked_on)
-        if key not in self._around:
-            near = (c for day in _days_around(line) for c in self._by_day.get(day, ()))
-            fitting = sorted(
-                (c for c in near if c.is_in_window(line)),
-                key=lambda c: (abs(c.due_minor), c.place),
-            )
-            self._around[key] = ([abs(c.due_minor) for c in fitting], fitting)
-        amounts, fitting = self._around[key]
-        below = bisect_left(amounts, abs(line.minor))
-        return fitting[:below] if below <= COMBINED_MAX else []
-
-
-def _answers(
-    table: Table, line: Line, candidates: Sequence[Candidate]
-) -> list[tuple[Candidate, ...]]:
-    """Up to two different combinations, interchangeable candidates counted as one, oldest first."""
-    evidence = table.evidence[line.key]
-    allowed = [c for c in candidates if not forbidden(c, evidence)]
-    if len(allowed) < 2 or sum(c.due_minor for c in allowed) * line.minor < line.minor**2:
-        return []
-    bound = ACCIDENT_NAMED if evidence.names.is_payer_named else ACCIDENT_UNNAMED
-    if 2 ** len(allowed) * bound > abs(sum(c.due_minor for c in allowed)):
-        return []
-    classes: defaultdict[ClassKey, list[Candidate]] = defaultdict(list)
-    for candidate in sorted(allowed, key=lambda c: c.place):
-        classes[candidate.class_key].append(candidate)
-    return _combinations([classes[key] for key in sorted(classes)], line.minor)
-
-
-def _combinations(
-    classes: Sequence[Sequence[Candidate]], target: int
-) -> list[tuple[Candidate, ...]]:
-    """Up to two ways to reach the target, by meeting in the middle."""
-    half = len(classes) // 2
-    left, right = classes[:half], classes[half:]
-    by_sum: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
-    for counts in product(*(range(len(group) + 1) for group in left)):
-        by_sum[_sum(left, counts)].append(counts)
-    answers: list[tuple[Candidate, ...]] = []
-    for counts in product(*(range(len(group) + 1) for group in right)):
-        for other in by_sum.get(target - _sum(right, counts), ()):
-            pairs = zip(classes, (*other, *counts), strict=True)
-            answers.append(tuple(c for group, count in pairs for c in group[:count]))
-            if len(answers) > 1:
-                return answers
-    return answers
-
-
-def _sum(classes: Sequence[Sequence[Candidate]], counts: Sequence[int]) -> int:
-    return sum(group[0].due_minor * count for group, count in zip(classes, counts, strict=True))
+    amounts = {(currency, minor) for currency, minor, _ in by_amount}
+    return Pool(dict(groups), dict(by_amount), dict(left), amounts, back, ahead)

@@ -28,7 +28,7 @@ def payout_breaks(facts: Facts, table: Table, *, at: datetime) -> Iterator[Discr
             continue
         taken = table.settled.get(expected.id)
         if taken is None:
-            if clock(facts, candidate, at) >= due_at(expected, facts.book.zone):
+            if clock(facts, candidate, at) >= due_at(expected, facts.book.zone, facts.rules):
                 yield _overdue(facts, candidate)
         elif off := _paid(candidate, taken) - candidate.due_minor:
             yield _mismatch(facts, candidate, taken, off)
@@ -90,7 +90,7 @@ def _overdue(facts: Facts, candidate: Candidate) -> Discrepancy:
     expected = candidate.expected
     is_topup = expected.what is Expected.TOPUP
     kind = DiscrepancyKind.TOPUP_OVERDUE if is_topup else DiscrepancyKind.PAYOUT_OVERDUE
-    due = due_at(expected, facts.book.zone).isoformat().replace("+00:00", "Z")
+    due = due_at(expected, facts.book.zone, facts.rules).isoformat().replace("+00:00", "Z")
     named, currency = candidate.bank_account, expected.currency.upper()
     where = f"bank account {named}" if named else f"any bank account in {currency}"
     amount = money(candidate.due_minor, expected.currency)

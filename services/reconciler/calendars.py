@@ -1,35 +1,27 @@
-"""Business days and midnights: when something is expected, when its window ends, when it is due."""
+"""Windows and due times: when something is expected, when its window ends, when it is overdue.
+
+Which days count is the rail's own calendar (``rules.py``, ``bank_calendars.py``).
+"""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.reconciler.bank_calendars import WEEKENDS, calendars
 from services.reconciler.expectations import Expectation, Expected
+from services.reconciler.rules import MatchingRules, default_rules
 
-PAYOUT_OVERDUE_DAYS: Final = 3
-TOPUP_OVERDUE_DAYS: Final = 10
-WINDOW_DAYS_BEFORE: Final = 1
-WINDOW_DAYS_AFTER: Final = 5
 SETTLING_TIME: Final = timedelta(days=3)
 FEED_SILENCE_MAX: Final = timedelta(hours=24)
-_WEEKEND: Final = 5
 
 
 def business_days_after(day: date, count: int) -> date:
-    """The date that many business days later, or earlier; Saturdays and Sundays do not count.
+    """The date that many business days later, or earlier, where no bank holidays are known.
 
     Past the calendar's ends the day stays at the end.
     """
-    step = timedelta(days=1 if count >= 0 else -1)
-    left = abs(count)
-    try:
-        while left:
-            day += step
-            if day.weekday() < _WEEKEND:
-                left -= 1
-    except OverflowError:
-        return date.max if count > 0 else date.min
-    return day
+    return calendars()[WEEKENDS].after(day, count)
 
 
 def anchor_of(expected: Expectation, zone: ZoneInfo) -> date:
@@ -42,21 +34,19 @@ def anchor_of(expected: Expectation, zone: ZoneInfo) -> date:
         return expected.created.date()
 
 
-def window_of(expected: Expectation, zone: ZoneInfo) -> tuple[date, date]:
+def window_of(
+    expected: Expectation, zone: ZoneInfo, rules: MatchingRules | None = None
+) -> tuple[date, date]:
     """The first and the last booking date at which amount and date alone may match."""
+    rail = (rules or default_rules()).rail_of(expected)
     anchor = anchor_of(expected, zone)
-    is_topup = expected.what is Expected.TOPUP
-    return (
-        business_days_after(anchor, -WINDOW_DAYS_BEFORE),
-        business_days_after(anchor, TOPUP_OVERDUE_DAYS if is_topup else WINDOW_DAYS_AFTER),
-    )
+    return (rail.calendar.after(anchor, -rail.early), rail.calendar.after(anchor, rail.late))
 
 
-def due_at(expected: Expectation, zone: ZoneInfo) -> datetime:
+def due_at(expected: Expectation, zone: ZoneInfo, rules: MatchingRules | None = None) -> datetime:
     """When a payout or top-up that no bank has shown is overdue."""
-    is_topup = expected.what is Expected.TOPUP
-    days = TOPUP_OVERDUE_DAYS if is_topup else PAYOUT_OVERDUE_DAYS
-    return midnight(business_days_after(anchor_of(expected, zone), days), zone)
+    rail = (rules or default_rules()).rail_of(expected)
+    return midnight(rail.calendar.after(anchor_of(expected, zone), rail.overdue), zone)
 
 
 def waited_until(expected: Expectation) -> datetime:
@@ -67,15 +57,23 @@ def waited_until(expected: Expectation) -> datetime:
         return expected.told_at
 
 
-def closed_at(expected: Expectation, zone: ZoneInfo) -> datetime:
+def closed_at(
+    expected: Expectation, zone: ZoneInfo, rules: MatchingRules | None = None
+) -> datetime:
     """When the window is over: the midnight after its last day."""
-    _, last = window_of(expected, zone)
+    _, last = window_of(expected, zone, rules)
+    return end_of(last, zone)
+
+
+def end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The midnight after a day."""
     try:
-        return midnight(last + timedelta(days=1), zone)
+        return midnight(day + timedelta(days=1), zone)
     except OverflowError:
-        return midnight(last, zone)
+        return midnight(day, zone)
 
 
+@lru_cache(maxsize=16_384)
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The instant at which a date begins in a time zone, in UTC."""
     try:

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
-from services.reconciler.calendars import anchor_of, closed_at, window_of
+from services.reconciler.calendars import anchor_of, end_of, window_of
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     BANK_LINE_KINDS,
@@ -22,9 +22,6 @@ from services.reconciler.spelling import reduced
 
 # How much of a number two traces of one sender share: what differs after it is the payment.
 TRACE_SHARED: Final = 6
-# No window is longer, in calendar days: 10 business days before, and over a weekend after.
-LOOK_BACK: Final = timedelta(days=21)
-LOOK_AHEAD: Final = timedelta(days=4)
 
 Rail = tuple[str, str, str]
 ClassKey = tuple[str, int, str, Rail, date, date]
@@ -97,16 +94,17 @@ def _candidate(
     by_hand: Mapping[tuple[str, str], int],
     booked: Mapping[str, datetime],
 ) -> Candidate:
-    first, last = window_of(expected, facts.book.zone)
+    zone = facts.book.zone
+    first, last = window_of(expected, zone, facts.rules)
     account = facts.book.bank_account_of(expected.destination, expected.currency)
     return Candidate(
         expected=expected,
         due_minor=expected.bank_minor + by_hand.get((expected.id, expected.currency), 0),
         bank_account=account or "",
-        anchor=anchor_of(expected, facts.book.zone),
+        anchor=anchor_of(expected, zone),
         first=first,
         last=last,
-        closed_at=closed_at(expected, facts.book.zone),
+        closed_at=end_of(last, zone),
         booked_at=booked.get(expected.id, expected.created),
         traces=tuple(reduced(trace) for trace in expected.traces),
     )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.reconciler.expectations import Expectation
+from services.reconciler.rules import MatchingRules, default_rules
 from shared.contracts.books import BookData
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import MatchMade
@@ -290,7 +291,8 @@ class Facts:
     a payout is overdue only when its bank account was read past the due time, or was not read for
     a day. ``proofs_needed`` consecutive proofs open a drift. ``ledger_stripe`` is the ledger's
     Stripe balance by currency, given only where everything is at rest.
-    ``standing`` are the matches that stand now; one whose window has closed is kept.
+    ``standing`` are the matches that stand now; one whose window has closed is kept. ``rules`` say
+    how lines are matched.
     """
 
     book: BookData
@@ -309,6 +311,7 @@ class Facts:
     ledger_stripe: Mapping[str, int] = field(default_factory=lambda: _NO_SUMS)
     require_readings: bool = False
     proofs_needed: int = 1
+    rules: MatchingRules = field(default_factory=default_rules)
 
 
 def fold(

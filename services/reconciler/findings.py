@@ -12,6 +12,8 @@ from shared.contracts.messages import (
     MatchKind,
     MatchMade,
     MatchUndone,
+    NamedDifference,
+    RunnerUp,
     Settled,
 )
 from shared.contracts.money import Money, MoneyOnWire
@@ -27,8 +29,29 @@ class Settles:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """What a line settles more or less than its amount, as the bank signs it, by its name.
+
+    ``account`` is where it is posted; empty where it stays open.
+    """
+
+    name: str
+    minor: int
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NextBest:
+    """The next best answer to what a line settles, and why it was not taken."""
+
+    objects: tuple[str, ...]
+    score: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
-    """Two halves that agree. ``clears`` are legs, debit positive."""
+    """Two halves that agree. ``clears`` are legs, debit positive; ``score`` is 100 at most."""
 
     id: MatchId
     kind: MatchKind
@@ -39,6 +62,10 @@ class Match:
     line: Line | None = None
     settles: tuple[Settles, ...] = ()
     evidence: tuple[str, ...] = ()
+    rules_version: str = ""
+    score: int | None = None
+    difference: Difference | None = None
+    runner_up: NextBest | None = None
 
     @property
     def delta_minor(self) -> int:
@@ -67,6 +94,20 @@ class Match:
             clears=tuple(_clearing(leg) for leg in self.clears),
             rule=self.rule,
             evidence=self.evidence,
+            rules_version=self.rules_version,
+            score=self.score,
+            difference=self._difference(),
+            runner_up=None if self.runner_up is None else _runner_up(self.runner_up),
+        )
+
+    def _difference(self) -> NamedDifference | None:
+        if self.difference is None or self.line is None:
+            return None
+        amount = Money.of(self.difference.minor, self.line.currency)
+        return NamedDifference(
+            name=self.difference.name,
+            amount=MoneyOnWire.of(amount),
+            account=self.difference.account,
         )
 
 
@@ -152,6 +193,10 @@ def _same_money(made: MatchMade, wanted: Match) -> bool:
 
 def _leg_order(leg: Clearing) -> tuple[str, str, str, str]:
     return (leg.account, leg.key, leg.amount.currency, leg.amount.minor)
+
+
+def _runner_up(next_best: NextBest) -> RunnerUp:
+    return RunnerUp(objects=next_best.objects, score=next_best.score, reason=next_best.reason)
 
 
 def _matched(line: Line) -> MatchedLine:

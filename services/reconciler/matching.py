@@ -1,25 +1,22 @@
-"""Lines laid beside what is expected, in strict passes: what settles what, and what cannot be told.
+"""Lines laid beside what is expected: the table on which the passes settle one with the other.
 
-1. A reference and the amount agree.    2. A line names several.    3. A reference alone: parts,
-short or over, and what is paid twice.  4. Matches whose window has closed stand.
-5. One amount in the window.            6. One combination of amounts in the window.
-
-An item is used once. Later passes see only what is left, and none looks at the order in which the
-facts came.
+The passes run in one strict order (``passes.py``). An item is used once, later passes see only
+what is left, and none looks at the order in which the facts came.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import combinations
 from typing import Final
 
 from services.reconciler.candidates import Candidate, candidates_of, clearings_by_hand
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import SUSPENSE, Facts, Line
+from services.reconciler.findings import Difference
 from services.reconciler.mentions import NameIndex, index_of
 from services.reconciler.references import Evidence, evidence_of
+from services.reconciler.rules import MatchingRules
 from shared.contracts.messages import MatchKind, MatchMade
 from shared.contracts.observations import LineState
 
@@ -28,14 +25,16 @@ REFERENCES: Final = "references_of_several"
 REFERENCE_PARTS: Final = "reference_in_parts"
 REFERENCE_ONLY: Final = "reference_with_other_amount"
 RETURNED: Final = "reference_of_a_returned_payout"
+REFERENCE_WITHIN: Final = "reference_within_tolerance"
 AMOUNT: Final = "amount_and_date"
+ASSIGNMENT: Final = "best_assignment"
 COMBINATION: Final = "one_combination_of_amounts"
+PARTS: Final = "one_set_of_parts"
+WITHIN: Final = "amount_within_tolerance"
 
-WEAK_RULES: Final = frozenset({AMOUNT, COMBINATION})
-# By how much a line may differ from a payout that it names with a cut or garbled reference only.
-UNSURE_TOLERANCE: Final = 10
-# More parts than this are taken in the order in which they came.
-PARTS_MAX: Final = 8
+WEAK_RULES: Final = frozenset({AMOUNT, ASSIGNMENT, COMBINATION, PARTS, WITHIN})
+SHORT: Final = "short"
+OVER: Final = "over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,7 @@ class Taken:
     evidence: tuple[str, ...]
     # What is cleared of each, where it differs from the share: a mismatch stays in transit.
     cleared: tuple[int, ...]
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,15 @@ class Table:
     over: Mapping[str, Expectation]
     lines: list[Line]
     evidence: dict[str, Evidence]
+    rules: MatchingRules
     taken: dict[str, Taken] = field(default_factory=dict[str, Taken])
     unclear: dict[str, Unclear] = field(default_factory=dict[str, Unclear])
     repeated: dict[str, Repeated] = field(default_factory=dict[str, Repeated])
     settled: dict[str, list[Taken]] = field(default_factory=dict[str, list[Taken]])
     # Lines of which a person has cleared a part; the rest is theirs to clear.
     by_hand: dict[str, int] = field(default_factory=dict[str, int])
+    # Why no pass could say anything of a line that something might have settled.
+    unsolved: dict[str, str] = field(default_factory=dict[str, str])
 
     def free_lines(self) -> list[Line]:
         """The lines that no pass has dealt with, in the order in which lines are taken."""
@@ -104,13 +107,23 @@ class Table:
         """Whether nothing has settled it yet."""
         return candidate_id in self.candidates and candidate_id not in self.settled
 
-    def take(self, line: Line, rule: str, shares: Sequence[Share], *why: str) -> None:
-        """Settle: the line and its candidates leave the table."""
+    def take(
+        self,
+        line: Line,
+        rule: str,
+        shares: Sequence[Share],
+        *why: str,
+        difference: Difference | None = None,
+    ) -> None:
+        """Settle: the line and its candidates leave the table.
+
+        A difference that is posted by its name clears its candidate whole; any other stays open.
+        """
         cleared = tuple(share.minor for share in shares)
-        if len(shares) == 1:
+        if len(shares) == 1 and (difference is None or not difference.account):
             cleared = (line.minor,)
         said = (*self.evidence[line.key].said(), *why)
-        taken = Taken(line, rule, tuple(shares), said, cleared)
+        taken = Taken(line, rule, tuple(shares), said, cleared, difference)
         self.taken[line.key] = taken
         for share in shares:
             self.settled.setdefault(share.candidate.id, []).append(taken)
@@ -145,6 +158,7 @@ def table_of(facts: Facts) -> Table:
         over={e.id: e for e in facts.expectations if e.stage.is_over},
         lines=[],
         evidence={},
+        rules=facts.rules,
     )
     posted = [li for li in facts.lines if li.state is LineState.POSTED and li.minor]
     posted.sort(key=lambda li: li.place)
@@ -182,173 +196,53 @@ def _cleared(lines: Sequence[Line], amounts: Iterable[int]) -> list[int]:
     return shares
 
 
-def take_by_reference(table: Table) -> None:
-    """The passes of strong references: the only ones that look beyond the window."""
-    alone, several = _named(table)
-    for owner in sorted(alone):
-        if candidate := table.candidates.get(owner):
-            _take_exact(table, candidate, alone[owner])
-        elif owner in table.over:
-            _take_returned(table, table.over[owner], alone[owner])
-    for line in several:
-        _take_several(table, line)
-    for owner in sorted(alone):
-        if candidate := table.candidates.get(owner):
-            _take_parts(table, candidate, alone[owner])
-
-
-def _named(table: Table) -> tuple[dict[str, list[Line]], list[Line]]:
-    """Lines by the one expectation that they name, and the lines that name several."""
-    alone: defaultdict[str, list[Line]] = defaultdict(list)
-    several: list[Line] = []
-    for line in table.free_lines():
-        owners = table.evidence[line.key].strong
-        if len(owners) == 1:
-            alone[next(iter(owners))].append(line)
-        elif owners:
-            several.append(line)
-    return alone, several
-
-
-def _fitting(candidate: Candidate, lines: Iterable[Line]) -> list[Line]:
-    return [
-        line
-        for line in lines
-        if line.currency == candidate.expected.currency
-        and (line.minor > 0) == (candidate.due_minor > 0)
-    ]
-
-
-def _take_exact(table: Table, candidate: Candidate, lines: Sequence[Line]) -> None:
-    exact = [line for line in _fitting(candidate, lines) if line.minor == candidate.due_minor]
-    if exact:
-        first = min(exact, key=lambda li: (not table.evidence[li.key].is_whole, li.place))
-        table.take(first, REFERENCE, [Share(candidate, first.minor)], "the amount agrees")
-
-
-def _take_returned(table: Table, expected: Expectation, lines: Sequence[Line]) -> None:
-    """A payout that came and went back: its lines cancel out, or they stay in suspense."""
-    own = [line for line in lines if line.currency == expected.currency]
-    if not own or sum(line.minor for line in own) != 0:
-        return
-    candidate = Candidate(
-        expected=expected,
-        due_minor=0,
-        bank_account="",
-        anchor=expected.arrival,
-        first=own[0].booked_on,
-        last=own[-1].booked_on,
-        closed_at=expected.created,
-        booked_at=expected.created,
-        traces=(),
-    )
-    for line in own:
-        table.take(line, RETURNED, [Share(candidate, line.minor)], "it came and went back")
-
-
-def _take_several(table: Table, line: Line) -> None:
-    owners = sorted(table.evidence[line.key].strong)
-    named = [table.candidates[o] for o in owners if o in table.candidates]
-    for some in (named, [c for c in named if table.is_open(c.id)]):
-        if (
-            some
-            and all(table.is_open(c.id) for c in some)
-            and all(_fitting(c, [line]) for c in some)
-            and sum(c.due_minor for c in some) == line.minor
-        ):
-            shares = [Share(c, c.due_minor) for c in some]
-            table.take(line, REFERENCES, shares, "the amounts add up to the line")
-            return
-    fitting = [c for c in named if _fitting(c, [line]) and not table.is_open(c.id)]
-    if fitting and sum(c.due_minor for c in fitting) == line.minor:
-        table.repeated[line.key] = Repeated(line, fitting[0])
-    elif named:
-        table.doubt(line, named, "it names several, and their amounts do not add up to the line")
-
-
-def _take_parts(table: Table, candidate: Candidate, named: Sequence[Line]) -> None:
-    """What names one expectation and is not its exact amount: parts, short, over, or repeated."""
-    lines = [
-        line
-        for line in _fitting(candidate, named)
-        if line.key not in table.taken and line.key not in table.unclear
-    ]
-    if not table.is_open(candidate.id):
-        for line in lines:
-            table.repeated[line.key] = Repeated(line, candidate)
-        return
-    sure = [line for line in lines if _may_differ(table, candidate, line, lines)]
-    for line in lines:
-        if line not in sure:
-            why = "its reference is not whole, or names more, and the amount differs"
-            table.doubt(line, [candidate], why)
-    parts = _parts(candidate, sure)
-    for line in sure:
-        if line not in parts:
-            table.repeated[line.key] = Repeated(line, candidate)
-    _settle_parts(table, candidate, parts)
-
-
-def _may_differ(table: Table, candidate: Candidate, line: Line, lines: Sequence[Line]) -> bool:
-    """Whether the reference is good enough to match though the amount differs."""
-    evidence = table.evidence[line.key]
-    if evidence.foreign or evidence.partial:
-        return False
-    if evidence.is_whole or sum(li.minor for li in lines) == candidate.due_minor:
-        return True
-    apart = abs(line.minor - candidate.due_minor)
-    return apart * UNSURE_TOLERANCE <= abs(candidate.due_minor)
-
-
-def _parts(candidate: Candidate, lines: Sequence[Line]) -> list[Line]:
-    """The lines that pay it, up to its amount; one that passes it is a part unless repeated.
-
-    Lines that add up to it go before lines that merely came first.
-    """
-    parts: list[Line] = []
-    paid = 0
-    for line in lines:
-        if paid and abs(paid) >= abs(candidate.due_minor):
-            break
-        passes = abs(paid + line.minor) > abs(candidate.due_minor)
-        if passes and any(line.minor == part.minor for part in parts):
-            continue
-        parts.append(line)
-        paid += line.minor
-    if paid == candidate.due_minor or len(lines) > PARTS_MAX:
-        return parts
-    some = (c for n in range(2, len(lines) + 1) for c in combinations(lines, n))
-    exact = (c for c in some if sum(line.minor for line in c) == candidate.due_minor)
-    return list(next(exact, parts))
-
-
-def _settle_parts(table: Table, candidate: Candidate, parts: Sequence[Line]) -> None:
-    whole = sum(line.minor for line in parts) == candidate.due_minor
-    left = candidate.due_minor
-    for i, line in enumerate(parts):
-        share = left if i == len(parts) - 1 else line.minor
-        left -= share
-        rule = REFERENCE_PARTS if whole else REFERENCE_ONLY
-        why = "the parts add up" if whole else "the amount differs"
-        table.take(line, rule, [Share(candidate, share)], why)
-
-
 def keep_closed(table: Table, standing: Iterable[MatchMade], *, at: datetime) -> None:
     """Matches by amount whose window has closed stand, unless a reference has said otherwise."""
     lines = {line.key: line for line in table.free_lines()}
+    parts: defaultdict[str, list[tuple[Line, MatchMade]]] = defaultdict(list)
     for made in sorted(standing, key=lambda m: m.id):
         if made.match_kind is not MatchKind.BANK_LINE or made.rule not in WEAK_RULES:
             continue
         line = None if made.line is None else lines.get(f"line:{made.line.account}/{made.line.id}")
         if line is None or line.key in table.taken or table.evidence[line.key].strong:
             continue
+        if made.rule == PARTS:
+            parts[made.settles[0].object].append((line, made))
+            continue
         settled = [table.candidates.get(s.object) for s in made.settles]
-        candidates = [c for c in settled if c is not None and table.is_open(c.id)]
-        if (
-            len(candidates) == len(made.settles)
-            and all(c.closed_at <= at for c in candidates)
-            and all(c.expected.currency == line.currency for c in candidates)
-            and sum(c.due_minor for c in candidates) == line.minor
+        candidates = [c for c in settled if c is not None and _is_closed(table, c, line, at)]
+        if len(candidates) == len(made.settles):
+            _stand(table, line, made, candidates)
+    for owner, told in sorted(parts.items()):
+        candidate = table.candidates.get(owner)
+        if candidate is not None and all(
+            _is_closed(table, candidate, line, at) for line, _ in told
         ):
-            shares = [Share(c, c.due_minor) for c in candidates]
-            table.take(line, made.rule, shares, "its window has closed")
+            _stand_in_parts(table, candidate, told)
+
+
+def _is_closed(table: Table, candidate: Candidate, line: Line, at: datetime) -> bool:
+    return (
+        table.is_open(candidate.id)
+        and candidate.closed_at <= at
+        and candidate.expected.currency == line.currency
+    )
+
+
+def _stand(table: Table, line: Line, made: MatchMade, candidates: Sequence[Candidate]) -> None:
+    told, named = made.difference, None
+    if told is not None:
+        named = Difference(told.name, told.amount.money().minor, told.account)
+    off = 0 if named is None else named.minor
+    if sum(c.due_minor for c in candidates) + off == line.minor:
+        shares = [Share(c, c.due_minor) for c in candidates]
+        table.take(line, made.rule, shares, "its window has closed", difference=named)
+
+
+def _stand_in_parts(
+    table: Table, candidate: Candidate, told: Sequence[tuple[Line, MatchMade]]
+) -> None:
+    """Parts stand together or not at all."""
+    if sum(line.minor for line, _ in told) == candidate.due_minor:
+        for line, made in told:
+            table.take(line, made.rule, [Share(candidate, line.minor)], "its window has closed")

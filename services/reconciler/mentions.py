@@ -249,7 +249,7 @@ def _garbled(
             continue
         best = min(distance for distance, _ in near)
         close = [name for distance, name in near if distance < best + GARBLED_MARGIN]
-        if any(_is_garble(folded, name) for name in close):
+        if any(is_garble(folded, name) for name in close):
             yield found.span(), frozenset(name.owner for name in close)
 
 
@@ -283,13 +283,13 @@ def is_akin(text: str, index: NameIndex) -> bool:
     )
 
 
-def _is_garble(folded: str, name: Name) -> bool:
+def is_garble(folded: str, name: Name, edits_max: int = GARBLED_EDITS_MAX) -> bool:
     """Whether a bank may have made this of the name, and it is no neighbour's id.
 
     A counter differs from its neighbour in a digit, or in its last characters.
     """
     edits = Levenshtein.editops(name.folded, folded)
-    if len(edits) > GARBLED_EDITS_MAX:
+    if len(edits) > edits_max:
         return False
     for edit in edits:
         if edit.tag == "delete":

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from services.reconciler.amounts import take_by_amount, take_combinations
+from services.reconciler.amounts import Pool, pool_of
 from services.reconciler.balances import below_zero, drifts
 from services.reconciler.breaks import line_breaks, payout_breaks
 from services.reconciler.calendars import SETTLING_TIME, midnight
@@ -23,8 +23,10 @@ from services.reconciler.facts import (
     Proof,
 )
 from services.reconciler.findings import Discrepancy, Match, Reconciliation, Settles
-from services.reconciler.matching import Taken, keep_closed, table_of, take_by_reference
+from services.reconciler.matching import Table, Taken
+from services.reconciler.passes import matched
 from services.reconciler.scope import dormant_facts, next_change
+from services.reconciler.scores import next_best, score_of
 from shared.contracts.discrepancies import DiscrepancyKind, match_id
 from shared.contracts.messages import MatchKind
 
@@ -35,13 +37,10 @@ def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
     The order of the facts does not matter. ``at`` decides what is overdue and whether a match's
     window has closed, nothing else.
     """
-    table = table_of(facts)
-    take_by_reference(table)
-    keep_closed(table, facts.standing, at=at)
-    take_by_amount(table)
-    take_combinations(table)
+    table = matched(facts, at=at)
     exchanged = exchange_matches(facts)
-    matches = [*(_match(facts, taken) for taken in table.taken.values()), *exchanged]
+    everyone = pool_of(table.candidates.values())
+    matches = [*(_match(facts, table, everyone, t) for t in table.taken.values()), *exchanged]
     found = [
         *payout_breaks(facts, table, at=at),
         *line_breaks(facts, table),
@@ -62,8 +61,11 @@ def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
     )
 
 
-def _match(facts: Facts, taken: Taken) -> Match:
-    """A line's match: it clears suspense by the whole line, and each payout by what it got."""
+def _match(facts: Facts, table: Table, everyone: Pool, taken: Taken) -> Match:
+    """A line's match: it clears suspense by the whole line, and each payout by what it got.
+
+    A difference that has a name and an account of its own is posted there.
+    """
     line = taken.line
     book = facts.book.name
     sides = [line.key, *(share.candidate.id for share in taken.shares)]
@@ -81,6 +83,7 @@ def _match(facts: Facts, taken: Taken) -> Match:
                 Leg(IN_TRANSIT, share.candidate.id, line.currency, -cleared)
                 for share, cleared in zip(taken.shares, taken.cleared, strict=True)
             ),
+            *_difference(taken),
         ),
         rule=taken.rule,
         line=line,
@@ -93,7 +96,17 @@ def _match(facts: Facts, taken: Taken) -> Match:
             for share in taken.shares
         ),
         evidence=taken.evidence,
+        rules_version=facts.rules.id,
+        score=score_of(table, taken),
+        difference=taken.difference,
+        runner_up=next_best(table, everyone, taken),
     )
+
+
+def _difference(taken: Taken) -> Iterator[Leg]:
+    named = taken.difference
+    if named is not None and named.account:
+        yield Leg(named.account, "", taken.line.currency, -named.minor)
 
 
 def _drifts(facts: Facts) -> Iterator[Discrepancy]:

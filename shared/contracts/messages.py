@@ -142,11 +142,32 @@ class Settled(_Message):
     share: MoneyOnWire
 
 
+class NamedDifference(_Message):
+    """By how much a line differs from what it settles, as the bank signs it, and its name.
+
+    ``account`` is where the match posts it; empty where it stays open, for a person.
+    """
+
+    name: str
+    amount: MoneyOnWire
+    account: str = ""
+
+
+class RunnerUp(_Message):
+    """The next best answer to what a line settles, and why it was not taken."""
+
+    objects: tuple[str, ...]
+    score: int = Field(ge=0, le=100)
+    reason: str = ""
+
+
 class MatchMade(_Message):
     """Two halves agree: a fact of record.
 
     ``clears`` are the postings to make, summing to zero in each currency, or, in an exchange, to
     what ``equity:exchange`` takes. ``revision`` counts the makings of this match from 1.
+    ``rules_version`` names the set of rules by which ``rule`` matched; ``score`` says how much
+    speaks for it, 100 at most. A match made before these were told has none of them.
     """
 
     kind: Literal["match_made"] = "match_made"
@@ -160,6 +181,10 @@ class MatchMade(_Message):
     clears: tuple[Clearing, ...]
     rule: str
     evidence: tuple[str, ...] = ()
+    rules_version: str = ""
+    score: int | None = Field(default=None, ge=0, le=100)
+    difference: NamedDifference | None = None
+    runner_up: RunnerUp | None = None
 
 
 class MatchUndone(_Message):

@@ -55,12 +55,14 @@ def test_payout_is_overdue_when_its_third_business_day_begins_in_the_books_zone(
 @pytest.mark.parametrize(
     ("arrival", "due"),
     [
-        (date(2026, 11, 6), date(2026, 11, 11)),  # over a weekend
-        (date(2026, 11, 7), date(2026, 11, 11)),
-        (date(2026, 11, 9), date(2026, 11, 12)),
+        (date(2026, 11, 13), date(2026, 11, 18)),  # over a weekend
+        (date(2026, 11, 14), date(2026, 11, 18)),
+        (date(2026, 11, 16), date(2026, 11, 19)),
+        (date(2026, 11, 6), date(2026, 11, 12)),  # and over Veterans Day, Wednesday the 11th
+        (date(2026, 11, 9), date(2026, 11, 13)),
     ],
 )
-def test_weekends_are_no_business_days(arrival: date, due: date) -> None:
+def test_weekends_and_bank_holidays_are_no_business_days(arrival: date, due: date) -> None:
     at = datetime(due.year, due.month, due.day, tzinfo=UTC)
     assert said(found(payout(arrival=arrival), at=at - TICK)) == []
     assert said(found(payout(arrival=arrival), at=at)) == OVERDUE
@@ -76,7 +78,7 @@ def test_overdue_payout_says_on_which_account_it_was_expected(book: BookData, wh
 
 def test_topup_is_overdue_ten_business_days_after_its_creation() -> None:
     made = topup("tu_1", 10_000, created=datetime(2026, 11, 6, 9, tzinfo=UTC))
-    due = datetime(2026, 11, 20, tzinfo=UTC)
+    due = datetime(2026, 11, 23, tzinfo=UTC)
     assert said(found(made, at=due - TICK)) == []
     assert said(found(made, at=due)) == ["topup_overdue tu_1 10000"]
 

@@ -105,21 +105,25 @@ def test_payer_is_known_by_the_books_own_names_and_the_payouts_descriptor() -> N
 @pytest.mark.parametrize(
     ("arrival", "on", "fits"),
     [
-        # From the business day before to the fifth after; Friday 6 to Monday 16 November.
+        # From the business day before to the fifth after: Friday 6 to Tuesday 17 November, since
+        # the Reserve Banks are closed on Wednesday 11, Veterans Day.
         (date(2026, 11, 9), date(2026, 11, 5), False),
         (date(2026, 11, 9), date(2026, 11, 6), True),
         (date(2026, 11, 9), date(2026, 11, 7), True),
-        (date(2026, 11, 9), date(2026, 11, 16), True),
-        (date(2026, 11, 9), date(2026, 11, 17), False),
+        (date(2026, 11, 9), date(2026, 11, 17), True),
+        (date(2026, 11, 9), date(2026, 11, 18), False),
         # A Friday's window passes a weekend.
         (date(2026, 11, 6), date(2026, 11, 4), False),
         (date(2026, 11, 6), date(2026, 11, 5), True),
-        (date(2026, 11, 6), date(2026, 11, 13), True),
-        (date(2026, 11, 6), date(2026, 11, 14), False),
+        (date(2026, 11, 6), date(2026, 11, 16), True),
+        (date(2026, 11, 6), date(2026, 11, 17), False),
         # An arrival on a Saturday counts from there.
         (date(2026, 11, 7), date(2026, 11, 6), True),
-        (date(2026, 11, 7), date(2026, 11, 13), True),
-        (date(2026, 11, 7), date(2026, 11, 14), False),
+        (date(2026, 11, 7), date(2026, 11, 16), True),
+        (date(2026, 11, 7), date(2026, 11, 17), False),
+        # No holiday in between.
+        (date(2026, 11, 16), date(2026, 11, 23), True),
+        (date(2026, 11, 16), date(2026, 11, 24), False),
     ],
 )
 def test_window_is_one_business_day_before_to_five_after(
@@ -134,8 +138,8 @@ def test_window_is_one_business_day_before_to_five_after(
     [
         (date(2026, 11, 4), False),
         (date(2026, 11, 5), True),
-        (date(2026, 11, 20), True),
-        (date(2026, 11, 21), False),
+        (date(2026, 11, 23), True),
+        (date(2026, 11, 24), False),
     ],
 )
 def test_window_of_a_topup_is_ten_business_days_from_its_creation(on: date, *, fits: bool) -> None:
@@ -149,7 +153,7 @@ def test_window_of_a_topup_is_ten_business_days_from_its_creation(on: date, *, f
 def test_window_of_a_topup_ends_on_its_due_day_in_the_books_zone() -> None:
     # Thursday evening in UTC is Friday in Tokyo: ten business days later is a Friday too.
     made = topup(A.replace("po", "tu"), 10_000, created=datetime(2026, 11, 5, 20, tzinfo=UTC))
-    last = line("STRIPE TOPUP", -10_000, on=date(2026, 11, 20))
+    last = line("STRIPE TOPUP", -10_000, on=date(2026, 11, 23))
     tokyo = BookData(time_zone="Asia/Tokyo")
     assert [m.line for m in found(made, last, at=SOON, book=tokyo).matches] == [last]
 
@@ -207,7 +211,7 @@ def test_third_line_for_two_twins_spares_only_what_is_interchangeable() -> None:
 
 def test_rival_is_followed_over_what_its_holder_could_settle_instead() -> None:
     # l1 fits the first alone, l2 both, l3 the second alone: any one of them may be a stranger.
-    early, late = payout(arrival=date(2026, 11, 9)), payout(B, arrival=date(2026, 11, 18))
+    early, late = payout(arrival=date(2026, 11, 6)), payout(B, arrival=date(2026, 11, 18))
     lines = [
         line("STRIPE", on=date(2026, 11, 10)),
         line("STRIPE", id="l2", on=date(2026, 11, 17)),
