@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from oracle.chain import chain_differences, first_appearances, publication_differences
+from oracle.clock import tick_differences
 from oracle.journal import Booked, Books, KeyedPlace, Place, Totals
 from oracle.releases import fact_of, is_release, release_differences
 from oracle.report import Difference, Report, sorted_differences, written
@@ -34,6 +35,7 @@ def compare(model: Model, books: Books, truth: Truth | None = None) -> Report:
         *differences,
         *_events(model, books),
         *_judged(model, books),
+        *tick_differences(model, books, expected),
         *_sums(expected, books),
         *chain_differences(books.entries, "journal"),
         *chain_differences(first_appearances(books.published), "ledger.entries"),
@@ -45,6 +47,7 @@ def compare(model: Model, books: Books, truth: Truth | None = None) -> Report:
         "entries": len(books.entries),
         "postings": sum(len(booked.legs) for booked in books.entries),
         "balances": len(books.balances),
+        "ticks": len(books.ticked),
         "open_items": len(books.open_items),
         "published": len(books.published),
     }

@@ -16,11 +16,15 @@ from oracle.values import CannotDecide, CannotRead, Position, Record
 
 @dataclass(frozen=True, slots=True)
 class BookData:
-    """A book's mode (empty: either), the Stripe accounts that are ours, what it takes in."""
+    """A book's mode (empty: either), the Stripe accounts that are ours, what it takes in.
+
+    ``time_zone`` is where its days begin at midnight.
+    """
 
     mode: str = ""
     stripe_accounts: frozenset[str] = frozenset()
     wants: stripe.Wants = field(default_factory=stripe.Wants)
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Books:
                 mode=optional_text(book, "mode"),
                 stripe_accounts=frozenset(str(n) for n in book.get("stripe_accounts") or ()),
                 wants=_wants(book),
+                time_zone=optional_text(book, "time_zone") or "UTC",
             )
         return cls(found) if found else cls()
 

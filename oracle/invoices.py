@@ -8,11 +8,22 @@ Written from the accounting page. All of it is sums of what an object says once 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from oracle.movements import SUSPENSE
 from oracle.reading import Json, id_of, items, maybe_object, optional_text, stripe_money, text
-from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
+from oracle.values import (
+    CannotBook,
+    CannotRead,
+    Fact,
+    Leg,
+    Service,
+    Taken,
+    fact,
+    reference,
+    reversed_legs,
+)
 
 REVENUE: Final = "revenue:stripe"
 REFUNDS: Final = "revenue:refunds"
@@ -65,7 +76,7 @@ def _invoice(book: str, told: Json, name: str, since: int) -> Iterator[Fact | No
         return [Leg(CUSTOMER, customer, currency, amount), owed(-amount)]
 
     yield fact(book, key, earned(total, tax))
-    later = [_later(book, line, net, currency) for line, net in _served_later(told, since)]
+    later = [_later(book, each) for each in _served_later(told, since, currency)]
     yield from later
     balance = of_customer(by_balance)
     yield fact(book, f"{key}:balance", balance)
@@ -74,7 +85,8 @@ def _invoice(book: str, told: Json, name: str, since: int) -> Iterator[Fact | No
         rest = total - taken_off
         part = tax - (tax * taken_off // total if taken_off and total else 0)
         yield fact(book, f"{key}:voided", reversed_legs(earned(rest, part)), reverses=key)
-        yield from (_undone(each, ":voided") for each in later if each is not None)
+        at = passed.get("voided_at")
+        yield from (_line_undone(each, at) for each in later if each is not None)
         first = fact(book, f"{key}:balance", balance)
         yield _undone(first, ":returned") if first is not None else None
 
@@ -82,6 +94,14 @@ def _invoice(book: str, told: Json, name: str, since: int) -> Iterator[Fact | No
 def _undone(first: Fact, how: str) -> Fact | None:
     at = first.name.reference
     return fact(first.name.book, f"{at}{how}", reversed_legs(first.legs), reverses=at)
+
+
+def _line_undone(first: Fact, at: object) -> Fact | None:
+    """A line that is not served after all: all of it is taken back, then."""
+    undone = _undone(first, ":voided")
+    if undone is None or first.serves is None or at is None:
+        return undone
+    return replace(undone, takes=(Taken(first.serves.line, first.serves.net, _seconds(at)),))
 
 
 def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | None]:
@@ -110,12 +130,14 @@ def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | 
             yield fact(book, f"{key}:recovered", again, reverses=loss.name.reference)
 
 
-def _later(book: str, line: str, net: int, currency: str) -> Fact | None:
+def _later(book: str, served: Service) -> Fact | None:
+    line, currency, net = served.line, served.currency, served.net
     legs = [Leg(REVENUE, "", currency, net), Leg(UNEARNED, line, currency, -net)]
-    return fact(book, reference("stripe", "invoice_line", line), legs)
+    deferred = fact(book, reference("stripe", "invoice_line", line), legs)
+    return deferred and replace(deferred, serves=served)
 
 
-def _served_later(told: Json, since: int) -> Iterator[tuple[str, int]]:
+def _served_later(told: Json, since: int, currency: str) -> Iterator[Service]:
     for line in items(told.get("lines")):
         period = maybe_object(line.get("period")) or {}
         start, end = period.get("start"), period.get("end")
@@ -123,7 +145,8 @@ def _served_later(told: Json, since: int) -> Iterator[tuple[str, int]]:
             continue
         first, last = _seconds(start), _seconds(end)
         if last - first > _MONTH_SECONDS and last > since:
-            yield text(line, "id"), _without_discount_and_tax(line, told)
+            net = _without_discount_and_tax(line, told)
+            yield Service(text(line, "id"), currency, net, first, last)
 
 
 def _without_discount_and_tax(line: Json, around: Json) -> int:
@@ -207,10 +230,20 @@ def _credit_note(book: str, told: Json) -> Iterator[Fact | None]:
         Leg(SUSPENSE, name, currency, -outside),
         Leg(CUSTOMER, customer, currency, on_invoice + refunded + outside - total),
     ]
-    key = reference("stripe", "credit_note", name)
-    yield fact(book, key, legs)
+    key, taken = reference("stripe", "credit_note", name), tuple(_taken_back(told))
+    noted = fact(book, key, legs)
+    yield noted and replace(noted, takes=taken)
     if told.get("status") == "void" or told.get("voided_at") is not None:
-        yield fact(book, f"{key}:voided", reversed_legs(legs), reverses=key)
+        again = fact(book, f"{key}:voided", reversed_legs(legs), reverses=key)
+        yield again and replace(again, takes=tuple(t._replace(minor=-t.minor) for t in taken))
+
+
+def _taken_back(told: Json) -> Iterator[Taken]:
+    """What a credit note takes back of lines, at the time of the note."""
+    for line in items(told.get("lines")):
+        of = id_of(line.get("invoice_line_item"))
+        if of:
+            yield Taken(of, _without_discount_and_tax(line, told), _seconds(told.get("created")))
 
 
 def _gone_where(told: Json, total: int) -> tuple[int, int, int]:

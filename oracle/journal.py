@@ -1,7 +1,7 @@
 """The books as Postgres has them, and the published entries, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from oracle.in_force import PutInForce
@@ -65,7 +65,8 @@ class Books:
     """Everything of one snapshot, and the published entries read right after it.
 
     ``events`` are the messages that the ledger remembers by their id: id → where it stood.
-    ``refused``, ``parked`` and ``conflicts`` are the positions of messages that were so judged.
+    ``refused``, ``parked`` and ``conflicts`` are the positions of messages that were so judged;
+    ``ticked`` says of each accepted clock tick how far the clock stood then.
     """
 
     entries: tuple[Booked, ...]
@@ -80,6 +81,7 @@ class Books:
     reference_conflicts: frozenset[Name] = frozenset()
     events: Mapping[tuple[str, str], Position] | None = None
     put_in_force: tuple[PutInForce, ...] = ()
+    ticked: Mapping[Position, str] = field(default_factory=dict[Position, str])
 
     @property
     def reach(self) -> dict[tuple[str, int], int]:

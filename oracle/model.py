@@ -9,7 +9,7 @@ from typing import Final
 from oracle import by_request, ours, stripe
 from oracle.in_force import BookData, Books, InForce, PutInForce
 from oracle.reading import Json, json_object, maybe_object, optional_text, text
-from oracle.values import CannotBook, CannotRead, Fact, Model, Name, Record, Told
+from oracle.values import CannotBook, CannotRead, Fact, Model, Name, Position, Record, Tick, Told
 
 STRIPE_EVENTS: Final = "stripe.events"
 THIN_EVENT: Final = "v2.core.event"
@@ -86,8 +86,7 @@ def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
             digest = _digest(told)
             attempts = _attempts(_one(ours.command, told))
             asked.take(told, book, identity, record)
-            if told.get("kind") == "tick_clock":
-                model.ticks.add(record.position)
+            _note_time(model, told, record.position, book, books)
         case "reconciliation.matches":
             attempts = _attempts(_one(ours.match, told))
         case unknown:
@@ -108,6 +107,15 @@ def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
                 is_request=record.position.topic == LEDGER_COMMANDS,
             )
             model.tellings.setdefault(attempt.name, []).append(told_fact)
+
+
+def _note_time(model: Model, told: Json, at: Position, book: str, books: Books) -> None:
+    """Remember the commands that say how late it is, and which days are over."""
+    if told.get("kind") == "tick_clock":
+        zone = books.by_name.get(book, BookData()).time_zone
+        model.ticks[at] = Tick(book, text(told, "until"), zone)
+    elif told.get("kind") in ("close_period", "lock_period"):
+        model.closings[at] = (book, optional_text(told, "through"))
 
 
 def _one(rule: Callable[[Json], Fact | None], told: Json) -> Iterator[Fact | None]:

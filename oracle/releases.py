@@ -1,7 +1,8 @@
-"""What clock ticks release: decisions, so not foretold, but held within what lines can earn.
+"""What clock ticks release, held within what lines can earn at all.
 
 A tick's entry takes from what stands unearned of lines and gives all of it to revenue. Over all
-ticks no line earns more than its deferral, or of the other sign.
+ticks no line earns more than its deferral, or of the other sign. What each tick has to release is
+worked out in ``clock.py``.
 """
 
 from collections import Counter

@@ -58,17 +58,46 @@ class Record:
     value: bytes
 
 
+class Service(NamedTuple):
+    """A line that is served over time: what it earns from when to when, in seconds since 1970."""
+
+    line: str
+    currency: str
+    net: int
+    since: int
+    until: int
+
+
+class Taken(NamedTuple):
+    """What was taken back of a line, and when; below zero where that was undone."""
+
+    line: str
+    minor: int
+    at: int
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One balanced fact: its name, its legs in a fixed order, what it reverses.
 
-    One that is not sure may have been booked from this telling, or not.
+    One that is not sure may have been booked from this telling, or not. ``serves`` and ``takes``
+    are what it says to the clock.
     """
 
     name: Name
     legs: tuple[Leg, ...]
     reverses: str = ""
     is_sure: bool = True
+    serves: Service | None = None
+    takes: tuple[Taken, ...] = ()
+
+
+class Tick(NamedTuple):
+    """A clock tick as it was asked for; ``zone`` is its book's."""
+
+    book: str
+    until: str
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +112,10 @@ class Told:
 
 @dataclass(slots=True)
 class Model:
-    """All tellings, in the order of each partition; and the versions of each event."""
+    """All tellings, in the order of each partition; and the versions of each event.
+
+    ``closings`` are the commands that close a book, with the book and the day through which.
+    """
 
     tellings: dict[Name, list[Told]] = field(default_factory=dict[Name, list[Told]])
     versions: dict[tuple[str, str], dict[bytes, list[Position]]] = field(
@@ -92,7 +124,10 @@ class Model:
     records: Counter[str] = field(default_factory=Counter[str])
     unreadable: list[tuple[Position, str]] = field(default_factory=list[tuple[Position, str]])
     refused: list[tuple[Position, str]] = field(default_factory=list[tuple[Position, str]])
-    ticks: set[Position] = field(default_factory=set[Position])
+    ticks: dict[Position, Tick] = field(default_factory=dict[Position, Tick])
+    closings: dict[Position, tuple[str, str]] = field(
+        default_factory=dict[Position, tuple[str, str]]
+    )
 
 
 def fact(book: str, reference: str, legs: Iterable[Leg], reverses: str = "") -> Fact | None:

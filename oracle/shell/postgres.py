@@ -88,6 +88,7 @@ def _books(rows: Rows) -> Books:
             for row in rows.of("outcomes")
             if row["outcome"] == "conflict" and row["reference"]
         ),
+        ticked={_position(row): row["ticked_until"] for row in rows.of("ticks")},
         put_in_force=tuple(_put_in_force(row) for row in rows.of("activations")),
         events={(row["book"], row["identity"]): _position(row) for row in rows.of("messages")},
     )

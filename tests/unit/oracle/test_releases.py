@@ -4,7 +4,7 @@ import pytest
 
 from oracle.journal import Booked
 from oracle.releases import fact_of, is_release, release_differences
-from oracle.values import Fact, Leg, Model, Name, Position
+from oracle.values import Fact, Leg, Model, Name, Position, Tick
 
 UNEARNED, REVENUE = "liabilities:unearned", "revenue:stripe"
 AT = Position("ledger.commands", 0, 4)
@@ -43,7 +43,7 @@ def said(*released: Booked) -> list[str]:
 def test_release_is_a_ticks_alone() -> None:
     model = Model()
     assert not is_release(earned(1), model)
-    model.ticks.add(AT)
+    model.ticks[AT] = Tick("main", "2026-02-01T00:00:00Z", "UTC")
     assert is_release(earned(1), model)
     assert fact_of(earned(1)).name.reference == "release:tick:1"
 
