@@ -5,12 +5,15 @@ a lone record waits for nobody. The library's ``send`` costs a lookup, a lock an
 own for every record; filling its batches ourselves costs a third of that, and the door lives on it.
 Who adds a record gets a future of its own (``add``), or posts it and hears of it together with the
 others of its batch (``post``), which costs a list entry in place of a future and a wake-up.
+
+    broker answers ──▶ each lane hands on its next batch ──▶ they travel ──▶ who waits is told
+
+Telling comes last: it is work, and the broker would have none meanwhile.
 """
 
 import asyncio
 import copy
 import random
-import struct
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -21,13 +24,13 @@ from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import RECORD_BYTES_MAX
 from shared.runtime import log
 from shared.runtime.kafka_client import ERRORS, KafkaFault, Partition
+from shared.runtime.murmur import murmur2
 
 IN_FLIGHT_BYTES_MAX: Final = 64 * 1024 * 1024
 _SIZED_FROM: Final = RECORD_BYTES_MAX // 2
-_MURMUR_SEED: Final = 0x9747B28C
-_MURMUR_MIX: Final = 0x5BD1E995
-_WORD: Final = 0xFFFFFFFF
-
+# After so many turns of the loop what the lanes handed on has left: in the first of them the
+# library's sender takes it, in the second it goes to the socket.
+_TURNS_TO_LEAVE: Final = 2
 # Posted at a stretch, while nothing else runs.
 _POSTED_AT_ONCE: Final = 100
 _log = log.get(__name__)
@@ -96,6 +99,8 @@ class Lanes:
         # For good: a topic whose number of partitions is another is refused at the start.
         self._partitions: dict[str, list[Partition]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Batches whose end is known, and what failed; who waits for them is not told yet.
+        self._ended: list[tuple[_Batch, Partition, Exception | None]] = []
         self._records = 0
         self._bytes = 0
         self._room = asyncio.Event()
@@ -207,9 +212,10 @@ class Lanes:
             await done
 
     async def drain(self) -> None:
-        """Wait until every lane is empty."""
+        """Wait until every lane is empty and whoever waits is told."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        self._tell()
 
     async def abandon(self) -> None:
         """Leave what is still on its way; whoever waits for it is told."""
@@ -219,6 +225,7 @@ class Lanes:
         # A lane whose task was ended before its first step.
         for lane in self._lanes.values():
             self._leave(lane)
+        self._tell()
 
     async def _learn(self, topic: str) -> None:
         if topic in self._partitions:
@@ -284,7 +291,8 @@ class Lanes:
             # Only an idle lane lingers: a busy one has gathered while the last batch travelled.
             await asyncio.sleep(self._linger_seconds)  # lets a batch gather
             while lane.batches:
-                await self._send(lane.partition, lane.batches.popleft())
+                batch = lane.batches.popleft()
+                self._end(batch, lane.partition, await self._sent(lane.partition, batch))
         except asyncio.CancelledError:
             self._leave(lane)
             raise
@@ -295,9 +303,10 @@ class Lanes:
         """Tell those whose batches will not be sent."""
         lane.is_running = False
         while lane.batches:
-            self._settle(lane.batches.popleft(), lane.partition, ERRORS.ProducerClosed())
+            self._end(lane.batches.popleft(), lane.partition, ERRORS.ProducerClosed())
 
-    async def _send(self, where: Partition, batch: _Batch) -> None:
+    async def _sent(self, where: Partition, batch: _Batch) -> Exception | None:
+        """What failed, once the broker has answered."""
         batch.builder.close()
         try:
             sent = await self.client.send_batch(
@@ -305,35 +314,62 @@ class Lanes:
             )
             await sent
         except asyncio.CancelledError:
-            self._settle(batch, where, ERRORS.ProducerClosed())
+            self._end(batch, where, ERRORS.ProducerClosed())
             raise
         except (KafkaFault, OSError) as error:
-            self._settle(batch, where, error)
+            failed: Exception = error
         except Exception as error:  # noqa: BLE001  # whatever it is, someone waits, and room is held
-            self._settle(batch, where, KafkaFault(f"{type(error).__name__}: {error}"))
+            failed = KafkaFault(f"{type(error).__name__}: {error}")
         else:
-            self._settle(batch, where, None)
+            return None
+        return failed
 
-    def _settle(self, batch: _Batch, where: Partition, error: Exception | None) -> None:
-        self._records -= batch.records
-        self._bytes -= batch.size_bytes
+    def _end(self, batch: _Batch, where: Partition, error: Exception | None) -> None:
+        self._ended.append((batch, where, error))
+        if len(self._ended) == 1:
+            self._tell_in(_TURNS_TO_LEAVE)
+
+    def _tell_in(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._tell_in, turns - 1)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell whoever waits for batches that ended; of all that were kept at once."""
+        ended, self._ended = self._ended, []
+        kept: dict[Told, list[Any]] = {}  # Any: as for ``Told``
+        for batch, where, error in ended:
+            self._records -= batch.records
+            self._bytes -= batch.size_bytes
+            for future in batch.waiting:
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(where)
+                else:
+                    # Its own copy, or each who waits would lengthen the others' traceback; asked
+                    # for at once, so that one nobody waits for any more is not warned about.
+                    future.set_exception(copy.copy(error))
+                    future.exception()
+            for told, parcels in batch.posted.items():
+                if error is not None:
+                    _call(told, parcels, error)
+                elif told in kept:
+                    kept[told] += parcels
+                else:
+                    kept[told] = parcels
         if self._records < self._records_max and self._bytes < IN_FLIGHT_BYTES_MAX:
             self._room.set()
-        for future in batch.waiting:
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(where)
-            else:
-                # Its own copy, or each who waits would lengthen the others' traceback; asked for
-                # at once, so that one nobody waits for any more is not warned about.
-                future.set_exception(copy.copy(error))
-                future.exception()
-        for told, parcels in batch.posted.items():
-            try:
-                told(parcels, error)
-            except Exception:  # noqa: BLE001  # whatever it is, others wait behind in the lane
-                _log.exception("batch.told_badly", records=len(parcels))
+        for told, parcels in kept.items():
+            _call(told, parcels, None)
+
+
+def _call(told: Told, parcels: list[Any], error: Exception | None) -> None:  # Any: as for ``Told``
+    try:
+        told(parcels, error)
+    except Exception:  # noqa: BLE001  # whatever it is, others wait behind
+        _log.exception("batch.told_badly", records=len(parcels))
 
 
 def _check_size(key: bytes | None, value: bytes, headers: RecordHeaders) -> None:
@@ -342,21 +378,3 @@ def _check_size(key: bytes | None, value: bytes, headers: RecordHeaders) -> None
         raise ERRORS.MessageSizeTooLargeError(
             f"a record of {size} bytes is more than the {RECORD_BYTES_MAX} that a topic takes"
         )
-
-
-def murmur2(data: bytes) -> int:
-    """MurmurHash2 as Kafka's own clients use it to choose a key's partition.
-
-    Source: Apache Kafka, ``org.apache.kafka.common.utils.Utils.murmur2``.
-    """
-    words = len(data) >> 2
-    found = _MURMUR_SEED ^ len(data)
-    for word in struct.unpack_from(f"<{words}I", data):
-        mixed = (word * _MURMUR_MIX) & _WORD
-        mixed = ((mixed ^ (mixed >> 24)) * _MURMUR_MIX) & _WORD
-        found = ((found * _MURMUR_MIX) & _WORD) ^ mixed
-    rest = data[words << 2 :]
-    if rest:
-        found = ((found ^ int.from_bytes(rest, "little")) * _MURMUR_MIX) & _WORD
-    found = ((found ^ (found >> 13)) * _MURMUR_MIX) & _WORD
-    return found ^ (found >> 15)

@@ -13,7 +13,8 @@ from aiokafka.partitioner import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.runtime.kafka_lanes import IN_FLIGHT_BYTES_MAX, Lanes, Row, murmur2
+from shared.runtime.kafka_lanes import IN_FLIGHT_BYTES_MAX, Lanes, Row
+from shared.runtime.murmur import murmur2
 
 TOPIC: Final = "stripe.events"
 PARTITIONS: Final = 3
@@ -318,6 +319,32 @@ async def test_who_hears_of_a_batch_and_fails_keeps_nobody_behind_it_waiting() -
         await lanes.drain()
     assert await room_is_all_there(lanes, 100)
     await lanes.drain()
+
+
+async def test_next_batch_is_handed_on_before_anybody_is_told_of_the_last() -> None:
+    happened: list[str] = []
+
+    def fate(number: int) -> str | None:
+        happened.append(f"batch {number} handed on")
+        return "silent" if number else None
+
+    def told(parcels: list[int], error: Exception | None) -> None:
+        happened.append(f"told of {parcels}: {type(error).__name__}")
+
+    client = Client(fate, batch_records=2)
+    lanes = lanes_over(client)
+    await know(lanes)
+    for number in range(4):
+        assert lanes.post(TOPIC, (b"key", b"x", []), number, told, 0)
+    async with asyncio.timeout(5):
+        await client.silent.wait()
+        await lanes.abandon()
+    assert happened == [
+        "batch 0 handed on",
+        "batch 1 handed on",
+        "told of [0, 1]: NoneType",
+        "told of [2, 3]: ProducerClosed",
+    ]
 
 
 async def test_rows_posted_at_once_are_kept_in_order_past_any_bound() -> None:
