@@ -12,6 +12,7 @@ from sandbox.stripe.facts import (
     Charge,
     Dispute,
     Event,
+    Invoice,
     PaymentIntent,
     Payout,
     Refund,
@@ -155,6 +156,11 @@ FILTERS: Final[Mapping[type, Mapping[str, Matches]]] = {
         "type": _field("type"),
     },
     Event: {"type": _field("type")},
+    Invoice: {
+        "customer": _field("customer"),
+        "status": _field("status"),
+        "subscription": _field("subscription"),
+    },
     ReserveHold: {"currency": _field("currency")},
     ReserveRelease: {"currency": _field("currency"), "reserve_hold": _field("hold")},
 }

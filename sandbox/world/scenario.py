@@ -88,7 +88,8 @@ class BooksPart(_Part):
 class SubscriptionsPart(_Part):
     """Who is billed by invoices, what for, and what becomes of those; and paid checkouts.
 
-    Rates are shares of the invoices; ``tax_basis_points`` is on top of the prices.
+    Rates are shares of the invoices; ``tax_basis_points`` is on top of the prices. ``teams`` are
+    billed for each of ``seats`` by a line of its own.
     """
 
     subscribers: int = Field(default=0, ge=0)
@@ -100,6 +101,8 @@ class SubscriptionsPart(_Part):
     uncollectible: Rate = 0.0
     credit_note: Rate = 0.0
     upgrade: Rate = 0.0
+    teams: Rate = 0.0
+    seats: int = Field(default=1, ge=1)
 
 
 class DeliveryPart(_Part):

@@ -41,7 +41,9 @@ class Subscriptions:
         state, dice, part = self.state, self.state.dice, self.state.scenario.subscriptions
         payer = dice.pick(f"{label}/payer", NAMES)
         name, days = dice.pick(f"{label}/plan", _PLANS)
-        items = [self._item(name, dice.pick(f"{label}/price", part.prices), now, days)]
+        seats = part.seats if dice.happens(f"{label}/team", part.teams) else 1
+        price = dice.pick(f"{label}/price", part.prices)
+        items = [self._item(name, price, now, days) for _ in range(seats)]
         if dice.happens(f"{label}/set-up", 0.3):
             items.append(self._item("Set-up", 4_900, now, 0))
         invoice = state.stripe.billing.bill(now, payer, part.currency, tuple(items))

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from services.ingest.admission import RESENT, VIA_FETCHED
 from services.ingest.event_body import json_value
+from services.ingest.long_invoices import invoice_in
 from shared.contracts.envelope import Envelope, instant_of
 from shared.contracts.errors import Unreadable
 
@@ -38,7 +39,8 @@ class Via(StrEnum):
 class StoredEvent:
     """One delivery on the topic; ``created`` is Stripe's time of the event, where it says one.
 
-    ``resent_from`` is the position of the delivery that was sent through the door once more.
+    ``resent_from`` is the position of the delivery that was sent through the door once more,
+    ``long_invoice`` the invoice that the event shows with a part of its lines.
     """
 
     partition: int
@@ -57,6 +59,7 @@ class StoredEvent:
     livemode: bool
     is_foreign: bool
     resent_from: str
+    long_invoice: str = ""
 
 
 def stored_event(
@@ -84,6 +87,7 @@ def stored_event(
         livemode=envelope.extension("livemode") == "true",
         is_foreign=envelope.extension("foreign") == "true",
         resent_from=resent_from,
+        long_invoice=_name(invoice_in(body)),
     )
 
 

@@ -25,8 +25,9 @@ def book_billed(each: Billed, book: BookInForce, rules: RuleTable, found: Findin
                         OutcomeKind.NOTED,
                         UNTOLD_LINES,
                         each.id,
-                        "it has more lines than the message shows: what of those is served over"
-                        " time counts as earned until the invoice is told with all its lines",
+                        "it has more lines than the message shows, which are expected: what of"
+                        " those is served over time counts as earned until the invoice is told"
+                        " with all its lines",
                         amount=abs(each.total),
                     )
                 )

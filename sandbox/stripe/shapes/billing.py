@@ -37,10 +37,7 @@ def invoice_object(invoice: Invoice, view: View) -> JsonObject:
         "discounts": [],
         "effective_at": invoice.created,
         "issuer": {"type": "self"},
-        "lines": embedded_list(
-            f"/v1/invoices/{invoice.id}/lines",
-            [_line_object(line, invoice, view) for line in invoice.lines],
-        ),
+        "lines": embedded_list(f"/v1/invoices/{invoice.id}/lines", invoice_lines(invoice, view)),
         "livemode": view.livemode,
         "metadata": {},
         "number": f"TALLY-{invoice.sequence:06d}",
@@ -66,6 +63,11 @@ def invoice_object(invoice: Invoice, view: View) -> JsonObject:
         "webhooks_delivered_at": invoice.created,
     }
     return _nothing(_OF_INVOICE) | _amounts(invoice) | told
+
+
+def invoice_lines(invoice: Invoice, view: View) -> list[JsonObject]:
+    """All lines of an invoice; it shows the first of them itself."""
+    return [_line_object(line, invoice, view) for line in invoice.lines]
 
 
 def _amounts(invoice: Invoice) -> JsonObject:

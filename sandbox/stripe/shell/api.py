@@ -20,6 +20,7 @@ from sandbox.stripe.facts import (
     Dispute,
     Event,
     FeeRefund,
+    Invoice,
     PaymentIntent,
     Payout,
     Refund,
@@ -30,6 +31,7 @@ from sandbox.stripe.facts import (
     TransferReversal,
 )
 from sandbox.stripe.queries import Parameters, StripeRefusal, filtered, missing, page
+from sandbox.stripe.shapes.billing import invoice_lines
 from sandbox.stripe.shapes.money import balance_object
 from sandbox.stripe.shapes.render import (
     API_VERSION,
@@ -48,6 +50,7 @@ _COLLECTIONS: Final[Mapping[str, type[AnyFact]]] = {
     "charges": Charge,
     "disputes": Dispute,
     "events": Event,
+    "invoices": Invoice,
     "payment_intents": PaymentIntent,
     "payouts": Payout,
     "refunds": Refund,
@@ -93,6 +96,7 @@ class StripeApi:
             Route("/v1/webhook_endpoints/{id}", self._answering(self._endpoint)),
             Route("/v1/transfers/{parent}/reversals", self._answering(self._reversals)),
             Route("/v1/transfers/{parent}/reversals/{id}", self._answering(self._reversal)),
+            Route("/v1/invoices/{parent}/lines", self._answering(self._invoice_lines)),
             Route("/v1/application_fees/{parent}/refunds", self._answering(self._fee_refunds)),
         ]
         for path, kind in _COLLECTIONS.items():
@@ -247,6 +251,22 @@ class StripeApi:
             if refund.fee == parent and refund.owner == owner
         ]
         return self._page(request, owner, f"application_fees/{parent}/refunds", FeeRefund, every)
+
+    def _invoice_lines(self, request: Request, owner: str) -> JsonObject:
+        """Every line of an invoice, in the order in which it has them."""
+        store = self._source.store
+        invoice = store.get(Invoice, self._parent(Invoice, request))
+        if invoice.owner != owner:
+            raise missing(invoice.id, noun="invoice")
+        lines = invoice_lines(invoice, store.view(self._source.now()))
+        ids = [line["id"] for line in lines]
+        parameters = Parameters.read(request.query_params.multi_items())
+        limit, after = parameters.limit(), parameters.single.get("starting_after")
+        if after is not None and after not in ids:
+            raise missing(after, param="starting_after", noun="line item")
+        rest = lines if after is None else lines[ids.index(after) + 1 :]
+        path = f"/v1/invoices/{invoice.id}/lines"
+        return list_object(path, rest[:limit], has_more=len(rest) > limit)
 
     def _parent(self, kind: type[AnyFact], request: Request) -> str:
         parent = str(request.path_params["parent"])

@@ -14,7 +14,7 @@ from services.ingest.shell.event_index import EventIndex
 from services.ingest.shell.gap_audit import GapAuditor
 from services.ingest.shell.gap_lists import EventList, TransactionList
 from services.ingest.shell.gap_store import GapStore
-from services.ingest.shell.gap_watch import Audited, GapWatch
+from services.ingest.shell.gap_watch import Audited, Expectations, GapWatch, nothing_expected
 from services.ingest.shell.poll_store import PollStore
 from services.ingest.shell.stripe_api import API_VERSION, StripeApi
 from services.ingest.shell.teller import Teller
@@ -51,7 +51,11 @@ class Auditing:
             beat=self.beat,
         )
 
-    def watch(self, connected: Callable[[], Sequence[str]]) -> GapWatch:
+    def watch(
+        self,
+        connected: Callable[[], Sequence[str]],
+        expectations: Expectations = nothing_expected,
+    ) -> GapWatch:
         """Whole audits of the own and the connected accounts, and the watch over the way in."""
         settings, whose = self.settings, self.polled.whose
         types = types_of(settings.ingest_event_types)
@@ -70,6 +74,7 @@ class Auditing:
             grace=timedelta(seconds=settings.ingest_event_grace_seconds),
             interval=timedelta(seconds=settings.ingest_audit_interval_seconds),
             beat=self.beat,
+            expectations=expectations,
         )
 
     def lists(self, accounts: Sequence[str], types: tuple[str, ...]) -> list[Audited]:

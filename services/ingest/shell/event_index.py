@@ -6,6 +6,7 @@ It is made from the topic alone: the door owns no table, and nobody is believed 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from services.ingest.stored_events import StoredEvent, stored_event
 from shared.contracts.errors import Unreadable
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import KafkaAddress, Record
-from shared.runtime.postgres import Database
+from shared.runtime.postgres import Database, Tx
 
 READ_SCHEMA: Final = "ingest_read"
 READ_MIGRATIONS: Final = Path(__file__).parent / "read_migrations"
@@ -57,7 +58,21 @@ class EventIndex:
     async def _take(self, batch: list[Record], keep: Keep) -> None:
         events = _stored(batch)
         known = await self.arrived_of(event.event_id for event in events)
-        await keep(lambda tx: tx.execute(QUERIES["store_events"], *_columns(events)))
+        long = [e for e in events if e.long_invoice and not e.is_foreign]
+
+        async def rows(tx: Tx) -> None:
+            await tx.execute(QUERIES["store_events"], *_columns(events))
+            if long:
+                await tx.execute(
+                    QUERIES["note_long_invoices"],
+                    [e.account for e in long],
+                    [e.livemode for e in long],
+                    [e.long_invoice for e in long],
+                    [e.book for e in long],
+                    datetime.now(UTC),
+                )
+
+        await keep(rows)
         _count(events, known)
 
     async def arrived_of(self, event_ids: Iterable[str]) -> frozenset[str]:

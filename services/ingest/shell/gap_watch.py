@@ -4,7 +4,7 @@ start, then every interval ──▶ each list of each account, some pages a rou
 every round                ──▶ endpoints at Stripe, last webhook, what lacks ──▶ ingest.audits
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -60,6 +60,14 @@ _UNASKED = Counter(
 _log = log.get(__name__)
 
 
+Expectations = Callable[[], Awaitable[Sequence[Trouble]]]
+
+
+async def nothing_expected() -> Sequence[Trouble]:
+    """Nothing is still to be fetched."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Audited:
     """A list and the store that remembers what it lacks."""
@@ -86,6 +94,7 @@ class GapWatch:
         grace: timedelta,
         interval: timedelta,
         beat: Callable[[], None],
+        expectations: Expectations = nothing_expected,
     ) -> None:
         self._api = api
         self._store = store
@@ -100,6 +109,7 @@ class GapWatch:
         self._is_awaiting = False
         self._interval = interval
         self._beat = beat
+        self._expectations = expectations
         self._next_at = datetime.min.replace(tzinfo=UTC)
         self._left: list[Audited] = []
         self._looked: dict[tuple[str, str], Looked] = {}
@@ -175,6 +185,7 @@ class GapWatch:
     async def _tell(self) -> None:
         now = datetime.now(UTC)
         found = [*await self._lacking(now), *await self._silent(now)]
+        found.extend(await self._expectations())
         unknown = frozenset[DiscrepancyKind]() if self._has_looked else _LOOKED_FOR
         found.extend(empty(self._looked.values(), self._book))
         listed = await self._listed_endpoints()

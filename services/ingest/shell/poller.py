@@ -18,6 +18,7 @@ from services.ingest.polled import PolledAccount, speaker_for
 from services.ingest.shell.auditing import Auditing
 from services.ingest.shell.connected import ConnectedAccounts, ConnectedMirrors
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
+from services.ingest.shell.long_invoices import LongInvoices
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.polled_accounts import polled_accounts
 from services.ingest.shell.rounds import Forgetting, rounds
@@ -168,7 +169,7 @@ async def _polling(
     parts = _Parts(shared, polled, api, partial(_beat, shared.health, settings, polled))
     connected = ConnectedAccounts(api=api, connected=polled.connected, beat=parts.beat)
 
-    auditing = parts.auditing()
+    auditing, long = parts.auditing(), parts.long_invoices()
     mirrors = (
         [parts.mirror_of("").poll, ConnectedMirrors(connected, parts.mirror_of).poll]
         if settings.ingest_mirror
@@ -181,8 +182,9 @@ async def _polling(
                 *mirrors,
                 auditing.auditor().look,
                 connected.look,
-                auditing.watch(lambda: connected.known).look,
                 parts.resolver().resolve,
+                long.fetch,
+                auditing.watch(lambda: connected.known, long.expectations).look,
                 Forgetting(parts.store_of("")).forget,
             ],
             health=shared.health,
@@ -252,6 +254,18 @@ class _Parts:
             api=self.api,
             events=shared.index,
             transactions=shared.transactions,
+            beat=self.beat,
+        )
+
+    def long_invoices(self) -> LongInvoices:
+        """Who tells the account's long invoices whole."""
+        return LongInvoices(
+            api=self.api_of,
+            teller=self.teller_of,
+            database=self.shared.database,
+            polled=self.polled,
+            everyone=self.shared.accounts,
+            pause=timedelta(seconds=self.shared.settings.ingest_thin_retry_seconds),
             beat=self.beat,
         )
 

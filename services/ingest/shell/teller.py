@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import Counter
 
 from services.ingest.catch_up import Fields, Speaker, Telling, news, telling
+from services.ingest.long_invoices import is_cut, lines_path, told_whole
 from services.ingest.mirrored import (
     has_told_contents,
     is_open,
@@ -67,7 +68,7 @@ class Teller:
         values: dict[str, Fields] = {}
         all_told: list[Telling] = []
         for item in items:
-            for place, value in enumerate(parted(item)):
+            for place, value in enumerate(parted(await self._whole(name, item))):
                 try:
                     told = telling(value, self._speaker, told_at=at)
                 except Refused as error:
@@ -107,6 +108,22 @@ class Teller:
             [Publication(STRIPE_OBJECTS, t.key, t.envelope) for t in fresh], PUBLISH_SECONDS_MAX
         )
         _PUBLISHED.labels(name).inc(len(fresh))
+
+    async def _whole(self, name: str, value: Fields) -> Fields:
+        """An invoice with all of its lines; of very many, those before the last hundreds are told.
+
+        Any other object is as it is.
+        """
+        if value.get("object") != "invoice" or not is_cut(value):
+            return value
+        lines: list[Fields] = []
+        async with aclosing(self._api.pages(lines_path(value))) as pages:
+            async for page in pages:
+                lines.extend(page)
+        *before, last = told_whole(value, lines)
+        at = datetime.now(UTC)
+        await self._publish(name, [telling(each, self._speaker, told_at=at) for each in before])
+        return last
 
     async def _tell_children(self, name: str, value: Fields) -> None:
         children = unshown_children(value)

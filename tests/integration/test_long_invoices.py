@@ -1,0 +1,134 @@
+"""Long invoices before the simulated Stripe: told whole, expected until they are."""
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from sandbox.stripe.billing import Item
+from sandbox.stripe.facts import Invoice
+from sandbox.world.calendar import DAY
+from sandbox.world.scenario import CONNECTED
+from services.ingest.polled import Connected, PolledAccount, speaker_for
+from services.ingest.shell.event_index import EventIndex
+from services.ingest.shell.long_invoices import LongInvoices
+from services.ingest.shell.poll_store import PollStore
+from services.ingest.shell.stripe_api import API_VERSION, StripeApi
+from services.ingest.shell.teller import Teller
+from services.ledger.readers.billed import Invoice as ReadInvoice
+from services.ledger.readers.exact_json import parse_object
+from services.ledger.readers.stripe_invoices import invoice as read_invoice
+from shared.contracts.books import Mode
+from shared.runtime.kafka import KafkaAddress
+from tests.support.poller import BOOKS, WATCH_PAUSE, WHOSE, Polling, polling_of
+from tests.support.world import KEY
+
+pytestmark = pytest.mark.stack
+
+LINES = 123
+
+
+@pytest.fixture
+async def polling(kafka: str, database_dsn: str) -> AsyncGenerator[Polling]:
+    async with polling_of(kafka, database_dsn) as found:
+        yield found
+
+
+def bill(polling: Polling, count: int) -> Invoice:
+    """An invoice of so many lines, each served for a year."""
+    runner = polling.world.runner
+    at = runner.world.now
+    item = Item(description="A seat", amount=1_200, tax=0, since=at, until=at + 365 * DAY)
+    billing = runner.world.state.stripe.billing
+    made = billing.bill(at, ("Ada Lovelace", "GB"), "usd", (item,) * count)
+    runner.advance(60)
+    return made
+
+
+def asking(polling: Polling, api: StripeApi) -> LongInvoices:
+    polled = PolledAccount(WHOSE, Mode.TEST, SecretStr(KEY), Connected())
+
+    def teller(account: str) -> Teller:
+        return Teller(
+            api=api,
+            store=PollStore(polling.database, account=account, mode=Mode.TEST),
+            publisher=polling.publisher,
+            speaker=speaker_for(account, polled, BOOKS, version=API_VERSION),
+            watch_pause=WATCH_PAUSE,
+        )
+
+    return LongInvoices(
+        api=lambda _: api,
+        teller=teller,
+        database=polling.database,
+        polled=polled,
+        everyone=[polled],
+        pause=timedelta(0),
+        beat=lambda: None,
+    )
+
+
+async def heard(polling: Polling) -> None:
+    """The events come, as the gap audit fetches them, and are indexed."""
+    await polling.auditor(0).look()
+    await EventIndex(polling.database, KafkaAddress(polling.kafka), beat=lambda: None).catch_up()
+
+
+async def expected(long_invoices: LongInvoices) -> set[str]:
+    """The invoices that are still to be told whole."""
+    return {each.subject for each in await long_invoices.expectations()}
+
+
+async def told(polling: Polling, invoice: str) -> list[dict[str, Any]]:  # Any: JSON
+    return (await polling.objects()).get(invoice, [])
+
+
+async def test_invoice_of_many_lines_is_told_with_all_of_them_and_again_when_it_changes(
+    polling: Polling,
+) -> None:
+    long, short = bill(polling, LINES), bill(polling, 2)
+    await heard(polling)
+    long_invoices = asking(polling, polling.api)
+    assert long.id in await expected(long_invoices)
+    await long_invoices.fetch()
+    assert long.id not in await expected(long_invoices)
+    (whole,) = await told(polling, long.id)
+    assert [line["id"] for line in whole["lines"]["data"]] == [line.id for line in long.lines]
+    assert whole["lines"]["has_more"] is False
+    assert await told(polling, short.id) == []
+    # The ledger reads them all, each with its time.
+    read = read_invoice(parse_object(json.dumps(whole).encode()), datetime.now(UTC))
+    assert isinstance(read, ReadInvoice)
+    assert (len(read.lines), read.has_untold_lines) == (LINES, False)
+
+    # Nothing is due any more; a later state of it shows ten lines again, and is asked for again.
+    await long_invoices.fetch()
+    assert len(await told(polling, long.id)) == 1
+    runner = polling.world.runner
+    runner.world.state.stripe.billing.void(runner.world.now, long.id)
+    runner.advance(60)
+    await heard(polling)
+    assert long.id in await expected(long_invoices)
+    await long_invoices.fetch()
+    last = (await told(polling, long.id))[-1]
+    assert (last["status"], len(last["lines"]["data"])) == ("void", LINES)
+
+
+async def test_lines_that_stripe_does_not_give_stay_expected_with_the_reason(
+    polling: Polling,
+) -> None:
+    long = bill(polling, LINES)
+    await heard(polling)
+    # What the list had when it was told, the API does not know any more.
+    store = polling.world.runner.world.state.stripe.store
+    store.put(replace(long, owner=CONNECTED[0]))
+    long_invoices = asking(polling, polling.api)
+    await long_invoices.fetch()
+    # The topics are shared with other tests, and so are the long invoices on them.
+    said = {each.subject: each.explanation for each in await long_invoices.expectations()}
+    assert "status 404" in said[long.id]
+    assert await told(polling, long.id) == []

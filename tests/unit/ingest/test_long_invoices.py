@@ -1,0 +1,58 @@
+"""Invoices with more lines than a message shows."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from services.ingest.long_invoices import (
+    LINES_IN_A_RECORD_MAX,
+    Unfetched,
+    expected,
+    invoice_in,
+    told_whole,
+)
+
+Json = dict[str, Any]  # Any: JSON
+AT: Final = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def event(**more: object) -> Json:
+    shown: Json = {
+        "id": "in_1",
+        "object": "invoice",
+        "status": "open",
+        "lines": {"object": "list", "data": [{"id": "il_0"}], "has_more": True},
+    }
+    return {"data": {"object": shown | more}}
+
+
+def test_invoice_that_an_event_shows_in_part_is_named() -> None:
+    assert invoice_in(event()) == "in_1"
+
+
+def test_event_that_shows_all_a_draft_or_something_else_names_none() -> None:
+    assert invoice_in(event(lines={"data": [], "has_more": False})) == ""
+    assert invoice_in(event(status="draft")) == ""
+    assert invoice_in(event(object="charge")) == ""
+    assert invoice_in(event(id=7)) == ""
+    assert invoice_in({"data": []}) == ""
+
+
+def test_invoice_told_whole_has_every_line_once_in_records_of_a_bounded_size() -> None:
+    shown = event()["data"]["object"]
+    lines = [{"id": f"il_{n}"} for n in range(LINES_IN_A_RECORD_MAX + 3)]
+    told = list(told_whole(shown, lines))
+    held: list[Json] = [dict(each) for each in told]
+    assert [len(each["lines"]["data"]) for each in held] == [LINES_IN_A_RECORD_MAX, 3]
+    assert [line for each in held for line in each["lines"]["data"]] == lines
+    assert {each["lines"]["has_more"] for each in held} == {False}
+    assert {each["id"] for each in held} == {"in_1"}
+
+
+def test_invoice_whose_lines_are_gone_is_told_once_without_any() -> None:
+    assert len(list(told_whole(event()["data"]["object"], []))) == 1
+
+
+def test_lines_that_are_still_to_be_told_are_an_expectation_of_their_invoice() -> None:
+    (trouble,) = expected([Unfetched("in_1", AT, "status 403")])
+    assert (trouble.subject, trouble.expected) == ("in_1", "every line of the invoice on the log")
+    assert "status 403" in trouble.explanation
