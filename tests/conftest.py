@@ -3,11 +3,17 @@
 `make test` shares the slow tests among several processes, each with a stack of its own.
 """
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.support.stack import RunningStack, running_stack
+
+# A broker of a test lives for seconds to minutes: of 20 s of processor time in a simulated month
+# Java's second compiler took 8, for code that is never run often enough to pay for it. Every
+# broker that a test starts, also through a command, reads this.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
