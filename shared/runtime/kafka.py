@@ -34,6 +34,7 @@ from shared.runtime.kafka_client import (
     KafkaFault,
     Partition,
     address_of,
+    away_is_unavailable,
     patiently,
     started,
 )
@@ -363,7 +364,8 @@ async def scan(
             client.seek(partition, spans[Partition(partition.topic, partition.partition)][0])
         heard_at = time.monotonic()
         while left:
-            found = await client.getmany(*left, timeout_ms=200, max_records=records_max)
+            with away_is_unavailable():
+                found = await client.getmany(*left, timeout_ms=200, max_records=records_max)
             batch = [record_of(raw) for raws in found.values() for raw in raws]
             batch = [
                 record
@@ -372,7 +374,9 @@ async def scan(
             ]
             # A transaction's marker has an offset and no record, so the position decides.
             for partition in list(left):
-                if await client.position(partition) >= left[partition]:
+                with away_is_unavailable():
+                    at = await client.position(partition)
+                if at >= left[partition]:
                     del left[partition]
             if batch:
                 heard_at = time.monotonic()
@@ -380,7 +384,5 @@ async def scan(
             elif left and time.monotonic() - heard_at > silence_seconds_max:
                 missing = ", ".join(f"{p.topic}/{p.partition}" for p in left)
                 raise Unavailable(f"Kafka is silent about {missing}")
-    except KafkaFault as error:
-        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
     finally:
         await client.stop()

@@ -16,8 +16,8 @@ from shared.runtime.kafka_client import (
     Partition,
     address_of,
     admin_client,
+    offsets_client,
     patiently,
-    started,
 )
 
 REPLICATION_FACTOR_MAX: Final = 3
@@ -203,13 +203,10 @@ async def offset_bounds(
         ]
     if not partitions:
         return {}, {}
-    reader = await started(LIBRARY.AIOKafkaConsumer(**address.options()))
-    try:
+    async with offsets_client(address) as reader:
         reader.assign(partitions)
         first = await reader.beginning_offsets(partitions)
         end = await reader.end_offsets(partitions)
-    finally:
-        await reader.stop()
     return _by_partition(first), _by_partition(end)
 
 

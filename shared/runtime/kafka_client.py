@@ -6,8 +6,8 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ KafkaFault: Any = ERRORS.KafkaError  # Any: as above
 
 RETRY_SECONDS_FIRST: Final = 0.1
 RETRY_SECONDS_MAX: Final = 5.0
+ANSWER_SECONDS_MAX: Final = 10.0
 
 _Found = TypeVar("_Found")
 _log = logging.getLogger(__name__)
@@ -114,6 +115,38 @@ async def started(client: Any) -> Any:  # Any: aiokafka has no types
     return client
 
 
+@contextmanager
+def away_is_unavailable() -> Generator[None]:
+    """Kafka's own failures, and those of the way to it, as the one error that callers know.
+
+    Raises:
+        Unavailable: Kafka does not answer, or not in time.
+    """
+    try:
+        yield
+    except (KafkaFault, OSError) as error:
+        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
+
+
+@asynccontextmanager
+async def offsets_client(where: KafkaAddress | str) -> AsyncGenerator[Any]:  # Any: no types
+    """A reader without a group for a few questions about offsets, which are answered soon or not.
+
+    Left to itself it would go on asking a broker that is away for two thirds of a minute, and its
+    caller would look well meanwhile.
+
+    Raises:
+        Unavailable: No broker answers, or not in time.
+    """
+    client = await started(LIBRARY.AIOKafkaConsumer(**address_of(where).options()))
+    try:
+        with away_is_unavailable():
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                yield client
+    finally:
+        await client.stop()
+
+
 @asynccontextmanager
 async def admin_client(where: KafkaAddress | str) -> AsyncGenerator[Any]:  # Any: no types
     """An administration client for a few questions.
@@ -123,8 +156,7 @@ async def admin_client(where: KafkaAddress | str) -> AsyncGenerator[Any]:  # Any
     """
     client = await started(ADMIN.AIOKafkaAdminClient(**address_of(where).options()))
     try:
-        yield client
-    except (KafkaFault, OSError, TimeoutError) as error:
-        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
+        with away_is_unavailable():
+            yield client
     finally:
         await client.close()

@@ -18,10 +18,10 @@ from shared.runtime.kafka_client import (
     ERRORS,
     LIBRARY,
     KafkaAddress,
-    KafkaFault,
     Partition,
     address_of,
     admin_client,
+    away_is_unavailable,
     patiently,
     started,
 )
@@ -67,12 +67,11 @@ class ExactReader:
             OffsetsGone: A position is none of the partition any more.
             Unavailable: Kafka does not answer.
         """
-        try:
-            found = await self._client.getmany(timeout_ms=wait_ms, max_records=records_max)
-        except ERRORS.OffsetOutOfRangeError as error:
-            raise OffsetsGone(f"the broker has dropped what comes next: {error}") from error
-        except KafkaFault as error:
-            raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
+        with away_is_unavailable():
+            try:
+                found = await self._client.getmany(timeout_ms=wait_ms, max_records=records_max)
+            except ERRORS.OffsetOutOfRangeError as error:
+                raise OffsetsGone(f"the broker has dropped what comes next: {error}") from error
         return {
             Partition(where.topic, where.partition): [_raw_record(raw) for raw in raws]
             for where, raws in found.items()
@@ -83,10 +82,8 @@ class ExactReader:
 
         It moves past offsets that no record has: a transaction's marker, a compacted record.
         """
-        try:
+        with away_is_unavailable():
             return int(await self._client.position(LIBRARY.TopicPartition(*partition)))
-        except KafkaFault as error:
-            raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
     def leave(self, partition: Partition) -> None:
         """Read no more of a partition."""
@@ -161,14 +158,12 @@ class ExactWriter:
         self, partition: Partition, records: Sequence[RawRecord]
     ) -> list[Any]:  # Any: no types
         found: list[Any] = []
-        try:
+        with away_is_unavailable():
             async with asyncio.timeout(WRITE_SECONDS_MAX):
                 for first in range(0, len(records), IN_FLIGHT_MAX):
                     part = records[first : first + IN_FLIGHT_MAX]
                     sent = [await self._send(partition, record) for record in part]
                     found += await asyncio.gather(*sent)
-        except (KafkaFault, OSError, TimeoutError) as error:
-            raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
         return found
 
     async def _send(self, partition: Partition, record: RawRecord) -> Any:  # Any: no types

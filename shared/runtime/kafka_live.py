@@ -4,14 +4,14 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from shared.contracts.errors import Unavailable
 from shared.runtime.kafka import Record, offset_bounds, record_of
 from shared.runtime.kafka_client import (
     LIBRARY,
     KafkaAddress,
-    KafkaFault,
     Partition,
     address_of,
+    away_is_unavailable,
+    offsets_client,
     started,
 )
 
@@ -32,14 +32,9 @@ async def offsets_at(
     address = address_of(where)
     _, end = await offset_bounds(address, topics)
     milliseconds = int(at.timestamp() * 1000)
-    reader = await started(LIBRARY.AIOKafkaConsumer(**address.options()))
-    try:
+    async with offsets_client(address) as reader:
         asked = {LIBRARY.TopicPartition(*p): milliseconds for p in end}
         found = await reader.offsets_for_times(asked)
-    except KafkaFault as error:
-        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
-    finally:
-        await reader.stop()
     first = {
         Partition(p.topic, p.partition): told.offset
         for p, told in found.items()
@@ -69,10 +64,9 @@ async def follow(
         for partition, offset in partitions.items():
             client.seek(partition, offset)
         while True:
-            found = await client.getmany(timeout_ms=POLL_MILLISECONDS, max_records=RECORDS_MAX)
+            with away_is_unavailable():
+                found = await client.getmany(timeout_ms=POLL_MILLISECONDS, max_records=RECORDS_MAX)
             records = [record_of(raw) for raws in found.values() for raw in raws]
             yield sorted(records, key=lambda r: (r.timestamp_ms, r.partition, r.offset))
-    except KafkaFault as error:
-        raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
     finally:
         await client.stop()

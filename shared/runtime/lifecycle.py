@@ -25,6 +25,7 @@ EXIT_UNAVAILABLE: Final = 75
 EXIT_CONFIGURATION: Final = 78
 STOP_SECONDS_MAX: Final = 5.0
 COLLECTED_AFTER: Final = 100_000
+_logger = log.get(__name__)
 
 
 class StoppedAtStart(Exception):
@@ -71,6 +72,8 @@ async def together(
         try:
             await part(stop)
         except Exception as error:  # noqa: BLE001  # raised below, once all have stopped
+            # Said now: until the others have stopped, nobody would know why they do.
+            _logger.warning("part.failed", reason=f"{type(error).__name__}: {error}")
             failures.append(error)
         finally:
             stop.set()
