@@ -2,22 +2,28 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import pytest
 
+from services.ledger.chart import DEFAULT_CHART
+from services.ledger.shell import service
+from services.ledger.shell.beginning import Files
 from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from shared.contracts.books import Basis, BookData, BookMap
 from shared.contracts.commands import Activate, Activated
 from shared.contracts.envelope import Envelope
 from shared.contracts.topics import LEDGER_COMMANDS
-from shared.runtime.kafka import Publication
+from shared.runtime.kafka import KafkaAddress, Publication
+from shared.runtime.postgres import Database
 from shared.runtime.settings import SettingsInvalid
 from tallystick.doctor import Verdict
 from tallystick.doctor_in_force import in_force_findings
 from tests.integration.test_cli_ledger import tallystick
-from tests.support.ledger import LedgerRig, charge, event, polled
+from tests.support.ledger import LedgerRig, charge, event, polled, until
 from tests.unit.ledger.invoicing import invoice, line
 from tests.unit.ledger.telling import NOW
 
@@ -148,3 +154,37 @@ async def test_database_that_was_lost_books_by_what_the_log_says_was_in_force(
     known = BookMap(books=(BookData(basis=Basis.ACCRUAL),))
     compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, known)
     assert compared.differences == ()
+
+
+async def test_journal_from_before_activations_goes_on_with_the_first_rules_and_is_rebuilt(
+    rig: LedgerRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def begun(_: Database, __: KafkaAddress, ___: Files) -> bool:
+        return False
+
+    # The program of before said nothing of what its books begin with.
+    with monkeypatch.context() as of_old:
+        of_old.setattr(service, "begin_books", begun)
+        async with rig.ledger():
+            await rig.publish(*(event(f"evt_{n}", charge(f"ch_{n}")) for n in range(5)))
+            await until("the old books", partial(_published, rig, 5))
+    assert await rig.value("select count(*) from ledger.activations") == 0
+    before = await rig.fetch("select origin_id, sequence, chain from ledger.entries order by 1, 2")
+    async with rig.ledger():
+        await rig.publish(event("evt_9", charge("ch_9")))
+        await rig.caught_up()
+        (row,) = await rig.fetch("select record from ledger.activations")
+        told = json.loads(row["record"])
+        assert (told["what"], told["value"]["rules_version"]) == ("genesis", 1)
+        assert told["value"]["default_chart"] == DEFAULT_CHART.read_text("utf-8")
+    after = await rig.fetch("select origin_id, sequence, chain from ledger.entries order by 1, 2")
+    assert set(before) < set(after)
+    compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, BookMap())
+    assert compared.differences == ()
+
+
+async def _published(rig: LedgerRig, count: int) -> bool:
+    try:
+        return bool(await rig.value("select sum(sequence) from ledger.published") == count)
+    except asyncpg.PostgresError:
+        return False

@@ -163,6 +163,9 @@ def differences(in_force: InForce, files: InForce) -> list[Difference]:
             detail = f"in force is {mine.basis}, the books file says {said.basis}"
             found.append(Difference(data.name, Activated.BASIS, detail))
         apart = _charts_apart(mine.chart, said.chart)
+        if data.book not in files.charts and not _charts_apart(mine.chart, in_force.default):
+            # An upgrade that brings another default chart changes nothing by itself.
+            apart = ""
         if apart:
             found.append(Difference(data.name, Activated.CHART, apart))
     return found

@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from services.ledger.activation.in_force import InForce
-from services.ledger.chart import Chart, chart_of
+from services.ledger.chart import Chart, chart_of, default_chart
 from services.ledger.rules.commands import CommandRefused
 from shared.contracts.books import Basis, BookMap
 from shared.contracts.commands import Activated
@@ -117,12 +117,13 @@ class Activations:
         return _folded(self.first, self.made)
 
     def chart_text(self, book: Book) -> str | None:
-        """The text of a book's chart as it was put in force; ``None``: it has the default chart."""
+        """The text of a book's chart as it was put in force; ``None``: nothing ever told it."""
         for each in reversed(self.made):
             if each.what is Activated.CHART and each.book == book:
                 return str(each.said)
             if each.what is Activated.GENESIS:
-                return _Genesis.model_validate(each.said).charts.get(book)
+                began = _Genesis.model_validate(each.said)
+                return began.charts.get(book) or began.default_chart or None
         return None
 
     def rules_versions(self) -> frozenset[int]:
@@ -149,6 +150,8 @@ class _Genesis(BaseModel):
     book_map: BookMap
     charts: dict[str, str]
     bases: dict[str, Basis]
+    # Empty where the books began before it was told: then it is that of the program that runs.
+    default_chart: str = ""
 
 
 def value_of(what: Activated, said: JsonValue) -> Value:
@@ -182,6 +185,7 @@ def _value_of(what: Activated, said: JsonValue) -> Value:
                 {Book(name): chart_of(text) for name, text in told.charts.items()},
                 {Book(name): basis for name, basis in told.bases.items()},
                 told.rules_version,
+                chart_of(told.default_chart) if told.default_chart else default_chart(),
             )
         case Activated.RULES_VERSION:
             if type(said) is not int:
@@ -206,13 +210,17 @@ def _not_a_value(what: Activated, rule: str, said: JsonValue) -> ActivationRefus
     )
 
 
-def genesis_value(first: InForce, charts: Mapping[Book, str]) -> JsonValue:
-    """What books begin with, as the first activation tells it; ``charts`` are texts of files."""
+def genesis_value(first: InForce, charts: Mapping[Book, str], default: str) -> JsonValue:
+    """What books begin with, as the first activation tells it.
+
+    ``charts`` are texts of files; ``default`` is that of every other book, now and later.
+    """
     return {
         "rules_version": first.rules_version,
         "book_map": book_map_value(first.book_map),
         "charts": {str(book): text for book, text in sorted(charts.items())},
         "bases": {book.name: first.of(book).basis.value for book in first.book_map.books},
+        "default_chart": default,
     }
 
 

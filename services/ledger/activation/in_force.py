@@ -42,21 +42,22 @@ class BookInForce:
 class InForce:
     """All books as they are in force at one position of the log.
 
-    A book without a chart of its own has the default chart; one whose basis nothing says has that
-    of its data.
+    A book without a chart of its own has the default chart, as it was when the books began; one
+    whose basis nothing says has that of its data.
     """
 
     book_map: BookMap = field(default_factory=BookMap)
     charts: Mapping[Book, Chart] = field(default_factory=lambda: NO_CHARTS)
     bases: Mapping[Book, Basis] = field(default_factory=lambda: NO_BASES)
     rules_version: int = RULES_VERSION
+    default: Chart = field(default_factory=default_chart)
 
     def of(self, data: BookData) -> BookInForce:
         """A book with what is in force for it, be it one of the map or not."""
         book = data.book
         return BookInForce(
             data=data,
-            chart=self.charts.get(book) or default_chart(),
+            chart=self.charts.get(book) or self.default,
             basis=self.bases.get(book, data.basis),
             rules_version=self.rules_version,
         )

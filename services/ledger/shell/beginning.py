@@ -8,7 +8,7 @@ something else stops the next start, with the way out.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -166,14 +166,14 @@ async def _say_genesis(kafka: KafkaAddress, files: Files, *, has_history: bool) 
     first = files.in_force
     if has_history:
         # What was booked before rules had a number in force was booked by the first.
-        first = InForce(first.book_map, first.charts, first.bases, ONE.version)
+        first = replace(first, rules_version=ONE.version)
     command = Activate(
         idempotency_key=GENESIS_KEY,
         book=first.book_map.books[0].name,
         actor="ledger",
         reason=_WHY,
         what=Activated.GENESIS,
-        value=genesis_value(first, files.charts),
+        value=genesis_value(first, files.charts, DEFAULT_CHART.read_text("utf-8")),
     )
     envelope = Envelope(
         id=f"cmd_{GENESIS_KEY}",

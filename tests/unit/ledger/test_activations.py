@@ -115,17 +115,45 @@ def test_book_map_keeps_the_basis_of_known_books_and_says_that_of_new_ones() -> 
 
 def test_first_activation_of_all_says_everything_from_the_beginning() -> None:
     files = InForce(TWO_BOOKS, {MAIN: chart_of(OTHER_CHART)}, {MAIN: Basis.ACCRUAL}, 2)
-    began = genesis(genesis_value(files, {MAIN: OTHER_CHART}), MAIN)
+    began = genesis(genesis_value(files, {MAIN: OTHER_CHART}, CHART_TEXT), MAIN)
     known = Activations(InForce(), (began,))
     assert known.at(*EVENTS, 0) == known.last()
     assert differences(known.last(), files) == []
     assert known.last().rules_version == 2
 
 
+def test_book_without_a_chart_keeps_the_default_that_it_began_with() -> None:
+    # OTHER_CHART stands for the default chart of the program that began the books.
+    began = genesis(genesis_value(InForce(TWO_BOOKS), {}, OTHER_CHART), MAIN)
+    known = Activations(InForce(TWO_BOOKS), (began,))
+    assert known.last().named("main").chart == chart_of(OTHER_CHART)
+    assert known.last().named("a book of later").chart == chart_of(OTHER_CHART)
+    assert known.chart_text(MAIN) == OTHER_CHART
+    # The upgraded program has another; its files name none, so nothing differs.
+    assert differences(known.last(), InForce(TWO_BOOKS)) == []
+    # A file that names one says something, and so does a chart that was put in force.
+    named = InForce(TWO_BOOKS, {MAIN: chart_of(CHART_TEXT)})
+    assert [each.book for each in differences(known.last(), named)] == [MAIN]
+    rent = OTHER_CHART.replace("expenses:rent", "expenses:hire")
+    known = made(known, Activated.CHART, rent)
+    assert [each.book for each in differences(known.last(), InForce(TWO_BOOKS))] == [MAIN]
+    known = made(known, Activated.CHART, CHART_TEXT)
+    assert differences(known.last(), InForce(TWO_BOOKS)) == []
+
+
+def test_books_that_began_before_the_default_chart_was_told_have_that_of_the_program() -> None:
+    told = genesis_value(InForce(TWO_BOOKS), {}, CHART_TEXT)
+    assert isinstance(told, dict)
+    began = genesis({name: each for name, each in told.items() if name != "default_chart"}, MAIN)
+    known = Activations(InForce(TWO_BOOKS), (began,))
+    assert known.last().named("main").chart == chart_of(CHART_TEXT)
+    assert known.chart_text(MAIN) is None
+
+
 @pytest.mark.parametrize("what", list(Activated))
 def test_activation_read_from_its_record_is_the_same(what: Activated) -> None:
     values: dict[Activated, JsonValue] = {
-        Activated.GENESIS: genesis_value(InForce(), {}),
+        Activated.GENESIS: genesis_value(InForce(), {}, CHART_TEXT),
         Activated.RULES_VERSION: 2,
         Activated.CHART: OTHER_CHART,
         Activated.BASIS: "accrual",
