@@ -109,10 +109,20 @@ def ledger_stripe_of(bookings: Iterable[Booking]) -> dict[str, int]:
 
 
 def below_zero(
-    told: Iterable[StripeBalance], ledger: Mapping[str, int], own_account: str
+    told: Iterable[StripeBalance],
+    ledger: Mapping[str, int],
+    ledger_at: Mapping[str, datetime],
+    own_account: str,
 ) -> list[BelowZero]:
-    """Stripe balances below zero: as Stripe told them, else as the ledger has them at rest."""
-    words = sorted(told, key=lambda b: (b.account, b.currency))
+    """Stripe balances below zero: the later word of Stripe's and of the ledger's at rest.
+
+    ``ledger_at`` is when the ledger's balance last moved: Stripe's word of before is out of date.
+    """
+    words = [
+        word
+        for word in sorted(told, key=lambda b: (b.account, b.currency))
+        if word.currency not in ledger or ledger_at.get(word.currency, word.told_at) <= word.told_at
+    ]
     spoken_for = {word.currency for word in words}
     own = own_account or STRIPE_BALANCE
     return [

@@ -10,7 +10,7 @@ from services.reconciler.explain import discrepancy, money
 from services.reconciler.facts import Facts, Line
 from services.reconciler.findings import Discrepancy
 from services.reconciler.matching import Repeated, Table, Taken, Unclear
-from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.discrepancies import BreakClass, DiscrepancyKind
 
 _CANDIDATES_SHOWN = 10
 _NOTHING_READ = datetime.min.replace(tzinfo=UTC)
@@ -209,7 +209,16 @@ def _unidentified(facts: Facts, table: Table, line: Line, left: int) -> Discrepa
         ),
         evidence=table.evidence[line.key].said(),
         what=line.key,
+        break_class=_class_of(table, line),
     )
+
+
+def _class_of(table: Table, line: Line) -> BreakClass:
+    """What is missing: our own half, where the payer is named with an id that nobody knows here."""
+    evidence = table.evidence[line.key]
+    if evidence.foreign and evidence.names.is_payer_named and not evidence.names.others:
+        return BreakClass.MISSING_IN_LEDGER
+    return BreakClass.UNIDENTIFIED_RECEIPT if line.minor > 0 else BreakClass.UNIDENTIFIED_DEBIT
 
 
 def _why(table: Table, line: Line) -> str:
@@ -230,6 +239,8 @@ def _why(table: Table, line: Line) -> str:
         return f"; it names {evidence.foreign[0]}, which is not known"
     if evidence.names.others:
         return "; it bears another payer's name"
+    if line.key in table.unsolved:
+        return f"; {table.unsolved[line.key]}"
     return ""
 
 

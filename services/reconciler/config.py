@@ -83,6 +83,12 @@ class ReconcilerSettings(Settings):
     reconciler_proofs_needed: int = Field(
         default=2, ge=1, le=10, description="consecutive readings that open a balance drift"
     )
+    reconciler_write_off_minor_max: int = Field(
+        default=1_000,
+        ge=0,
+        le=1_000_000_000,
+        description="the most that may be written off at once, in minor units of two decimals",
+    )
     reconciler_start_timeout_seconds: float = Field(
         default=60.0, ge=0, le=3_600, description="how long Kafka and Postgres are waited for"
     )

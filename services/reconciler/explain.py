@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from services.reconciler.classes import class_of
 from services.reconciler.findings import Discrepancy
-from shared.contracts.discrepancies import DiscrepancyKind, discrepancy_id
+from shared.contracts.discrepancies import BreakClass, DiscrepancyKind, discrepancy_id
 from shared.contracts.money import MINOR_MAX, Money, currency_of
 
 K = DiscrepancyKind
@@ -40,7 +41,40 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.WEBHOOK_ENDPOINT_DISABLED: "Mend what made it fail, then switch it on at Stripe.",
         K.WEBHOOK_ENDPOINT_MISCONFIGURED: "Set it at Stripe as it is expected here.",
         K.BOOKS_DIFFER: "Keep the data; look where they part: `tallystick rebuild --keep`.",
+        K.BANK_FEED_STALE: "Read why in the feeds' log and /readyz; ask the bank, or drop its file.",
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles and book the match by hand.",
+    }
+)
+
+
+PROBABLE_CAUSES: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
+    {
+        K.PAYOUT_OVERDUE: "the bank is late, or the money went to another account",
+        K.TOPUP_OVERDUE: "the bank has not carried out the debit",
+        K.PAYOUT_AMOUNT_MISMATCH: "a bank on the way took a charge, or paid in parts",
+        K.PAYOUT_FAILED: "the bank account at Stripe is closed or wrong",
+        K.REFUND_FAILED: "the customer's card or account is closed",
+        K.DUPLICATE_BANK_CREDIT: "the bank booked one payment twice",
+        K.UNIDENTIFIED_BANK_CREDIT: "somebody other than Stripe paid",
+        K.UNIDENTIFIED_BANK_DEBIT: "a direct debit, a bank charge, or fraud",
+        K.BALANCE_DRIFT: "lines are missing on one side, or are of another day",
+        K.NEGATIVE_STRIPE_BALANCE: "refunds, disputes or fees came before new charges",
+        K.EVENT_CONFLICT: "one event was told with two contents",
+        K.REFERENCE_CONFLICT: "one fact was told with two amounts",
+        K.MODE_MISMATCH: "an endpoint gets messages of the other mode",
+        K.INVALID_AMOUNT: "a currency that is not registered, or a damaged message",
+        K.UNKNOWN_BALANCE_TRANSACTION: "Stripe has a new type of movement",
+        K.CLEARING_OVERDUE: "a webhook was lost, or the poller has not come so far",
+        K.EVENT_MISSING: "a webhook was lost on the way",
+        K.BALANCE_TRANSACTION_MISSING: "the poller was refused it",
+        K.EVENTS_SILENT: "the endpoint is off, or does not reach us",
+        K.EVENT_LIST_EMPTY: "the API key is of another account or mode",
+        K.WEBHOOK_ENDPOINT_MISSING: "it was deleted at Stripe, or never made there",
+        K.WEBHOOK_ENDPOINT_DISABLED: "Stripe switched it off after many failures",
+        K.WEBHOOK_ENDPOINT_MISCONFIGURED: "it was changed at Stripe",
+        K.BOOKS_DIFFER: "a row was changed past the ledger, or its rules were",
+        K.BANK_FEED_STALE: "the bank's API is away or refuses the key, or no file came",
+        K.AMBIGUOUS_MATCH: "several payments are alike and no reference tells them apart",
     }
 )
 
@@ -56,12 +90,19 @@ def discrepancy(
     explanation: str,
     evidence: tuple[str, ...] = (),
     what: str = "",
+    where: str = "",
+    break_class: BreakClass | None = None,
+    probable_cause: str = "",
 ) -> Discrepancy:
-    """A discrepancy with its id and its next step.
+    """A discrepancy with its id, class, cause and next step.
+
+    ``where`` is what those of one cause have in common beside their class: a bank account with a
+    day, a Stripe account.
 
     ``what`` is what the id is made of where the subject alone may stand for two things: a line's
     id is unique in its bank account only.
     """
+    found_class = break_class or class_of(kind)
     return Discrepancy(
         id=discrepancy_id(book, kind, what or subject),
         kind=kind,
@@ -72,7 +113,19 @@ def discrepancy(
         explanation=explanation,
         next_step=NEXT_STEPS[kind],
         evidence=evidence,
+        break_class=found_class,
+        cause=f"{found_class}:{where}" if where else f"{found_class}",
+        probable_cause=probable_cause or PROBABLE_CAUSES.get(kind, ""),
     )
+
+
+def sentence_of(found: Discrepancy) -> str:
+    """All of it in one sentence: expected, found, difference, probable cause, next step."""
+    difference = f", {found.amount} apart" if found.amount is not None else ""
+    cause = f"; probably {found.probable_cause}" if found.probable_cause else ""
+    step = found.next_step.rstrip(".")
+    next_step = f"; next: {step[:1].lower()}{step[1:]}" if step else ""
+    return f"Expected {found.expected}; found {found.found}{difference}{cause}{next_step}."
 
 
 def money(minor: int, currency: str) -> Money:

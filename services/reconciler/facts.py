@@ -11,8 +11,10 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 
+from services.reconciler.contents import PayoutContents
 from services.reconciler.expectations import Expectation
 from services.reconciler.rules import MatchingRules, default_rules
+from services.reconciler.rulings import Ruling
 from shared.contracts.books import BookData
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import MatchMade
@@ -126,11 +128,23 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class BalanceTransaction:
-    """What kind of movement a balance transaction is, which its entry does not tell."""
+    """What kind of movement a balance transaction is, which its entry does not tell.
+
+    ``net_minor`` is amount less fee as Stripe tells it; a telling of before amounts were kept has
+    no currency.
+    """
 
     id: str
     type: str
     category: str
+    source: str = ""
+    amount_minor: int = 0
+    fee_minor: int = 0
+    net_minor: int = 0
+    currency: str = ""
+    created: datetime | None = None
+    available_on: date | None = None
+    balance_type: str = ""
 
     @property
     def key(self) -> str:
@@ -139,7 +153,13 @@ class BalanceTransaction:
 
     def merged(self, other: "BalanceTransaction") -> "BalanceTransaction":
         """Stripe never changes either; of two the greater, so that the order does not matter."""
-        return max(self, other, key=lambda b: (b.category, b.type))
+        return max(self, other, key=_movement)
+
+
+def _movement(b: BalanceTransaction) -> tuple[object, ...]:
+    amounts = (b.currency, b.amount_minor, b.fee_minor, b.net_minor)
+    times = (b.created is not None and b.created.timestamp(), str(b.available_on or ""))
+    return (bool(b.currency), b.category, b.type, b.source, *amounts, *times, b.balance_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +278,8 @@ Fact = (
     | Reading
     | StripeBalance
     | Audited
+    | Ruling
+    | PayoutContents
 )
 
 
@@ -291,6 +313,8 @@ class Facts:
     a payout is overdue only when its bank account was read past the due time, or was not read for
     a day. ``proofs_needed`` consecutive proofs open a drift. ``ledger_stripe`` is the ledger's
     Stripe balance by currency, given only where everything is at rest.
+    ``ledger_stripe_at`` is when its last movement took effect. ``accepted`` are discrepancies that
+    a person closed for good.
     ``standing`` are the matches that stand now; one whose window has closed is kept. ``rules`` say
     how lines are matched.
     """
@@ -304,11 +328,15 @@ class Facts:
     concerns: tuple[Concern, ...] = ()
     audited: tuple[Audited, ...] = ()
     stripe_balances: tuple[StripeBalance, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    contents: tuple[PayoutContents, ...] = ()
     proofs: tuple[Proof, ...] = ()
     standing: tuple[MatchMade, ...] = ()
     read_until: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
     heard_at: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
     ledger_stripe: Mapping[str, int] = field(default_factory=lambda: _NO_SUMS)
+    ledger_stripe_at: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
+    accepted: frozenset[str] = frozenset()
     require_readings: bool = False
     proofs_needed: int = 1
     rules: MatchingRules = field(default_factory=default_rules)
@@ -325,7 +353,7 @@ def fold(
     return merged
 
 
-def merge(one: Fact, other: Fact) -> Fact:  # one case a type
+def merge(one: Fact, other: Fact) -> Fact:  # noqa: C901  # one case a type
     """Two tellings with one key in one.
 
     Raises:
@@ -350,6 +378,10 @@ def merge(one: Fact, other: Fact) -> Fact:  # one case a type
         case StripeBalance() if isinstance(other, StripeBalance):
             return one.merged(other)
         case Audited() if isinstance(other, Audited):
+            return one.merged(other)
+        case Ruling() if isinstance(other, Ruling):
+            return one.merged(other)
+        case PayoutContents() if isinstance(other, PayoutContents):
             return one.merged(other)
         case _:
             raise ValueError(f"{one.key} and {other.key} are not tellings of one fact")

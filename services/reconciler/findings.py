@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.reconciler.facts import Leg, Line
-from shared.contracts.discrepancies import DiscrepancyId, DiscrepancyKind, MatchId
+from shared.contracts.discrepancies import BreakClass, DiscrepancyId, DiscrepancyKind, MatchId
 from shared.contracts.messages import (
     Clearing,
     MatchedLine,
@@ -124,6 +124,9 @@ class Discrepancy:
     explanation: str
     next_step: str
     evidence: tuple[str, ...] = ()
+    break_class: BreakClass | None = None
+    cause: str = ""
+    probable_cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

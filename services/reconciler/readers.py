@@ -250,5 +250,6 @@ _READERS: Final[Mapping[str, _Reader]] = MappingProxyType(
         topics.LEDGER_OUTCOMES: _outcome,
         topics.INGEST_AUDITS: _audit,
         topics.LEDGER_AUDITS: _audit,
+        topics.FEEDS_AUDITS: _audit,
     }
 )

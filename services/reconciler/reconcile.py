@@ -7,6 +7,7 @@ from datetime import datetime
 from services.reconciler.amounts import Pool, pool_of
 from services.reconciler.balances import below_zero, drifts
 from services.reconciler.breaks import line_breaks, payout_breaks
+from services.reconciler.by_hand import by_hand, for_rules, lay_beside
 from services.reconciler.calendars import SETTLING_TIME, midnight
 from services.reconciler.candidates import open_in_suspense
 from services.reconciler.exchange import exchange_matches
@@ -23,6 +24,7 @@ from services.reconciler.facts import (
     Proof,
 )
 from services.reconciler.findings import Discrepancy, Match, Reconciliation, Settles
+from services.reconciler.in_transit import in_transit_breaks, open_keys
 from services.reconciler.matching import Table, Taken
 from services.reconciler.passes import matched
 from services.reconciler.scope import dormant_facts, next_change
@@ -37,10 +39,17 @@ def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
     The order of the facts does not matter. ``at`` decides what is overdue and whether a match's
     window has closed, nothing else.
     """
-    table = matched(facts, at=at)
+    hand = by_hand(facts)
+    facts = hand.facts
+    table = matched(for_rules(hand), at=at)
+    lay_beside(table, hand)
     exchanged = exchange_matches(facts)
     everyone = pool_of(table.candidates.values())
-    matches = [*(_match(facts, table, everyone, t) for t in table.taken.values()), *exchanged]
+    matches = [
+        *hand.matches,
+        *(_match(facts, table, everyone, t) for t in table.taken.values()),
+        *exchanged,
+    ]
     found = [
         *payout_breaks(facts, table, at=at),
         *line_breaks(facts, table),
@@ -50,6 +59,9 @@ def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
         *_concerns(facts),
         *_audited(facts),
     ]
+    troubled = [d.subject for d in found]
+    waiting = open_keys(facts, table).values()
+    found += in_transit_breaks(waiting, facts, troubled=troubled, at=at)
     discrepancies = {d.id: d for d in found}
     return Reconciliation(
         matches=tuple(sorted(matches, key=lambda m: m.id)),
@@ -141,7 +153,9 @@ def _drift(facts: Facts, proof: Proof, what: str) -> Discrepancy:
 def _below_zero(facts: Facts) -> Iterator[Discrepancy]:
     own = facts.book.stripe_accounts
     account = own[0] if len(own) == 1 else ""
-    for below in below_zero(facts.stripe_balances, facts.ledger_stripe, account):
+    for below in below_zero(
+        facts.stripe_balances, facts.ledger_stripe, facts.ledger_stripe_at, account
+    ):
         amount = money(below.minor, below.currency)
         yield discrepancy(
             facts.book.name,

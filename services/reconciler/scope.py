@@ -25,11 +25,13 @@ from services.reconciler.facts import (
     Transfer,
 )
 from services.reconciler.findings import Discrepancy, Match
+from services.reconciler.in_transit import open_keys
 from services.reconciler.matching import WEAK_RULES, Table, Taken
 from services.reconciler.references import Evidence
+from services.reconciler.rulings import Ruling
 from services.reconciler.spelling import handles_of_line, handles_of_names
 from shared.contracts.discrepancies import DiscrepancyKind
-from shared.contracts.messages import MatchMade
+from shared.contracts.messages import MatchKind, MatchMade
 
 _NAME: Final = "name:"
 _TEXT: Final = "text:"
@@ -50,6 +52,11 @@ def hooks(fact: Fact) -> frozenset[str]:
             return frozenset({fact.key, f"suspense:{fact.id}", *texts})
         case Booking():
             return _booking_hooks(fact)
+        case Ruling():
+            return frozenset(
+                {fact.key, *([fact.line_key] if fact.line_key else ())}
+                | {f"object:{name}" for name in fact.objects}
+            )
         case Transfer():
             charge = fact.source_transaction
             return frozenset({f"transfer:{fact.id}", *([f"payment:{charge}"] if charge else [])})
@@ -81,6 +88,9 @@ def match_hooks(made: MatchMade) -> frozenset[str]:
     if made.line is not None:
         found.add(f"line:{made.line.account}/{made.line.id}")
     found |= {f"settling:{leg.key}" for leg in made.clears if leg.account == SETTLING}
+    if made.match_kind is MatchKind.WRITE_OFF:
+        found |= {f"object:{leg.key}" for leg in made.clears if leg.account == IN_TRANSIT}
+        found |= {f"suspense:{leg.key}" for leg in made.clears if leg.account == SUSPENSE}
     for reference in made.evidence:
         parts = reference.split(":")
         if len(parts) > 2 and parts[0] == "stripe" and parts[1] in {"payment", "transfer"}:
@@ -114,7 +124,9 @@ def dormant_facts(
     at: datetime,
 ) -> frozenset[str]:
     """The keys of facts that nothing is open about: settled, windows closed, keys at zero."""
-    troubled = {d.subject for d in found}
+    troubled = {d.subject for d in found if d.id not in facts.accepted}
+    accepted = {d.subject for d in found if d.id in facts.accepted}
+    waiting = open_keys(facts, table).keys() - accepted
     done_lines = {key for key, left in table.by_hand.items() if not left} | {
         line.key for line in facts.lines if line.key not in table.evidence
     }
@@ -122,14 +134,17 @@ def dormant_facts(
         e.id
         for e in facts.expectations
         if e.id not in table.candidates and e.id not in table.settled and e.id not in troubled
-    }
+    } - waiting
     together = {
         key: {share.candidate.id for share in taken.shares} for key, taken in table.taken.items()
     }
     for key, ids in together.items():
-        if not _is_in_window(table.taken[key], at) and not ids & troubled:
+        if not _is_in_window(table.taken[key], at) and not ids & (troubled | waiting):
             done_lines.add(key)
             done_objects |= ids
+    for ruling in facts.rulings:
+        if ruling.line_key and ruling.objects:
+            together.setdefault(ruling.line_key, set()).update(ruling.objects & _known(facts))
     open_lines = table.evidence.keys() - table.taken.keys() - done_lines
     # What an open line names has to be known with it: it could pass for unpaid, or for unknown.
     done_objects -= {owner for key in open_lines for owner in _named(table.evidence[key])}
@@ -142,9 +157,33 @@ def dormant_facts(
             *done_lines,
             *(f"expectation:{e}" for e in done_objects),
             *(told.key for told in facts.audited if not told.stands),
+            *(told.key for told in facts.contents),
+            *_done_concerns(facts, found),
+            *_done_rulings(facts, done_lines, done_objects),
             *_dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
         }
     )
+
+
+def _known(facts: Facts) -> set[str]:
+    return {expected.id for expected in facts.expectations}
+
+
+def _done_concerns(facts: Facts, found: Iterable[Discrepancy]) -> set[str]:
+    """Concerns that nothing is said of any more, or that a person closed for good."""
+    stands = {(d.kind, d.subject) for d in found if d.id not in facts.accepted}
+    return {c.key for c in facts.concerns if (c.kind, c.subject) not in stands}
+
+
+def _done_rulings(facts: Facts, done_lines: set[str], done_objects: set[str]) -> set[str]:
+    """Rulings that are about nothing that is open; a fact that comes wakes them again."""
+    lines = {line.key for line in facts.lines} - done_lines
+    objects = _known(facts) - done_objects
+    return {
+        ruling.key
+        for ruling in facts.rulings
+        if ruling.line_key not in lines and not ruling.objects & objects
+    }
 
 
 def _apart(
@@ -227,4 +266,5 @@ def next_change(facts: Facts, table: Table, *, at: datetime) -> datetime | None:
         for booking in facts.bookings
         if any(leg.account == SETTLING for leg in booking.legs)
     ]
+    times += [key.since + SETTLING_TIME for key in open_keys(facts, table).values()]
     return min((time for time in times if time > at), default=None)

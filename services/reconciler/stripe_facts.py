@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Final, cast
 
+from services.reconciler.contents import PayoutContents
 from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.facts import BalanceTransaction, Concern, Fact, StripeBalance, Transfer
 from shared.contracts import references
@@ -122,6 +123,8 @@ def _facts(shown: JsonObject, at: datetime, account: str) -> Iterator[Fact]:
             yield from _movement(shown, at, account)
         case "balance":
             yield from _balance(shown, at, account)
+        case "payout_contents":
+            yield _contents(shown)
         case _:
             return
 
@@ -155,8 +158,8 @@ def _expectation(shown: JsonObject, what: Expected, at: datetime, account: str) 
 
 def _movement(shown: JsonObject, at: datetime, account: str) -> Iterator[Fact]:
     kind, category = _text(shown, "type"), _text(shown, "reporting_category")
-    yield BalanceTransaction(_text(shown, "id"), kind, category)
     source = _link(shown, "source")
+    yield _balance_transaction(shown, kind, category, source)
     if not source:
         return
     if kind in _MOVEMENTS:
@@ -177,6 +180,44 @@ def _movement(shown: JsonObject, at: datetime, account: str) -> Iterator[Fact]:
         )
     elif "refund_failure" in {kind, category}:
         yield _refund_failed(source, _money(shown), "", authority=0)
+
+
+def _balance_transaction(
+    shown: JsonObject, kind: str, category: str, source: str
+) -> BalanceTransaction:
+    """A movement with its amounts, where all of them can be read."""
+    ident = _text(shown, "id")
+    try:
+        amount = _money(shown)
+        fee = Money.of(shown.get("fee", 0), amount.currency.code)
+        net = Money.of(shown.get("net"), amount.currency.code)
+        created = instant(shown, "created")
+    except Refused:
+        return BalanceTransaction(ident, kind, category, source)
+    return BalanceTransaction(
+        ident,
+        kind,
+        category,
+        source,
+        amount_minor=amount.minor,
+        fee_minor=fee.minor,
+        net_minor=net.minor,
+        currency=amount.currency.code,
+        created=created,
+        available_on=_day(shown, "available_on", created),
+        balance_type=_text(shown, "balance_type"),
+    )
+
+
+def _contents(shown: JsonObject) -> PayoutContents:
+    rows = shown.get("balance_transactions")
+    numbers = [shown.get(name) for name in ("part", "parts", "count")]
+    whole = [n for n in numbers if type(n) is int and n >= 0]
+    if not isinstance(rows, list) or len(whole) != len(numbers):
+        raise Unreadable("the contents of a payout have no count or no list")
+    named = tuple(str(row) for row in cast("list[object]", rows))
+    part, parts, count = whole
+    return PayoutContents(_text(shown, "payout"), part, parts, count, named)
 
 
 def _balance(shown: JsonObject, at: datetime, account: str) -> Iterator[StripeBalance]:

@@ -1,4 +1,4 @@
-"""Discrepancies: kinds of the wire contract, states, ids that are functions of fact."""
+"""Discrepancies: kinds of the wire contract, classes, states, ids that are functions of fact."""
 
 import hashlib
 from enum import StrEnum
@@ -36,6 +36,7 @@ class DiscrepancyKind(StrEnum):
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     WEBHOOK_ENDPOINT_MISCONFIGURED = "webhook_endpoint_misconfigured"
     BOOKS_DIFFER = "books_differ"
+    BANK_FEED_STALE = "bank_feed_stale"
 
 
 class DiscrepancyState(StrEnum):
@@ -45,6 +46,71 @@ class DiscrepancyState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     EXPLAINED = "explained"
     RESOLVED = "resolved"
+
+
+class BreakClass(StrEnum):
+    """What sort of break it is, finer than the kind in places: what the two sides show.
+
+    ``overdrawn`` is a balance below zero, which has no other side.
+    """
+
+    TIMING_IN_TRANSIT = "timing_in_transit"
+    MISSING_IN_BANK = "missing_in_bank"
+    MISSING_IN_LEDGER = "missing_in_ledger"
+    UNIDENTIFIED_RECEIPT = "unidentified_receipt"
+    UNIDENTIFIED_DEBIT = "unidentified_debit"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    FEE_DIFF = "fee_diff"
+    FX_DIFF = "fx_diff"
+    DUPLICATE_BANK = "duplicate_bank"
+    DUPLICATE_LEDGER = "duplicate_ledger"
+    PARTIAL = "partial"
+    RETURNED = "returned"
+    PENDING_CHANGED = "pending_changed"
+    BALANCE_DRIFT = "balance_drift"
+    STALE_FEED = "stale_feed"
+    AMBIGUOUS = "ambiguous"
+    OVERDRAWN = "overdrawn"
+
+
+class Severity(StrEnum):
+    """How much it matters, the least first: class, amount and age together."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """The place in the order of severities."""
+        return list(Severity).index(self)
+
+
+class ReasonCode(StrEnum):
+    """Why a person holds a discrepancy for explained or done."""
+
+    TIMING = "timing"
+    BANK_FEE = "bank_fee"
+    BANK_ERROR = "bank_error"
+    STRIPE_ERROR = "stripe_error"
+    DUPLICATE = "duplicate"
+    CUSTOMER_PAYMENT = "customer_payment"
+    SUPPLIER_PAYMENT = "supplier_payment"
+    OWN_TRANSFER = "own_transfer"
+    PAID_OTHERWISE = "paid_otherwise"
+    CORRECTED = "corrected"
+    WRITTEN_OFF = "written_off"
+    ACCEPTED = "accepted"
+    OTHER = "other"
+
+
+class Resolution(StrEnum):
+    """How a resolved one was resolved: the facts changed, or a person said so while it stood."""
+
+    HEALED = "healed"
+    BY_HAND = "by_hand"
 
 
 def discrepancy_id(book: str, kind: DiscrepancyKind, subject: str) -> DiscrepancyId:

@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
-from shared.contracts.discrepancies import DiscrepancyKind, DiscrepancyState
+from shared.contracts.discrepancies import (
+    BreakClass,
+    DiscrepancyKind,
+    DiscrepancyState,
+    ReasonCode,
+    Resolution,
+    Severity,
+)
 from shared.contracts.journal import Direction, Entry
 from shared.contracts.money import MoneyOnWire
 
@@ -115,6 +122,7 @@ class MatchKind(StrEnum):
 
     BANK_LINE = "bank_line"
     EXCHANGE = "exchange"
+    WRITE_OFF = "write_off"
 
 
 class MatchedLine(_Message):
@@ -204,10 +212,22 @@ MatchRecord = Annotated[MatchMade | MatchUndone, Field(discriminator="kind")]
 MATCH_RECORD: TypeAdapter[MatchMade | MatchUndone] = TypeAdapter(MatchRecord)
 
 
+class Comment(_Message):
+    """What a person did or said about a discrepancy."""
+
+    at: AwareDatetime
+    by: str
+    act: str
+    text: str = ""
+
+
 class DiscrepancyReported(_Message):
     """A discrepancy in its full state; the last record of an id is how it stands.
 
-    ``amount`` is the absolute difference, the whole amount where one side is missing.
+    ``amount`` is the absolute difference, the whole amount where one side is missing. ``age`` is
+    the bucket of days open; ``cause`` is what those with one probable cause have in common;
+    ``sentence`` says all of it: expected, found, difference, probable cause, next step. A record
+    of before these were told has none of them.
     """
 
     id: str
@@ -225,6 +245,16 @@ class DiscrepancyReported(_Message):
     changed_at: AwareDatetime
     resolved_at: AwareDatetime | None = None
     evidence: tuple[str, ...] = ()
+    break_class: BreakClass | None = None
+    severity: Severity | None = None
+    age: str = ""
+    cause: str = ""
+    probable_cause: str = ""
+    sentence: str = ""
+    owner: str = ""
+    code: ReasonCode | None = None
+    resolution: Resolution | None = None
+    comments: tuple[Comment, ...] = ()
 
 
 class VerdictReason(StrEnum):

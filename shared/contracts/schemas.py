@@ -12,6 +12,14 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from shared.contracts import topics
+from shared.contracts.acts import (
+    ActDecided,
+    MatchByHand,
+    SignOff,
+    UnmatchLines,
+    WorkDiscrepancies,
+    WriteOff,
+)
 from shared.contracts.audits import AuditReport
 from shared.contracts.commands import (
     Activate,
@@ -93,10 +101,24 @@ _COMMAND_TYPES: Final = tuple(
         ("activate", Activate),
     )
 )
+_ACT_TYPES: Final = tuple(
+    MessageType(
+        f"com.tallystick.reconciliation.{name}.v1", model, (topics.RECONCILIATION_COMMANDS,)
+    )
+    for name, model in (
+        ("work-discrepancies", WorkDiscrepancies),
+        ("match-by-hand", MatchByHand),
+        ("unmatch", UnmatchLines),
+        ("write-off", WriteOff),
+        ("sign-off", SignOff),
+    )
+)
 _TYPES: Final = (
     MessageType("com.tallystick.ingest.verdict.v1", Verdict, (topics.INGEST_VERDICTS,)),
     MessageType(
-        "com.tallystick.ingest.audit.v1", AuditReport, (topics.INGEST_AUDITS, topics.LEDGER_AUDITS)
+        "com.tallystick.ingest.audit.v1",
+        AuditReport,
+        (topics.INGEST_AUDITS, topics.LEDGER_AUDITS, topics.FEEDS_AUDITS),
     ),
     MessageType("com.tallystick.bank.line.v1", BankLine, (topics.BANK_OBSERVATIONS,)),
     MessageType("com.tallystick.bank.balance.v1", BankBalance, (topics.BANK_OBSERVATIONS,)),
@@ -113,6 +135,8 @@ _TYPES: Final = (
         DiscrepancyReported,
         (topics.DISCREPANCIES, topics.DISCREPANCIES_CURRENT),
     ),
+    *_ACT_TYPES,
+    MessageType("com.tallystick.reconciliation.decided.v1", ActDecided, (topics.DECISIONS,)),
     MessageType(NOTE_TYPE, DeadLetterNote, DEAD_LETTER_TOPICS),
 )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from shared.contracts.acts import ACT_DECIDED, RECONCILER_ACT
 from shared.contracts.audits import AuditReport
 from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.messages import (
@@ -38,9 +39,12 @@ LEDGER_OUTCOMES: Final = "ledger.outcomes"
 LEDGER_TREE_HEADS: Final = "ledger.tree-heads"
 LEDGER_MONITORS: Final = "ledger.monitors"
 LEDGER_AUDITS: Final = "ledger.audits"
+FEEDS_AUDITS: Final = "feeds.audits"
 MATCHES: Final = "reconciliation.matches"
 DISCREPANCIES: Final = "reconciliation.discrepancies"
 DISCREPANCIES_CURRENT: Final = "reconciliation.discrepancies.current"
+RECONCILIATION_COMMANDS: Final = "reconciliation.commands"
+DECISIONS: Final = "reconciliation.decisions"
 LEDGER_DEAD_LETTERS: Final = "ledger.dead-letters"
 RECONCILER_DEAD_LETTERS: Final = "reconciler.dead-letters"
 
@@ -116,6 +120,14 @@ _TOPICS: Final = (
         ("ledger", "reconciler"),
     ),
     Topic(
+        FEEDS_AUDITS,
+        "Bank accounts that were not read for too long, and when they are read again",
+        "discrepancy id",
+        TypeAdapter(AuditReport),
+        ("feeds",),
+        ("reconciler",),
+    ),
+    Topic(
         LEDGER_COMMANDS,
         "What people and services ask the ledger for",
         "book + idempotency key",
@@ -187,6 +199,22 @@ _TOPICS: Final = (
         ("reconciler",),
         ("console",),
         compacted=True,
+    ),
+    Topic(
+        RECONCILIATION_COMMANDS,
+        "What people do about discrepancies and matches",
+        "book + idempotency key",
+        RECONCILER_ACT,
+        ("console",),
+        ("reconciler",),
+    ),
+    Topic(
+        DECISIONS,
+        "What became of it, and what follows for matching; sign-offs with their frozen figures",
+        "book + idempotency key",
+        ACT_DECIDED,
+        ("reconciler",),
+        ("console", "reconciler"),
     ),
     Topic(
         LEDGER_DEAD_LETTERS,

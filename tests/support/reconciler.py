@@ -13,8 +13,10 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
+from services.reconciler.contents import PayoutContents
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
+    Audited,
     BalanceTransaction,
     Booking,
     Concern,
@@ -28,6 +30,7 @@ from services.reconciler.facts import (
 from services.reconciler.findings import Reconciliation
 from services.reconciler.readers import facts_of
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rulings import Ruling
 from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.envelope import Envelope
@@ -54,6 +57,8 @@ INPUTS: Final = (
     topics.LEDGER_OUTCOMES,
     topics.INGEST_AUDITS,
     topics.LEDGER_AUDITS,
+    topics.FEEDS_AUDITS,
+    topics.RECONCILIATION_COMMANDS,
 )
 LONG_AGO: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ACCOUNT: Final = "operating"
@@ -318,6 +323,9 @@ def facts_from(told: Iterable[Fact], book: BookData | None = None) -> Facts:
         balance_transactions=tuple(f for f in facts if isinstance(f, BalanceTransaction)),
         concerns=tuple(f for f in facts if isinstance(f, Concern)),
         stripe_balances=tuple(f for f in facts if isinstance(f, StripeBalance)),
+        audited=tuple(f for f in facts if isinstance(f, Audited)),
+        rulings=tuple(f for f in facts if isinstance(f, Ruling)),
+        contents=tuple(f for f in facts if isinstance(f, PayoutContents)),
     )
 
 

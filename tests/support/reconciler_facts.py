@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from services.reconciler.contents import PayoutContents
 from services.reconciler.expectations import Expectation, Expected, Stage
 from services.reconciler.facts import (
     Audited,
@@ -24,6 +25,7 @@ from services.reconciler.facts import (
 )
 from services.reconciler.findings import Match, Reconciliation
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rulings import Ruling
 from shared.contracts.books import BankAccount, BookData
 from shared.contracts.messages import MatchMade
 from shared.contracts.observations import LineState
@@ -122,6 +124,8 @@ def facts_of(
         concerns=tuple(f for f in known if isinstance(f, Concern)),
         audited=tuple(f for f in known if isinstance(f, Audited)),
         stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
+        rulings=tuple(f for f in known if isinstance(f, Ruling)),
+        contents=tuple(f for f in known if isinstance(f, PayoutContents)),
         proofs=tuple(proofs),
         standing=tuple(standing),
         ledger_stripe=ledger_stripe or {},

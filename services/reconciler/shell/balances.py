@@ -28,14 +28,20 @@ async def remember(tx: Tx, told: Iterable[Told]) -> None:
     rows = list(told)
     moves = [move for one in rows if one.entry for move in one.entry.cash]
     await _add_cash(tx, moves)
-    sums = [(one.book, *row) for one in rows if one.entry for row in one.entry.balances]
+    sums = [
+        (one.book, *row, one.entry.effective_at)
+        for one in rows
+        if one.entry
+        for row in one.entry.balances
+    ]
     if sums:
         await tx.execute(
             SQL["add_balances"],
             [book for book, *_ in sums],
             [account for _, account, *_ in sums],
-            [currency for _, _, currency, _ in sums],
-            [minor for *_, minor in sums],
+            [currency for _, _, currency, *_ in sums],
+            [minor for _, _, _, minor, _ in sums],
+            [at for *_, at in sums],
         )
     readings = [(one, reading) for one in rows for reading in one.readings]
     if not readings:
@@ -117,6 +123,16 @@ async def _prove(tx: Tx, book: BookData, reading: Reading, place: tuple[str, int
     if proof is not None:
         await tx.execute(SQL["put_proof"], *where, proof.at, proof.reading, proof_text(proof))
         await tx.execute(SQL["keep_last_proofs"], *where, PROOFS_KEPT)
+        await tx.execute(
+            SQL["put_daily_proof"],
+            *where,
+            proof.at.astimezone(book.zone).date(),
+            proof.at,
+            reading.told_at,
+            proof.bank_minor,
+            proof.ledger_minor,
+            proof.reading,
+        )
     await tx.execute(SQL["forget_cash_moves"], *where, *place)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
+from services.reconciler.contents import PayoutContents
 from services.reconciler.expectations import Expectation
 from services.reconciler.facts import (
     Audited,
@@ -19,6 +20,7 @@ from services.reconciler.facts import (
     StripeBalance,
     Transfer,
 )
+from services.reconciler.rulings import Ruling
 
 _KINDS: Final = MappingProxyType(
     {
@@ -31,6 +33,8 @@ _KINDS: Final = MappingProxyType(
         "reading": Reading,
         "stripe_balance": StripeBalance,
         "audited": Audited,
+        "ruling": Ruling,
+        "payout_contents": PayoutContents,
     }
 )
 _NAMES: Final = MappingProxyType({model: name for name, model in _KINDS.items()})

@@ -12,12 +12,13 @@ import asyncpg
 
 from services.reconciler.config import FailpointPlace
 from services.reconciler.facts import Fact, fold
-from services.reconciler.shell import balances, letters, memory
+from services.reconciler.shell import acts, balances, letters, memory
 from services.reconciler.shell.batches import Batch
 from services.reconciler.shell.fact_json import clean_text
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
-from services.reconciler.shell.judge import Judgement, Rules, judge, settle
+from services.reconciler.shell.in_hand import Rules
+from services.reconciler.shell.judge import Judgement, judge, settle
 from services.reconciler.shell.memory import SQL, Memory, OpenBook
 from services.reconciler.shell.outbox import put
 from services.reconciler.shell.told import Told, fresh_only, sequence_of, told_by
@@ -155,10 +156,11 @@ class Intake:
         self._failpoints.passed(FailpointPlace.MID_TX)
         await self._remember_ledger(tx, told)
         await balances.remember(tx, told)
+        await acts.remember(tx, told)
         books = await balances.prove(tx, self._rules.books)
         by_book: dict[str, list[Fact]] = {book: [] for book in books}
         for one in told:
-            if one.facts or one.readings:
+            if one.facts or one.readings or one.act is not None:
                 by_book.setdefault(one.book, []).extend(one.facts)
         is_catching_up = await self._is_catching_up(tx)
         failing = {row["book"] for row in await tx.fetch(SQL["failing_books"], FAILURES_MAX)}
@@ -266,6 +268,14 @@ class Intake:
         self._figures.taken(done.records, parked=done.parked)
         for judgement in done.judgements:
             self._figures.judged(judgement)
+            for decision in judgement.decisions:
+                _logger.info(
+                    "act.decided",
+                    act=decision.act,
+                    outcome=decision.outcome,
+                    book=decision.book,
+                    number=decision.number,
+                )
             for record in judgement.matches:
                 _logger.info(
                     record.kind.replace("_", "."),
@@ -282,7 +292,7 @@ class Intake:
                     book=report.book,
                     revision=report.revision,
                 )
-        if done.parked or any(j.matches or j.discrepancies for j in done.judgements):
+        if done.parked or any(j.matches or j.discrepancies or j.decisions for j in done.judgements):
             self._wake_postman()
 
 

@@ -5,32 +5,23 @@ that tell of them, what is done with, and when to look again.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from services.reconciler import life
 from services.reconciler.calendars import FEED_SILENCE_MAX
-from services.reconciler.expectations import Expectation
-from services.reconciler.facts import (
-    STRIPE_BALANCE,
-    Audited,
-    BalanceTransaction,
-    Booking,
-    Concern,
-    Facts,
-    Line,
-    Proof,
-    StripeBalance,
-    Transfer,
-)
+from services.reconciler.classes import ONE_SHOT
+from services.reconciler.facts import Facts
 from services.reconciler.findings import Reconciliation, difference
 from services.reconciler.reconcile import reconcile
 from services.reconciler.scope import match_hooks
-from services.reconciler.shell import letters, life, memory
-from services.reconciler.shell.fact_json import proof_from
+from services.reconciler.shell import acts, letters, memory
+from services.reconciler.shell.in_hand import Rules, facts_in_hand
 from services.reconciler.shell.memory import SQL, OpenBook
 from services.reconciler.shell.outbox import put
-from shared.contracts.books import BookData, BookMap
+from shared.contracts.acts import ActDecided
 from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
 from shared.runtime.postgres import Tx
 
@@ -38,41 +29,57 @@ _INSTANT: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What a judgement goes by beside the facts."""
-
-    books: BookMap
-    require_readings: bool = True
-    proofs_needed: int = 2
-
-    def book(self, name: str) -> BookData:
-        """The data of a book; one that is named nowhere has none."""
-        return self.books.named(name) or BookData(name=name)
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judgement changed."""
+    """What a judgement changed, and what of people's acts it decided."""
 
+    decisions: tuple[ActDecided, ...] = ()
     matches: tuple[MatchMade | MatchUndone, ...] = ()
     discrepancies: tuple[DiscrepancyReported, ...] = ()
     open_facts: int = field(default=0)
 
 
 async def judge(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> Judgement:
-    """Judge the open part of a book and write what differs; ``open_book`` is brought up to date."""
-    facts = await _facts(tx, open_book, rules)
-    found = reconcile(facts, at=at)
+    """Judge the open part of a book and write what differs; ``open_book`` is brought up to date.
+
+    What people have asked for is decided first, so that it is judged with the rest.
+    """
+    asked = await acts.decide(tx, open_book, rules, at=at)
+    facts, found = await _found(tx, open_book, rules, at=at)
     records = await _matches(tx, open_book, found)
-    reports = await _discrepancies(tx, open_book, found, at=at)
+    zone = rules.book(open_book.book).zone
+    changed = await _discrepancies(tx, open_book, found, at=at, zone=zone)
+    reports = [*asked.reports, *changed]
     await memory.put_matches(tx, records)
     await memory.put_discrepancies(tx, reports)
+    await put(tx, letters.of_decisions(asked.decisions))
     await put(tx, letters.of_matches(records, at=at))
     await put(tx, letters.of_discrepancies(reports, at=at))
     await _settle_down(tx, open_book, found.dormant)
-    await _look_again(tx, open_book.book, found.wake_at, facts.heard_at, at=at)
+    ages = life.ages_next(open_book.discrepancies.values(), at=at, zone=zone)
+    at_once = None if asked.is_done else at + _INSTANT
+    wake = (found.wake_at, ages, at_once)
+    await _look_again(tx, open_book.book, wake, facts.heard_at, at=at)
     open_book.version = await tx.fetchval(SQL["bump_book"], open_book.book)
-    return Judgement(tuple(records), tuple(reports), len(open_book.facts))
+    return Judgement(tuple(asked.decisions), tuple(records), tuple(reports), len(open_book.facts))
+
+
+async def _found(
+    tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime
+) -> tuple[Facts, Reconciliation]:
+    """What should stand and be open; what a person closed for good is let go of."""
+    facts = await facts_in_hand(tx, open_book, rules)
+    found = reconcile(facts, at=at)
+    one_shot = {d.id for d in found.discrepancies if d.kind in ONE_SHOT}
+    closed = {
+        key
+        for key, report in (await memory.last_reports(tx, one_shot)).items()
+        if life.is_accepted(report)
+    }
+    if closed == open_book.accepted:
+        return facts, found
+    open_book.accepted = closed
+    facts = replace(facts, accepted=frozenset(closed))
+    return facts, reconcile(facts, at=at)
 
 
 async def settle(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> None:
@@ -81,7 +88,7 @@ async def settle(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> 
     Keeps what is in hand small while much is being read. What a match that does not stand yet
     would take stays: only a judgement may make it.
     """
-    found = reconcile(await _facts(tx, open_book, rules), at=at)
+    found = reconcile(await facts_in_hand(tx, open_book, rules), at=at)
     unmade = {
         hook
         for match in found.matches
@@ -91,33 +98,6 @@ async def settle(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> 
     held = {key for key in open_book.facts if unmade & open_book.hooks_of(key)}
     await _settle_down(tx, open_book, found.dormant - held)
     open_book.version = await tx.fetchval(SQL["bump_book"], open_book.book)
-
-
-async def _facts(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
-    book = open_book.book
-    rows = await tx.fetch(SQL["proofs_of"], book)
-    proofs: tuple[Proof, ...] = tuple(proof_from(row["body"]) for row in rows)
-    readings = await tx.fetch(SQL["read_until"], book)
-    sums = await tx.fetch(SQL["rest_sums_of"], book, STRIPE_BALANCE)
-    known = [open_book.facts[key] for key in sorted(open_book.facts)]
-    return Facts(
-        book=rules.book(book),
-        expectations=tuple(f for f in known if isinstance(f, Expectation)),
-        lines=tuple(f for f in known if isinstance(f, Line)),
-        bookings=tuple(f for f in known if isinstance(f, Booking)),
-        transfers=tuple(f for f in known if isinstance(f, Transfer)),
-        balance_transactions=tuple(f for f in known if isinstance(f, BalanceTransaction)),
-        concerns=tuple(f for f in known if isinstance(f, Concern)),
-        audited=tuple(f for f in known if isinstance(f, Audited)),
-        stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
-        proofs=proofs,
-        standing=tuple(open_book.matches[key] for key in sorted(open_book.matches)),
-        read_until={row["account"]: row["at"] for row in readings},
-        heard_at={row["account"]: row["told_at"] for row in readings},
-        ledger_stripe={row["currency"]: row["minor"] for row in sums},
-        require_readings=rules.require_readings,
-        proofs_needed=rules.proofs_needed,
-    )
 
 
 async def _matches(
@@ -135,18 +115,19 @@ async def _matches(
 
 
 async def _discrepancies(
-    tx: Tx, open_book: OpenBook, found: Reconciliation, *, at: datetime
+    tx: Tx, open_book: OpenBook, found: Reconciliation, *, at: datetime, zone: ZoneInfo
 ) -> list[DiscrepancyReported]:
     known = dict(open_book.discrepancies)
     fresh = [d.id for d in found.discrepancies if d.id not in known]
     if fresh:
         known |= await memory.last_reports(tx, fresh)
-    reports = life.reports(book=open_book.book, wanted=found.discrepancies, known=known, at=at)
-    for report in reports:
-        if memory.is_resolved(report):
-            open_book.discrepancies.pop(report.id, None)
-        else:
-            open_book.discrepancies[report.id] = report
+    reports = life.reports(
+        book=open_book.book, wanted=found.discrepancies, known=known, at=at, zone=zone
+    )
+    open_book.discrepancies |= {report.id: report for report in reports}
+    open_book.discrepancies = {
+        key: report for key, report in open_book.discrepancies.items() if life.is_in_hand(report)
+    }
     return reports
 
 
@@ -196,14 +177,14 @@ def _held_by_matches(open_book: OpenBook, done: set[str]) -> set[str]:
 async def _look_again(
     tx: Tx,
     book: str,
-    wake_at: datetime | None,
+    wake_at: Iterable[datetime | None],
     heard_at: Mapping[str, datetime],
     *,
     at: datetime,
 ) -> None:
     """Write when the answer may change by itself: a due time, a window's end, a silent bank."""
     silences = [heard + FEED_SILENCE_MAX + _INSTANT for heard in heard_at.values()]
-    times = [time for time in (wake_at, *silences) if time is not None and time > at]
+    times = [time for time in (*wake_at, *silences) if time is not None and time > at]
     if times:
         await tx.execute(SQL["set_due"], book, min(times))
     else:

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Final
 
 from services.reconciler.shell.outbox import Letter
+from shared.contracts.acts import ActDecided
 from shared.contracts.discrepancies import DiscrepancyState
 from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
 from shared.contracts.schemas import type_of
 from shared.contracts.topics import (
+    DECISIONS,
     DISCREPANCIES,
     DISCREPANCIES_CURRENT,
     MATCHES,
@@ -76,6 +78,24 @@ def _current(report: DiscrepancyReported, at: datetime) -> Letter:
         time=at,
         value=None,
     )
+
+
+def of_decisions(decisions: Iterable[ActDecided]) -> list[Letter]:
+    """The letters that tell what became of acts."""
+    return [
+        Letter(
+            lane=f"book {decided.book}",
+            topic=DECISIONS,
+            key=f"{decided.book}|{decided.idempotency_key}".encode(),
+            id=f"{decided.message_id}/{decided.number}",
+            type=type_of(ActDecided),
+            subject=decided.idempotency_key,
+            book=decided.book,
+            time=decided.decided_at,
+            value=decided.model_dump_json().encode(),
+        )
+        for decided in decisions
+    ]
 
 
 def of_unreadable(record: Record, *, reason: str, detail: str, at: datetime) -> Letter:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from services.reconciler.classes import ONE_SHOT
 from services.reconciler.facts import Fact
 from services.reconciler.scope import hooks, match_hooks, meeting
 from services.reconciler.shell.fact_json import fact_of, fact_text, kind_of
@@ -30,6 +31,7 @@ class OpenBook:
     """The open part of a book.
 
     ``woken`` are keys whose rows still say that they are done with, a match's as ``match:ID``.
+    ``accepted`` are discrepancies in hand that a person closed for good.
     """
 
     book: str
@@ -40,6 +42,7 @@ class OpenBook:
         default_factory=dict[str, DiscrepancyReported]
     )
     woken: set[str] = field(default_factory=set[str])
+    accepted: set[str] = field(default_factory=set[str])
     _hooks: dict[str, tuple[Fact, frozenset[str]]] = field(
         default_factory=dict[str, tuple[Fact, frozenset[str]]]
     )
@@ -67,6 +70,7 @@ class OpenBook:
             dict(self.matches),
             dict(self.discrepancies),
             set(self.woken),
+            set(self.accepted),
             dict(self._hooks),
         )
 
@@ -88,7 +92,7 @@ class Memory:
             found.facts[row["key"]] = fact_of(row["kind"], row["body"])
         for row in await tx.fetch(SQL["active_matches"], book):
             found.matches[row["id"]] = MatchMade.model_validate_json(row["record"])
-        for row in await tx.fetch(SQL["unresolved_discrepancies"], book):
+        for row in await tx.fetch(SQL["unresolved_discrepancies"], book, sorted(ONE_SHOT)):
             found.discrepancies[row["id"]] = DiscrepancyReported.model_validate_json(row["record"])
         return found
 

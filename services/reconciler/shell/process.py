@@ -19,8 +19,8 @@ from services.reconciler.shell.carrier import Carrier
 from services.reconciler.shell.conveyor import Conveyor
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
+from services.reconciler.shell.in_hand import Rules
 from services.reconciler.shell.intake import Intake
-from services.reconciler.shell.judge import Rules
 from services.reconciler.shell.outbox import Postman
 from services.reconciler.shell.recall import OWN_TOPICS, recall
 from services.reconciler.shell.watch import Watch
@@ -28,11 +28,13 @@ from shared.contracts.errors import Unavailable
 from shared.contracts.topics import (
     BANK_OBSERVATIONS,
     DISCREPANCIES_CURRENT,
+    FEEDS_AUDITS,
     INGEST_AUDITS,
     LEDGER_AUDITS,
     LEDGER_ENTRIES,
     LEDGER_OUTCOMES,
     RECONCILER_DEAD_LETTERS,
+    RECONCILIATION_COMMANDS,
     STRIPE_EVENTS,
     STRIPE_OBJECTS,
     TOPICS,
@@ -40,7 +42,7 @@ from shared.contracts.topics import (
 from shared.runtime import log
 from shared.runtime.dead_letter_watch import DeadLetterWatch
 from shared.runtime.kafka import Partition, Publisher, check_topics, patiently, producer
-from shared.runtime.lifecycle import EXIT_OK, together, unless_stopped
+from shared.runtime.lifecycle import EXIT_OK, EXIT_UNAVAILABLE, together, unless_stopped
 from shared.runtime.metrics import Health, health_routes, serve
 from shared.runtime.migrations import migrate
 from shared.runtime.positions import Log, begin_positions
@@ -57,9 +59,12 @@ INPUTS: Final = (
     LEDGER_OUTCOMES,
     INGEST_AUDITS,
     LEDGER_AUDITS,
+    FEEDS_AUDITS,
+    RECONCILIATION_COMMANDS,
 )
 OUTPUTS: Final = (*OWN_TOPICS, DISCREPANCIES_CURRENT, RECONCILER_DEAD_LETTERS)
 CONNECTIONS_MAX: Final = 6
+Part = Callable[[asyncio.Event], Awaitable[None]]
 _logger = log.get(__name__)
 
 
@@ -73,6 +78,25 @@ class _Process:
     health: Health
     figures: Figures
     failpoints: Failpoints
+
+
+@dataclass(slots=True)
+class _Failures:
+    """Whether a part beside Faust has failed: then the process was not asked to end."""
+
+    any: bool = False
+
+    def noted(self, part: Part) -> Part:
+        """The part, whose failure is noted on its way."""
+
+        async def run(stopping: asyncio.Event) -> None:
+            try:
+                await part(stopping)
+            except Exception:
+                self.any = True
+                raise
+
+        return run
 
 
 async def main(stop: asyncio.Event) -> None:
@@ -136,32 +160,29 @@ async def _run(process: _Process, publisher: Publisher, stop: asyncio.Event) -> 
         wait_seconds=settings.reconciler_batch_wait_seconds,
         session_seconds=settings.reconciler_session_timeout_seconds,
     )
-    watch = Watch(
-        settings.kafka,
-        process.database,
-        process.positions,
-        conveyor,
-        recall=lambda: recall(settings.kafka, process.database, process.positions),
-        inputs=INPUTS,
-        mine=carrier.partitions,
-        health=health,
-        figures=process.figures,
-        now=_now,
-    )
-
+    watch = _watch(process, conveyor, carrier)
     letters = DeadLetterWatch(
         settings.kafka, RECONCILER_DEAD_LETTERS, registry=process.figures.registry
     )
+
+    failures = _Failures()
 
     async def work(stopping: asyncio.Event) -> None:
         await unless_stopped(stopping, _begin(process, watch))
         await together(
             stopping,
-            lambda s: _carried(carrier, s, within=settings.reconciler_stop_seconds_max),
-            postman.run,
-            letters.run,
-            lambda s: watch.run(s, every_seconds=settings.reconciler_sweep_seconds),
-            lambda s: watch.run_due(s, every_seconds=settings.reconciler_due_seconds),
+            lambda s: _carried(
+                carrier,
+                s,
+                within=settings.reconciler_stop_seconds_max,
+                exit_code=lambda: EXIT_UNAVAILABLE if failures.any else EXIT_OK,
+            ),
+            failures.noted(postman.run),
+            failures.noted(letters.run),
+            failures.noted(lambda s: watch.run(s, every_seconds=settings.reconciler_sweep_seconds)),
+            failures.noted(
+                lambda s: watch.run_due(s, every_seconds=settings.reconciler_due_seconds)
+            ),
             grace_seconds=settings.reconciler_stop_seconds_max + 1,
         )
 
@@ -179,6 +200,22 @@ async def _run(process: _Process, publisher: Publisher, stop: asyncio.Event) -> 
     )
 
 
+def _watch(process: _Process, conveyor: Conveyor, carrier: Carrier) -> Watch:
+    settings = process.settings
+    return Watch(
+        settings.kafka,
+        process.database,
+        process.positions,
+        conveyor,
+        recall=lambda: recall(settings.kafka, process.database, process.positions),
+        inputs=INPUTS,
+        mine=carrier.partitions,
+        health=process.health,
+        figures=process.figures,
+        now=_now,
+    )
+
+
 def _conveyor(process: _Process, postman: Postman) -> Conveyor:
     settings = process.settings
     intake = Intake(
@@ -188,6 +225,7 @@ def _conveyor(process: _Process, postman: Postman) -> Conveyor:
             books=settings.books(),
             require_readings=settings.reconciler_require_readings,
             proofs_needed=settings.reconciler_proofs_needed,
+            write_off_minor_max=settings.reconciler_write_off_minor_max,
         ),
         inputs=INPUTS,
         now=_now,
@@ -227,8 +265,12 @@ async def _begin(process: _Process, watch: Watch) -> None:
     process.health.ready("starting")
 
 
-async def _carried(carrier: Carrier, stop: asyncio.Event, *, within: float) -> None:
+async def _carried(
+    carrier: Carrier, stop: asyncio.Event, *, within: float, exit_code: Callable[[], int]
+) -> None:
     """Faust from start to stop; its end by itself is the end of the process.
+
+    With ``exit_code`` the process ends when Faust does not stop within so many seconds.
 
     Raises:
         Unavailable: Faust crashed or ended unasked.
@@ -248,7 +290,7 @@ async def _carried(carrier: Carrier, stop: asyncio.Event, *, within: float) -> N
         # Faust waits for the batch in work for ever. Positions stand in Postgres, so leaving now
         # loses nothing: the batch is taken again, or found to have been taken.
         _logger.warning("carrier.left_behind", seconds=within)
-        os._exit(EXIT_OK)
+        os._exit(exit_code())
     stopping.result()
 
 

@@ -9,16 +9,18 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.reconciler.shell import memory
+from services.reconciler.facts import Fact, fold
+from services.reconciler.shell import acts, memory
 from services.reconciler.shell.memory import SQL
+from shared.contracts.acts import ACT_DECIDED, ActDecided
 from shared.contracts.errors import InvariantBroken, Unreadable
 from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
-from shared.contracts.topics import DISCREPANCIES, MATCHES
+from shared.contracts.topics import DECISIONS, DISCREPANCIES, MATCHES
 from shared.runtime.kafka import KafkaAddress, Partition, Record, end_offsets, scan
 from shared.runtime.positions import Fenced, Log, move_positions, read_positions
 from shared.runtime.postgres import Database, Tx
 
-OWN_TOPICS: Final = (MATCHES, DISCREPANCIES)
+OWN_TOPICS: Final = (MATCHES, DISCREPANCIES, DECISIONS)
 
 
 async def recall(address: KafkaAddress, database: Database, positions: Log) -> int:
@@ -59,17 +61,27 @@ async def recall(address: KafkaAddress, database: Database, positions: Log) -> i
 async def _take(tx: Tx, records: list[Record]) -> None:
     matches: list[MatchMade | MatchUndone] = []
     reports: list[DiscrepancyReported] = []
+    decisions: list[ActDecided] = []
     for record in records:
         try:
             if record.topic == MATCHES:
                 matches.append(memory.match_record(record.value))
+            elif record.topic == DECISIONS:
+                decisions.append(ACT_DECIDED.validate_json(record.value))
             else:
                 reports.append(DiscrepancyReported.model_validate_json(record.value))
         except (ValidationError, Unreadable) as error:
             raise InvariantBroken(f"{record.position} is not a record of ours") from error
-    books = sorted({record.book for record in (*matches, *reports)})
+    books = sorted({record.book for record in (*matches, *reports, *decisions)})
     for book in books:
         await tx.fetchval(SQL["hold_book"], book)
     news = await memory.put_matches(tx, matches) | await memory.put_discrepancies(tx, reports)
+    for book, rulings in (await acts.recall(tx, decisions)).items():
+        facts: list[Fact] = list(rulings)
+        told = fold(facts)
+        merged = fold(told.values(), await memory.facts_by_key(tx, book, told))
+        await memory.put_facts(tx, book, merged, dormant=set())
+        await memory.wake_rows(tx, book, merged)
+        news.add(book)
     for book in sorted(news):
         await tx.fetchval(SQL["bump_book"], book)

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from services.reconciler.facts import BANK, BANK_LINE_KINDS, STRIPE_BALANCE, Fact, Reading
 from services.reconciler.readers import facts_of
 from services.reconciler.shell.fact_json import storable
+from shared.contracts.acts import RECONCILER_ACT, Act
 from shared.contracts.books import BookMap
 from shared.contracts.errors import InvariantBroken, Unreadable
 from shared.contracts.journal import Direction
 from shared.contracts.messages import OUTCOME_RECORD, EntryBooked, PostingOnWire, Progress
-from shared.contracts.topics import LEDGER_ENTRIES, LEDGER_OUTCOMES
+from shared.contracts.topics import LEDGER_ENTRIES, LEDGER_OUTCOMES, RECONCILIATION_COMMANDS
 from shared.runtime.kafka import Partition, Record
 
 _NUL: Final = "\0"
@@ -43,11 +44,15 @@ class BookedEntry:
     sequence: int
     cash: tuple[CashMove, ...]
     balances: tuple[tuple[str, str, int], ...]
+    effective_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one record tells. ``reading`` is a bank balance, which is proven later."""
+    """What one record tells. ``reading`` is a bank balance, which is proven later.
+
+    ``act`` is what a person asks for, decided when its book is judged.
+    """
 
     record: Record
     book: str = ""
@@ -55,6 +60,7 @@ class Told:
     readings: tuple[Reading, ...] = ()
     entry: BookedEntry | None = None
     progress: Progress | None = None
+    act: Act | None = None
 
 
 def told_by(record: Record, books: BookMap) -> Told:
@@ -66,6 +72,9 @@ def told_by(record: Record, books: BookMap) -> Told:
     envelope = record.envelope()
     if record.topic == LEDGER_OUTCOMES and (progress := _progress(record)):
         return Told(record, progress=progress)
+    if record.topic == RECONCILIATION_COMMANDS:
+        act = _act(record, books)
+        return Told(record, act.book, act=act)
     book, facts = facts_of(record.topic, envelope, received_at=record.appended_at, books=books)
     entry = None
     if record.topic == LEDGER_ENTRIES:
@@ -89,6 +98,18 @@ def _progress(record: Record) -> Progress | None:
     except ValidationError as error:
         raise Unreadable(f"not an outcome: {error.error_count()} fields do not fit") from error
     return told if isinstance(told, Progress) else None
+
+
+def _act(record: Record, books: BookMap) -> Act:
+    try:
+        act = RECONCILER_ACT.validate_json(record.value)
+    except ValidationError as error:
+        raise Unreadable(f"not an act: {error.error_count()} fields do not fit") from error
+    if books.named(act.book) is None:
+        raise Unreadable(f"there is no book {act.book[:80]!r}")
+    if _NUL in record.value.decode() or "\\u0000" in record.value.decode():
+        raise Unreadable("it has a NUL in it")
+    return act
 
 
 def _parsed_entry(record: Record) -> EntryBooked:
@@ -138,6 +159,7 @@ def _entry(booked: EntryBooked) -> BookedEntry:
             for (account, currency), minor in sorted(cash.items())
         ),
         balances=tuple((*at, minor) for at, minor in sorted(balances.items())),
+        effective_at=booked.effective_at,
     )
 
 

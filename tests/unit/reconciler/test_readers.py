@@ -126,7 +126,9 @@ def test_balance_transaction_tells_of_what_nobody_has_shown(
     kind: str, amount: int, minor: int, stage: Stage
 ) -> None:
     movement, expected = told(topics.STRIPE_OBJECTS, txn(type=kind, amount=amount))
-    assert movement == BalanceTransaction("txn_1", kind, "payout")
+    assert isinstance(movement, BalanceTransaction)
+    assert (movement.id, movement.type, movement.category) == ("txn_1", kind, "payout")
+    assert movement.source == "po_1"
     assert isinstance(expected, Expectation)
     assert (expected.minor, expected.stage, expected.first_hand) == (minor, stage, False)
 

@@ -51,14 +51,14 @@ where
 
 -- name: add_balances!
 -- Add to the ledger's balances that are compared as they stand.
-insert into balance_sums as b (book, account, currency, minor)
-select book, account, currency, sum(minor)
-from unnest($1::text[], $2::text[], $3::text[], $4::numeric[])
-    as n (book, account, currency, minor)
+insert into balance_sums as b (book, account, currency, minor, moved_at)
+select book, account, currency, sum(minor), max(moved_at)
+from unnest($1::text[], $2::text[], $3::text[], $4::numeric[], $5::timestamptz[])
+    as n (book, account, currency, minor, moved_at)
 group by book, account, currency
 order by book, account, currency
 on conflict (book, account, currency) do update
-set minor = b.minor + excluded.minor
+set minor = b.minor + excluded.minor, moved_at = greatest(b.moved_at, excluded.moved_at)
 
 -- name: put_readings!
 -- Readings that wait for the ledger.
@@ -131,17 +131,17 @@ set at = greatest(r.at, excluded.at), told_at = greatest(r.told_at, excluded.tol
 
 -- name: take_rest_sums
 -- Take the balances as they stand for those at rest. No row: none has changed.
-insert into rest_sums as r (book, account, currency, minor)
-select book, account, currency, minor
+insert into rest_sums as r (book, account, currency, minor, moved_at)
+select book, account, currency, minor, moved_at
 from balance_sums
 order by book, account, currency
 on conflict (book, account, currency) do update
-set minor = excluded.minor
-where r.minor <> excluded.minor
+set minor = excluded.minor, moved_at = excluded.moved_at
+where r.minor <> excluded.minor or r.moved_at is distinct from excluded.moved_at
 returning book
 
 -- name: rest_sums_of
 -- One account's balance by currency when everything was last at rest. No row: never at rest.
-select currency, minor
+select currency, minor, moved_at
 from rest_sums
 where book = $1 and account = $2

@@ -37,10 +37,17 @@ from unnest($1::text[], $2::boolean[]) as n (id, is_dormant)
 where m.id = n.id
 
 -- name: unresolved_discrepancies
--- The last records of a book's discrepancies that are not resolved.
+-- The last records of a book's discrepancies that are not resolved, and of those resolved by hand
+-- but for the kinds that never heal.
 select id, record
 from discrepancies
 where book = $1 and state <> 'resolved'
+union all
+select id, record
+from discrepancies
+where
+    book = $1 and state = 'resolved' and (record ->> 'resolution') = 'by_hand'
+    and kind <> all($2::text[])
 
 -- name: discrepancies_by_id
 -- The last record of discrepancies. No row: never opened.
