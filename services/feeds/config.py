@@ -4,11 +4,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from services.feeds.statements.accounts import InterimIs, StatementAccount, normal_id
+from services.feeds.statements.csv_map import CsvMap, CsvMapFile
 from shared.contracts.observations import Name
 from shared.runtime.settings import PREFIX, Settings, SettingsInvalid, variables
 
@@ -20,6 +23,7 @@ class Provider(StrEnum):
     """Whose shape an API has."""
 
     INCREASE = "increase"
+    PLAID = "plaid"
 
 
 class _Data(BaseModel):
@@ -41,26 +45,65 @@ class BankData(_Data):
     base_url: Address
     key_file: str | None = None
     key_env: str | None = None
+    client_id: str | None = Field(default=None, min_length=1, max_length=200)
+    access_token_file: str | None = None
+    access_token_env: str | None = None
     accounts: tuple[AccountData, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.key_file is None) == (self.key_env is None):
             raise ValueError(f"bank {self.name}: name one of key_file and key_env")
+        token = (self.access_token_file, self.access_token_env)
+        if self.provider is not Provider.PLAID:
+            if self.client_id is not None or token != (None, None):
+                raise ValueError(f"bank {self.name}: client_id and access_token are Plaid's")
+        elif self.client_id is None or token.count(None) != 1:
+            raise ValueError(
+                f"bank {self.name}: name client_id, and one of access_token_file and _env"
+            )
+        elif not self.accounts:
+            raise ValueError(f"bank {self.name}: name its accounts; Plaid's names are no names")
         return self
+
+
+class StatementAccountData(_Data):
+    """One ``[[statements]]`` table: an account that files tell; ``id`` is their name for it.
+
+    What interim reports tell as booked (camt.052 and .054, MT942) is only announced until the
+    statement of the day comes, or ``posted`` at once, where there are never any statements.
+    """
+
+    id: str = Field(min_length=1, max_length=200)
+    name: Name
+    interim: InterimIs = InterimIs.PENDING
+    stale_after_days: int | None = Field(default=None, ge=1, le=366)
+
+
+class CsvData(_Data):
+    """One ``[[csv]]`` table: the map by which files of such a name are read."""
+
+    pattern: str = Field(min_length=1, max_length=200)
+    map: str = Field(min_length=1, max_length=400)
 
 
 class BanksFile(_Data):
     """The whole TOML file."""
 
-    banks: tuple[BankData, ...] = Field(min_length=1)
+    banks: tuple[BankData, ...] = ()
+    statements: tuple[StatementAccountData, ...] = ()
+    csv: tuple[CsvData, ...] = ()
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
+        if not (self.banks or self.statements):
+            raise ValueError("name a bank ([[banks]]) or an account of files ([[statements]])")
+        polled = [account for bank in self.banks for account in bank.accounts]
         for what, names in (
             ("bank", [bank.name for bank in self.banks]),
-            ("account", [a.name for bank in self.banks for a in bank.accounts]),
-            ("account id", [a.id for bank in self.banks for a in bank.accounts]),
+            ("account", [*(a.name for a in polled), *(a.name for a in self.statements)]),
+            ("account id", [a.id for a in polled]),
+            ("account id", [normal_id(a.id) for a in self.statements]),
         ):
             doubled = sorted({name for name in names if names.count(name) > 1})
             if doubled:
@@ -77,6 +120,24 @@ class Bank:
     base_url: str
     names: Mapping[str, str]
     key: str = field(repr=False)
+    client_id: str = ""
+    access_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where bank observations come from: banks that are asked, and accounts that files tell.
+
+    ``maps`` are CSV maps by the pattern of a file's name.
+    """
+
+    banks: tuple[Bank, ...] = ()
+    statements: tuple[StatementAccount, ...] = ()
+    maps: tuple[tuple[str, CsvMap], ...] = ()
+
+    def csv_map(self, name: str) -> CsvMap | None:
+        """The map of a file by its name; the first pattern that fits."""
+        return next((m for pattern, m in self.maps if fnmatchcase(name, pattern)), None)
 
 
 class FeedsSettings(Settings):
@@ -110,20 +171,49 @@ class FeedsSettings(Settings):
     feeds_timeout_seconds: float = Field(
         default=20.0, gt=0, le=300, description="how long a bank may take for an answer"
     )
+    feeds_stale_after_seconds: float = Field(
+        default=3600.0,
+        ge=1,
+        le=30 * 86_400,
+        description="a polled account that was not read for so long is told as stale",
+    )
+    feeds_accounts_seconds: float = Field(
+        default=60.0, ge=0.05, le=86_400, description="how often banks and accounts are read again"
+    )
+    feeds_statements_folder: Path | None = Field(
+        default=None, description="folder that statement files are dropped into"
+    )
+    feeds_statements_look_seconds: float = Field(
+        default=5.0, ge=0.05, le=3600, description="the pause between two looks into it"
+    )
+    feeds_statement_bytes_max: int = Field(
+        default=128 * 1024 * 1024,
+        ge=1024,
+        le=2**31,
+        description="the largest statement file that is read",
+    )
 
-    def banks(self, environment: Mapping[str, str] | None = None) -> tuple[Bank, ...]:
-        """The banks to be read, their keys read.
+    def sources(self, environment: Mapping[str, str] | None = None) -> Sources:
+        """The banks and accounts, with keys and maps read; read anew at each call.
 
         Raises:
             SettingsInvalid: None is named, a key is lacking, or the file does not fit.
         """
         try:
             if self.feeds_banks_file is None:
-                return (self._only_bank(),)
+                return Sources(banks=(self._only_bank(),))
             given = variables(environment)
             return _from_file(self.feeds_banks_file, given)
         except (OSError, ValueError) as error:
             raise SettingsInvalid(f"{PREFIX}FEEDS_…: {error}") from None
+
+    def banks(self, environment: Mapping[str, str] | None = None) -> tuple[Bank, ...]:
+        """The banks to be asked, their keys read.
+
+        Raises:
+            SettingsInvalid: As for ``sources``.
+        """
+        return self.sources(environment).banks
 
     def _only_bank(self) -> Bank:
         if self.feeds_bank_base_url is None:
@@ -134,24 +224,62 @@ class FeedsSettings(Settings):
         return Bank("bank", Provider.INCREASE, self.feeds_bank_base_url, {}, key)
 
 
-def _from_file(path: Path, environment: Mapping[str, str]) -> tuple[Bank, ...]:
+def csv_map_from(path: Path) -> CsvMap:
+    """The map of a CSV file's columns, from its TOML file.
+
+    Raises:
+        ValueError: It does not fit.
+        OSError: It cannot be read.
+    """
+    try:
+        return CsvMapFile.model_validate(tomllib.loads(path.read_text("utf-8"))).csv
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_said(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _said(error: ValidationError) -> str:
+    # Without the input: someone may have written a key where its file's name belongs.
+    told = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in told)
+
+
+def _from_file(path: Path, environment: Mapping[str, str]) -> Sources:
     try:
         file = BanksFile.model_validate(tomllib.loads(path.read_text("utf-8")))
     except ValidationError as error:
-        # Without the input: someone may have written a key where its file's name belongs.
-        told = error.errors(include_input=False, include_url=False)
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in told)
-        raise ValueError(f"{path}: {said}") from None
-    return tuple(
+        raise ValueError(f"{path}: {_said(error)}") from None
+    banks = tuple(
         Bank(
             name=data.name,
             provider=data.provider,
             base_url=data.base_url,
             names={account.id: account.name for account in data.accounts},
             key=_key_of(data, path.parent, environment),
+            client_id=data.client_id or "",
+            access_token=_token_of(data, path.parent, environment),
         )
         for data in file.banks
     )
+    statements = tuple(
+        StatementAccount(a.id, a.name, a.interim, a.stale_after_days) for a in file.statements
+    )
+    maps = tuple((c.pattern, csv_map_from(path.parent / c.map)) for c in file.csv)
+    return Sources(banks, statements, maps)
+
+
+def _token_of(data: BankData, folder: Path, environment: Mapping[str, str]) -> str:
+    if data.provider is not Provider.PLAID:
+        return ""
+    token = (
+        (folder / data.access_token_file).read_text("utf-8").strip()
+        if data.access_token_file is not None
+        else environment.get(data.access_token_env or "", "").strip()
+    )
+    if not token:
+        raise ValueError(f"bank {data.name}: its access token is empty")
+    return token
 
 
 def _key_of(data: BankData, folder: Path, environment: Mapping[str, str]) -> str:

@@ -49,8 +49,12 @@ VERBS: Final = (
     Verb("book", "Entries by hand, reversals, expenses, rates", BOOKS),
     Verb("hold", "Money set aside, taken, set free", BOOKS),
     Verb("period", "Days closed, locked, opened again", BOOKS),
+    Verb("bank", "Statement files: imported, looked at", BOOKS),
     Verb("accounts", "Accounts opened, closed, renamed", BOOKS),
+    Verb("rules", "How bank lines are matched: other rules tried", BOOKS),
     Verb("activate", "Rules, chart, basis, book map put in force", BOOKS),
+    Verb("discrepancies", "What is wrong, worked on and closed", BOOKS),
+    Verb("match", "Bank lines matched by hand, written off, signed off", BOOKS),
     Verb("report", "Statements that a person signs", BOOKS),
     Verb(
         "export",
@@ -71,6 +75,7 @@ VERBS: Final = (
     Verb("restore", "Fill an empty broker from the copy", UPKEEP, attribute="restore"),
     Verb("secrets", "The encrypted secrets file", UPKEEP),
     Verb("keys", "The key that tree heads are signed with", UPKEEP),
+    Verb("bench", "How right the matching is, on made worlds", UPKEEP),
     Verb("topics", "Create and check the topics", UPKEEP),
     Verb("docs", "The generated reference pages", UPKEEP),
 )

@@ -8,6 +8,7 @@ from typing import Final
 from shared.contracts.money import decimal_text
 from shared.contracts.topics import (
     BANK_OBSERVATIONS,
+    FEEDS_AUDITS,
     INGEST_AUDITS,
     LEDGER_AUDITS,
     LEDGER_COMMANDS,
@@ -38,6 +39,7 @@ RECONCILED_TOPICS: Final = (
     MATCHES,
     INGEST_AUDITS,
     LEDGER_AUDITS,
+    FEEDS_AUDITS,
 )
 _SQL: Final = load_queries(Path(__file__).parent / "sql")
 

@@ -34,6 +34,24 @@ class LinePage:
     unreadable: int = 0
 
 
+class Poll(Protocol):
+    """What reads one account, whichever way its bank tells it."""
+
+    @property
+    def name(self) -> str:
+        """Our name of the account."""
+        ...
+
+    async def poll(self) -> None:
+        """Read the account once and tell what is new.
+
+        Raises:
+            Unavailable: The bank, Kafka or Postgres cannot be had now; nothing is lost by it.
+            BankRefused: The bank refuses us.
+        """
+        ...
+
+
 class BankApi(Protocol):
     """A bank that can be asked.
 

@@ -6,14 +6,13 @@ and last the balance, in the same partition: whoever reads it has read the lines
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from prometheus_client import Counter, Gauge
-from pydantic import ValidationError
 
 from services.feeds.revisions import (
     Form,
@@ -22,33 +21,20 @@ from services.feeds.revisions import (
     balance_observation,
     in_order,
     line_observation,
-    recollected,
     removed,
     reread_from,
     successors,
     vanished,
     watermark_after,
 )
-from services.feeds.shell.bank_api import BankAccountAt, BankApi, BankRefused, ReadingBroken
-from services.feeds.shell.store import FeedStore, Untold
-from shared.contracts.envelope import Envelope
+from services.feeds.shell.bank_api import BankAccountAt, BankApi, BankRefused, Poll, ReadingBroken
+from services.feeds.shell.store import FeedStore
+from services.feeds.shell.telling import Telling, forms_on_topic
 from shared.contracts.errors import Unavailable
-from shared.contracts.observations import BANK_OBSERVATION, BankBalance, BankLine
-from shared.contracts.topics import BANK_OBSERVATIONS
+from shared.contracts.observations import BankBalance, BankLine
 from shared.runtime import log
-from shared.runtime.kafka import (
-    KafkaAddress,
-    Publication,
-    Publisher,
-    Record,
-    end_offsets,
-    scan,
-)
+from shared.runtime.kafka import KafkaAddress, Publisher
 
-LINE_TYPE: Final = "com.tallystick.bank.line.v1"
-BALANCE_TYPE: Final = "com.tallystick.bank.balance.v1"
-PUBLISH_SECONDS_MAX: Final = 30.0
-TOLD_AT_ONCE: Final = 500
 WALKS_MAX: Final = 3
 
 _TOLD = Counter(
@@ -108,6 +94,9 @@ class AccountPoll:
         self._publisher = publisher
         self._kafka = kafka
         self._rules = rules
+        self._telling = Telling(
+            account=account.name, book=book, provider=api.provider, store=store, publisher=publisher
+        )
         self._has_recollected = False
 
     @property
@@ -123,8 +112,9 @@ class AccountPoll:
             BankRefused: The bank refuses us.
         """
         # What an earlier process decided and did not tell comes first, in its words.
-        await self._tell_untold()
+        await self._telling.tell_untold()
         at = datetime.now(UTC)
+        await self._store.note_asked(self.name, at)
         watermark = await self._store.watermark(self.name)
         if watermark is None and not self._has_recollected:
             await self._recollect()
@@ -143,22 +133,15 @@ class AccountPoll:
         )
         for form in forms:
             _TOLD.labels(form.line.state.value).inc()
-        await self._tell_untold()
+        await self._telling.tell_untold()
         await self._tell_balance(reading, at)
+        await self._store.note_read(self.name, at)
         _READ_AT.labels(self.name).set(at.timestamp())
 
     async def _recollect(self) -> None:
-        """Learn from the topic what was told before: a database that is empty may be a lost one."""
-        end = await end_offsets(self._kafka, [BANK_OBSERVATIONS])
-        told: list[BankLine] = []
-        async with aclosing(scan(self._kafka, {p: (0, at) for p, at in end.items()})) as batches:
-            async for batch in batches:
-                told.extend(_lines_of(self.name, batch))
-        forms = recollected(told)
+        forms = await forms_on_topic(self._kafka, self.name)
         await self._store.decide(self.name, [(form, None) for form in forms], watermark=None)
         self._has_recollected = True
-        if forms:
-            _log.warning("lines.recollected", account=self.name, lines=len(forms))
 
     async def _reading(self, since: datetime) -> _Reading:
         """Lines between two balances, again until they agree, at most as often as the rules say."""
@@ -206,13 +189,6 @@ class AccountPoll:
             ]
         )
 
-    async def _tell_untold(self) -> None:
-        while untold := await self._store.untold(self.name, TOLD_AT_ONCE):
-            await self._publisher.publish_all(
-                [self._publication(message) for message in untold], PUBLISH_SECONDS_MAX
-            )
-            await self._store.told(self.name, untold)
-
     async def _tell_balance(self, reading: _Reading, at: datetime) -> None:
         observation: BankBalance = balance_observation(
             reading.before,
@@ -222,15 +198,7 @@ class AccountPoll:
             observed_at=at,
             reading=uuid.uuid4().hex,
         )
-        envelope = self._envelope(
-            f"{self.name}:balance:{observation.reading}",
-            BALANCE_TYPE,
-            subject=self.name,
-            data=observation.model_dump_json().encode(),
-        )
-        await self._publisher.publish_all(
-            [Publication(BANK_OBSERVATIONS, self.name.encode(), envelope)], PUBLISH_SECONDS_MAX
-        )
+        await self._telling.tell_balance(observation)
 
     def _line_message(self, form: Form, at: datetime) -> bytes:
         observation: BankLine = line_observation(
@@ -238,41 +206,8 @@ class AccountPoll:
         )
         return observation.model_dump_json().encode()
 
-    def _publication(self, message: Untold) -> Publication:
-        envelope = self._envelope(
-            f"{self.name}:{message.line_id}:r{message.revision}",
-            LINE_TYPE,
-            subject=message.line_id,
-            data=message.message,
-        )
-        return Publication(BANK_OBSERVATIONS, self.name.encode(), envelope)
 
-    def _envelope(self, name: str, kind: str, *, subject: str, data: bytes) -> Envelope:
-        return Envelope(
-            id=name,
-            source=f"bank/{self._api.provider}",
-            type=kind,
-            time=datetime.now(UTC),
-            data=data,
-            subject=subject,
-            extensions={"book": self._book},
-        )
-
-
-def _lines_of(account: str, batch: Sequence[Record]) -> Iterator[BankLine]:
-    for record in batch:
-        if record.key != account.encode():
-            continue
-        try:
-            told = BANK_OBSERVATION.validate_json(record.value)
-        except ValidationError:
-            _log.warning("observation.unreadable", position=record.position)
-            continue
-        if isinstance(told, BankLine):
-            yield told
-
-
-async def poll_each(polls: Sequence[AccountPoll]) -> dict[str, str]:
+async def poll_each(polls: Sequence[Poll]) -> dict[str, str]:
     """Read every account once; gives what stood in the way, by account."""
     failures: dict[str, str] = {}
     for poll in polls:

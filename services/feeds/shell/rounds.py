@@ -1,29 +1,58 @@
-"""Round after round over all accounts of all banks; who is away is waited for."""
+"""Round after round over all accounts of all banks; who is away is waited for.
+
+Banks and accounts are read again every minute, so that a new one is read without a restart.
+"""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
 from services.feeds.config import Bank
-from services.feeds.shell.bank_api import BankAccountAt, BankApi, BankRefused
-from services.feeds.shell.bank_poll import AccountPoll, ReadingRules, poll_each
-from services.feeds.shell.store import FeedStore
+from services.feeds.shell.bank_api import BankAccountAt, BankRefused, Poll
+from services.feeds.shell.bank_poll import poll_each
+from services.feeds.shell.sources import SourcesInForce
+from services.feeds.shell.staleness import Staleness
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Unavailable
 from shared.contracts.observations import Name
 from shared.runtime import log
-from shared.runtime.kafka import KafkaAddress, Publisher
 from shared.runtime.lifecycle import pause
 from shared.runtime.metrics import Health
-from shared.runtime.settings import PREFIX, SettingsInvalid
 
 BACK_OFF_SECONDS_MAX: Final = 300.0
 ALIVE_WITHIN_SECONDS: Final = 600.0
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _log = log.get(__name__)
+
+
+class Asker(Protocol):
+    """A bank that is asked: which accounts it has, and how one of them is read."""
+
+    async def accounts(self) -> tuple[BankAccountAt, ...]:
+        """The open accounts, by the bank's own names."""
+        ...
+
+    def poll(self, account: BankAccountAt, book: str) -> Poll:
+        """What reads an account."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        ...
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A bank with its adapter, and the reading of each of its accounts."""
+
+    bank: Bank
+    asker: Asker
+    polls: dict[BankAccountAt, Poll]
+    problems: dict[str, str]
 
 
 class Rounds:
@@ -32,110 +61,139 @@ class Rounds:
     def __init__(
         self,
         *,
-        banks: Sequence[tuple[Bank, BankApi]],
+        sources: SourcesInForce,
+        asker: Callable[[Bank], Asker],
         books: BookMap,
-        store: FeedStore,
-        publisher: Publisher,
-        kafka: KafkaAddress,
-        rules: ReadingRules,
+        staleness: Staleness,
         health: Health,
         interval_seconds: float,
+        accounts_seconds: float,
     ) -> None:
-        self._banks = banks
+        self._sources = sources
+        self._asker = asker
         self._books = books
-        self._store = store
-        self._publisher = publisher
-        self._kafka = kafka
-        self._rules = rules
+        self._staleness = staleness
         self._health = health
         self._interval_seconds = interval_seconds
-        self._polls: list[AccountPoll] | None = None
+        self._accounts_seconds = accounts_seconds
+        self._asked: dict[str, _Asked] = {}
+        self._looked_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Go round until told to stop.
-
-        Raises:
-            SettingsInvalid: What the banks have does not fit the settings or the books.
-        """
+        """Go round until told to stop."""
         failures = 0
         self._health.not_ready("banks", "not asked yet")
-        while not stop.is_set():
-            self._health.beat(
-                "banks", next_within_seconds=ALIVE_WITHIN_SECONDS + self._interval_seconds
-            )
-            found = await self._round()
-            if not found:
-                failures = 0
-                self._health.ready("banks")
-                await pause(stop, self._interval_seconds)
-                continue
-            failures += 1
-            self._health.not_ready("banks", "; ".join(f"{k}: {v}" for k, v in found.items()))
-            await pause(
-                stop, min(BACK_OFF_SECONDS_MAX, self._interval_seconds * 2 ** min(failures, 10))
-            )
+        try:
+            while not stop.is_set():
+                self._health.beat(
+                    "banks", next_within_seconds=ALIVE_WITHIN_SECONDS + self._interval_seconds
+                )
+                found = await self._round()
+                failures = failures + 1 if found else 0
+                if found:
+                    said = "; ".join(f"{name}: {why}" for name, why in found.items())
+                    self._health.not_ready("banks", said)
+                else:
+                    self._health.ready("banks")
+                slower = self._interval_seconds * 2 ** min(failures, 10)
+                # With nothing in the way the pause is as it was asked for, however long.
+                most = max(BACK_OFF_SECONDS_MAX, self._interval_seconds) if failures else slower
+                await pause(stop, min(most, slower))
+        finally:
+            for asked in self._asked.values():
+                await asked.asker.close()
 
     async def _round(self) -> dict[str, str]:
         """Read every account once; gives what stood in the way."""
+        problems = await self._learn()
+        polls = [poll for asked in self._asked.values() for poll in asked.polls.values()]
+        problems |= await poll_each(polls)
+        problems |= await self._staleness.tell(
+            [(poll.name, problems.get(poll.name, "")) for poll in polls],
+            self._sources.in_force.statements,
+        )
+        return problems
+
+    async def _learn(self) -> dict[str, str]:
+        """The banks and accounts as they are now; gives what is wrong with them."""
+        is_due = time.monotonic() - self._looked_at >= self._accounts_seconds
+        if is_due:
+            await asyncio.to_thread(self._sources.look)
+        wanted = {bank.name: bank for bank in self._sources.in_force.banks}
+        for name in [n for n, asked in self._asked.items() if wanted.get(n) != asked.bank]:
+            await self._asked.pop(name).asker.close()
+        for name, bank in wanted.items():
+            if name not in self._asked:
+                self._asked[name] = _Asked(bank, self._asker(bank), {}, {})
+                is_due = True
+        if is_due:
+            self._looked_at = time.monotonic()
+        problems: dict[str, str] = {}
+        taken: set[str] = set()
+        for name, asked in self._asked.items():
+            if is_due or not asked.polls or asked.problems:
+                asked.problems = await self._learn_accounts(asked, taken)
+            taken.update(account.name for account in asked.polls)
+            problems |= {f"{name} {what}".strip(): why for what, why in asked.problems.items()}
+        return problems
+
+    async def _learn_accounts(self, asked: _Asked, taken: set[str]) -> dict[str, str]:
         try:
-            if self._polls is None:
-                self._polls = await self._all_polls()
+            told = await asked.asker.accounts()
         except (Unavailable, BankRefused) as error:
-            _log.warning("accounts.failed", reason=str(error))
-            return {"accounts": str(error)}
-        return await poll_each(self._polls)
+            # What is known of it is read on: a list that is away closes no account.
+            _log.warning("accounts.failed", bank=asked.bank.name, reason=str(error))
+            return {"": str(error)}
+        problems: dict[str, str] = {}
+        found: dict[BankAccountAt, Poll] = {}
+        for account in accounts_of(asked.bank, told, problems):
+            if account.name in taken:
+                problems[account.name] = "another bank has an account of that name already"
+                continue
+            book = self._books.of_bank(account.name)
+            if book is None:
+                problems[account.name] = (
+                    f"no book names the bank account {account.name!r}, and there are several: name"
+                    " it in the books file (TALLYSTICK_BOOKS_FILE)"
+                )
+                continue
+            found[account] = asked.polls.get(account) or asked.asker.poll(account, book.name)
+        for name, why in problems.items():
+            if asked.problems.get(name) != why:
+                _log.error("account.unfit", bank=asked.bank.name, account=name, reason=why)
+        for account in found.keys() - asked.polls.keys():
+            _log.info("account.begun", bank=asked.bank.name, account=account.name)
+        for account in asked.polls.keys() - found.keys():
+            _log.info("account.ended", bank=asked.bank.name, account=account.name)
+        asked.polls = found
+        return problems
 
-    async def _all_polls(self) -> list[AccountPoll]:
-        found = [
-            (api, account)
-            for bank, api in self._banks
-            for account in accounts_of(bank, await api.accounts())
-        ]
-        names = [account.name for _, account in found]
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            raise SettingsInvalid(f"{PREFIX}FEEDS_…: accounts named twice: {', '.join(doubled)}")
-        return [
-            AccountPoll(
-                api=api,
-                account=account,
-                book=_book_of(self._books, account.name),
-                store=self._store,
-                publisher=self._publisher,
-                kafka=self._kafka,
-                rules=self._rules,
-            )
-            for api, account in found
-        ]
 
+def accounts_of(
+    bank: Bank, told: Sequence[BankAccountAt], problems: dict[str, str]
+) -> list[BankAccountAt]:
+    """The accounts to be read, by our names: those that are named, or all; what is wrong is noted.
 
-def accounts_of(bank: Bank, told: Sequence[BankAccountAt]) -> list[BankAccountAt]:
-    """The accounts to be read, by our names: those that are named, or all of them.
-
-    Raises:
-        SettingsInvalid: One that is named is not at the bank, or a bank's name is none of ours.
+    A named one that is not at the bank, and a bank's name that is none of ours, are left out.
     """
     by_id = {account.id: account for account in told}
     if bank.names:
-        if missing := sorted(set(bank.names) - set(by_id)):
-            raise SettingsInvalid(
-                f"{PREFIX}FEEDS_…: bank {bank.name} has no open account {', '.join(missing)}"
-            )
-        return [replace(by_id[bank_id], name=name) for bank_id, name in bank.names.items()]
+        for bank_id in sorted(set(bank.names) - set(by_id)):
+            problems[bank.names[bank_id]] = f"bank {bank.name} has no open account {bank_id}"
+        return [
+            replace(by_id[bank_id], name=name)
+            for bank_id, name in bank.names.items()
+            if bank_id in by_id
+        ]
+    found: list[BankAccountAt] = []
     for account in told:
         try:
             _NAME.validate_python(account.name)
         except ValidationError:
-            raise SettingsInvalid(
-                f"{PREFIX}FEEDS_…: bank {bank.name} calls account {account.id} {account.name!r},"
-                " which is no account name; name its accounts in a banks file"
-            ) from None
-    return list(told)
-
-
-def _book_of(books: BookMap, name: str) -> str:
-    found = books.of_bank(name)
-    if found is None:
-        raise SettingsInvalid(
-            f"{PREFIX}BOOKS_FILE: no book names the bank account {name!r}, and there are several"
-        )
-    return found.name
+            problems[account.id] = (
+                f"bank {bank.name} calls account {account.id} {account.name!r}, which is no"
+                " account name; name its accounts in a banks file"
+            )
+            continue
+        found.append(account)
+    return found

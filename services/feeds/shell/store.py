@@ -15,7 +15,7 @@ from shared.runtime.postgres import Database, Tx, load_queries
 
 SCHEMA: Final = "feeds"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_SQL: Final = load_queries(Path(__file__).parent / "sql")
+SQL: Final = load_queries(Path(__file__).parent / "sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,22 @@ class Untold:
     message: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class UntoldBalance:
+    """A closing balance whose message Kafka has not acknowledged yet."""
+
+    reading: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LastRead:
+    """When an account was first asked for, and when it was last read whole."""
+
+    first_asked_at: datetime
+    read_at: datetime | None
+
+
 class FeedStore:
     """The memory of all bank accounts."""
 
@@ -36,14 +52,14 @@ class FeedStore:
     async def watermark(self, account: str) -> datetime | None:
         """The newest time of a line that was told, by the bank's clock."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_SQL["read_watermark"], account)
+            row = await connection.fetchrow(SQL["read_watermark"], account)
         return None if row is None else row["watermark"]
 
     async def known(self, account: str, *, since: datetime, ids: Iterable[str]) -> dict[str, Form]:
         """The last forms of a window's lines, and of lines by id."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_SQL["known_forms"], account, since, sorted(set(ids)))
-        return {row["line_id"]: _form(row) for row in rows}
+            rows = await connection.fetch(SQL["known_forms"], account, since, sorted(set(ids)))
+        return {row["line_id"]: form_of(row) for row in rows}
 
     async def decide(
         self,
@@ -51,39 +67,83 @@ class FeedStore:
         forms: Sequence[tuple[Form, bytes | None]],
         *,
         watermark: datetime | None,
+        place: str | None = None,
     ) -> None:
         """Write new forms down with the messages that tell them, before they are told.
 
-        A form without a message has been told already.
+        A form without a message has been told already. ``place`` is the cursor behind them, of a
+        feed by changes.
         """
 
         async def work(tx: Tx) -> None:
             await tx.executemany(
-                _SQL["remember_form"], [_row(account, form, message) for form, message in forms]
+                SQL["remember_form"], [row_of(account, form, message) for form, message in forms]
             )
             if watermark is not None:
-                await tx.execute(_SQL["move_watermark"], account, watermark)
+                await tx.execute(SQL["move_watermark"], account, watermark)
+            if place is not None:
+                await tx.execute(SQL["keep_place"], account, place)
 
         await self._database.run(work)
 
     async def untold(self, account: str, limit: int) -> list[Untold]:
         """What was decided and is not acknowledged, in the order in which it is to be told."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_SQL["unpublished_forms"], account, limit)
+            rows = await connection.fetch(SQL["unpublished_forms"], account, limit)
         return [Untold(row["line_id"], row["revision"], bytes(row["unpublished"])) for row in rows]
 
     async def told(self, account: str, messages: Sequence[Untold]) -> None:
         """These are acknowledged."""
         async with self._database.connection() as connection:
             await connection.execute(
-                _SQL["published_forms"],
+                SQL["published_forms"],
                 account,
                 [m.line_id for m in messages],
                 [m.revision for m in messages],
             )
 
+    async def place(self, account: str) -> str:
+        """The cursor of a feed by changes; empty before its first reading."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(SQL["place_of"], account)
+        return "" if row is None else str(row["cursor"])
 
-def _form(row: asyncpg.Record) -> Form:
+    async def untold_balances(self, account: str, limit: int) -> list[UntoldBalance]:
+        """Closing balances that are not acknowledged, in the order of their reading."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL["unpublished_balances"], account, limit)
+        return [UntoldBalance(row["reading"], bytes(row["unpublished"])) for row in rows]
+
+    async def told_balances(self, account: str, readings: Sequence[str]) -> None:
+        """These are acknowledged."""
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["published_balances"], account, list(readings))
+
+    async def accounts_with_untold(self) -> tuple[str, ...]:
+        """The accounts of which something is decided and not acknowledged."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL["accounts_with_untold"])
+        return tuple(row["account"] for row in rows)
+
+    async def note_asked(self, account: str, at: datetime) -> None:
+        """Remember since when an account is asked for."""
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["note_asked"], account, at)
+
+    async def note_read(self, account: str, at: datetime) -> None:
+        """Remember that an account was read whole."""
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["note_read"], account, at)
+
+    async def last_reads(self, accounts: Iterable[str]) -> dict[str, LastRead]:
+        """When accounts were last read; one that was never asked for is left out."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL["readings_of"], sorted(set(accounts)))
+        return {row["account"]: LastRead(row["first_asked_at"], row["read_at"]) for row in rows}
+
+
+def form_of(row: asyncpg.Record) -> Form:
+    """The form that a row holds."""
     line = ToldLine(
         id=row["line_id"],
         state=LineState(row["state"]),
@@ -99,7 +159,8 @@ def _form(row: asyncpg.Record) -> Form:
     return Form(line, row["revision"])
 
 
-def _row(account: str, form: Form, message: bytes | None) -> tuple[object, ...]:
+def row_of(account: str, form: Form, message: bytes | None) -> tuple[object, ...]:
+    """The row that holds a form."""
     line = form.line
     return (
         account,

@@ -7,6 +7,7 @@ import pytest
 from services.feeds.config import Bank, FeedsSettings, Provider
 from services.feeds.shell.bank_api import BankAccountAt
 from services.feeds.shell.rounds import accounts_of
+from services.feeds.statements.accounts import InterimIs
 from shared.runtime.settings import SettingsInvalid
 
 TOLD = (BankAccountAt("account_1", "Operating", "usd"), BankAccountAt("account_2", "jpy", "jpy"))
@@ -52,7 +53,7 @@ def test_banks_come_from_a_file_with_keys_beside_it_and_in_variables(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("", "Field required"),
+        ("", "name a bank"),
         ('[[banks]]\nname = "a"\nbase_url = "https://a"', "name one of key_file and key_env"),
         ('[[banks]]\nname = "a"\nbase_url = "file:///etc"\nkey_env = "K"', "base_url"),
         ('[[banks]]\nname = "a"\nbase_url = "https://a"\nkey = "hidden"', "Extra inputs"),
@@ -83,19 +84,85 @@ def test_window_that_is_read_again_cannot_be_made_shorter_than_ten_days() -> Non
 
 def test_accounts_that_are_named_are_read_by_our_names_and_no_others() -> None:
     bank = Bank("first", Provider.INCREASE, "http://x", {"account_1": "main"}, "key")
-    assert accounts_of(bank, TOLD) == [BankAccountAt("account_1", "main", "usd")]
+    assert accounts_of(bank, TOLD, {}) == [BankAccountAt("account_1", "main", "usd")]
 
 
 def test_accounts_that_nobody_names_are_read_by_the_bank_s_names() -> None:
-    assert accounts_of(BANK, TOLD) == list(TOLD)
+    assert accounts_of(BANK, TOLD, {}) == list(TOLD)
 
 
-def test_account_that_the_bank_does_not_have_is_refused() -> None:
-    bank = Bank("first", Provider.INCREASE, "http://x", {"account_9": "main"}, "key")
-    with pytest.raises(SettingsInvalid, match="has no open account account_9"):
-        accounts_of(bank, TOLD)
+def test_account_that_the_bank_does_not_have_is_said_and_the_others_are_read() -> None:
+    names = {"account_9": "main", "account_1": "first"}
+    bank = Bank("first", Provider.INCREASE, "http://x", names, "key")
+    problems: dict[str, str] = {}
+    assert [a.name for a in accounts_of(bank, TOLD, problems)] == ["first"]
+    assert problems == {"main": "bank first has no open account account_9"}
 
 
-def test_bank_s_name_that_is_no_account_name_is_refused() -> None:
-    with pytest.raises(SettingsInvalid, match="which is no account name"):
-        accounts_of(BANK, [BankAccountAt("account_1", "My Account", "usd")])
+def test_bank_s_name_that_is_no_account_name_is_said_and_left_out() -> None:
+    problems: dict[str, str] = {}
+    told = [BankAccountAt("account_1", "My Account", "usd")]
+    assert accounts_of(BANK, told, problems) == []
+    assert "which is no account name" in problems["account_1"]
+
+
+PLAID = """
+[[banks]]
+name = "plaid"
+provider = "plaid"
+base_url = "https://production.plaid.test"
+key_env = "SECRET"
+client_id = "client"
+access_token_env = "TOKEN"
+[[banks.accounts]]
+id = "acc_1"
+name = "savings"
+[[statements]]
+id = "DE89 3704 0044 0532 0130 00"
+name = "house"
+interim = "posted"
+[[csv]]
+pattern = "sparkasse-*.csv"
+map = "sparkasse.toml"
+"""
+MAP = """
+[csv]
+decimal = ","
+date_format = "%d.%m.%Y"
+account = "A1"
+currency = "eur"
+[csv.columns]
+booked_on = "#1"
+amount = "#2"
+"""
+
+
+def test_banks_file_names_plaid_items_accounts_of_files_and_csv_maps(tmp_path: Path) -> None:
+    path = tmp_path / "banks.toml"
+    path.write_text(PLAID)
+    (tmp_path / "sparkasse.toml").write_text(MAP)
+    found = settings(banks_file=str(path)).sources({"SECRET": "s", "TOKEN": "t"})
+    (bank,) = found.banks
+    assert (bank.provider, bank.client_id, bank.access_token) == (Provider.PLAID, "client", "t")
+    assert "access_token" not in repr(bank)
+    assert [(a.name, a.interim) for a in found.statements] == [("house", InterimIs.POSTED)]
+    assert found.csv_map("sparkasse-1.csv") is not None
+    assert found.csv_map("other.csv") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ('client_id = "client"\n', "", "name client_id"),
+        ('access_token_env = "TOKEN"\n', "", "name client_id"),
+        ('provider = "plaid"\n', "", "are Plaid's"),
+        ('name = "house"', 'name = "savings"', "account named twice: savings"),
+        ('date_format = "%d.%m.%Y"\n', "", "csv.date_format"),
+    ],
+)
+def test_sources_that_do_not_fit_are_refused(old: str, new: str, word: str, tmp_path: Path) -> None:
+    path = tmp_path / "banks.toml"
+    path.write_text(PLAID.replace(old, new))
+    (tmp_path / "sparkasse.toml").write_text(MAP.replace(old, new))
+    with pytest.raises(SettingsInvalid, match=word):
+        settings(banks_file=str(path)).sources({"SECRET": "s", "TOKEN": "t"})
