@@ -1,7 +1,8 @@
 """Statements of closed periods: the same for ever, and late facts where they are reported."""
 
+import random
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -13,6 +14,14 @@ from services.console.statements.account import Place
 from services.console.statements.as_json import account_json
 from services.console.statements.moments import AsOf, Period, moment
 from services.console.statements.query import Asked
+from services.ledger.exports.beancount import Beancount
+from services.ledger.exports.csv_form import Csv
+from services.ledger.exports.hledger import Hledger
+from services.ledger.exports.journal import Selection, Tally, Told, Writer
+from services.ledger.exports.json_lines import JsonLines
+from services.ledger.exports.periods import Periods
+from services.ledger.periods import midnight
+from services.ledger.shell.reading.export import Journal, journal_in
 from shared.contracts.books import BookData
 from tests.support.judged_journal import InputLog, judged_journal
 
@@ -78,3 +87,83 @@ async def test_statement_of_a_closed_period_stays_and_the_late_fact_is_in_the_fi
             ("bank:main:line:l3:r1", date(2024, 6, 1))
         ]
         await views.close()
+
+
+def nets(told: list[Told]) -> dict[str, int]:
+    tally = Tally()
+    for each in told:
+        tally.add(each)
+    return {account: sums.net for (_, account, _), sums in tally.accounts.items() if sums.net}
+
+
+async def exported(journal: Journal, begin: date | None, until: date | None) -> list[Told]:
+    """The entries of an export from one day up to another."""
+    zone = BOOK.zone
+    selection = Selection(
+        begin=None if begin is None else midnight(begin, zone),
+        until=None if until is None else midnight(until, zone),
+    )
+    return [each async for stretch in journal.entries(selection) for each in stretch]
+
+
+async def test_exports_of_any_period_sum_to_its_statements_whatever_came_too_late(
+    fresh_database: Callable[[], str],
+) -> None:
+    dice = random.Random(20_240_601)
+    log = InputLog(now=datetime(2024, 1, 1, 8, tzinfo=UTC))
+    dsn = fresh_database()
+    months = [date(2024, month, 1) for month in range(1, 8)]
+    async with judged_journal(dsn, zone=BOOK.time_zone) as journal:
+        records = [log.line("first", 10_000, "2024-01-01")]
+        for month in months[1:]:
+            log.now = datetime(month.year, month.month, 5, 8, tzinfo=UTC)
+            for n in range(12):
+                day = date(2024, 1, 1) + timedelta(days=dice.randrange((month - months[0]).days))
+                records.append(
+                    log.line(f"l{month.month}_{n}", dice.randint(-900, 900) or 1, f"{day}")
+                )
+            through = month - timedelta(days=1)
+            if dice.random() < 0.7:
+                records.append(log.ask("close_period", through=str(through)))
+        log.now = datetime(2024, 7, 20, 8, tzinfo=UTC)
+        records += [log.line(f"late_{n}", 7 + n, "2024-02-03") for n in range(4)]
+        for begin in range(0, len(records), 9):
+            await journal.book(records[begin : begin + 9])
+        views = Views(dsn, "ledger")
+        stands = {
+            day: {
+                account: net for account, net in (await statement(views, str(day))).items() if net
+            }
+            for day in (month - timedelta(days=1) for month in months[1:])
+        }
+        await views.close()
+        async with journal.database.transaction("repeatable_read") as tx:
+            told = await journal_in(tx)
+            whole = await exported(told, None, None)
+            late = [each for each in whole if each.reported_day is not None]
+            assert len(late) >= 4
+            for day, expected in stands.items():
+                after = day + timedelta(days=1)
+                assert nets(await exported(told, None, after)) == expected
+                before = nets(await exported(told, None, day.replace(day=1)))
+                of_month = nets(await exported(told, day.replace(day=1), after))
+                moved = {a: expected.get(a, 0) - before.get(a, 0) for a in {*expected, *before}}
+                assert of_month == {account: net for account, net in moved.items() if net}
+            # What plain-text books assert at the end of each month is what its statement says.
+            periods = Periods(BOOK.zone)
+            for each in whole:
+                periods.add(each)
+            for standing in periods.standings():
+                if standing.day in stands:
+                    expected = stands[standing.day]
+                    assert standing.minor == expected.get(standing.account, 0), standing
+    one = late[0]
+    forms: dict[Writer, str] = {
+        Beancount("main", BOOK.zone): f"{one.reported_day} * ",
+        Hledger("main", BOOK.zone): f"    ; reported: {one.reported_day}\n",
+        JsonLines(): f'"reported_day":"{one.reported_day}"',
+        Csv(): f",{one.reported_day},",
+    }
+    for form, said in forms.items():
+        assert said in form.entry(one)
+        assert said not in form.entry(one._replace(reported_day=None))

@@ -70,6 +70,8 @@ class Beancount:
             f"  digest: {_quoted(told.digest)}",
             f"  chain: {_quoted(told.chain)}",
         ]
+        if told.reported_day is not None:
+            lines.append(f"  reported: {told.reported_day}")
         if told.reverses:
             lines.append(f"  reverses: {_quoted(told.reverses)}")
         for leg in told.legs:

@@ -61,6 +61,8 @@ class Hledger:
             _tag("digest", told.digest),
             _tag("chain", told.chain),
         ]
+        if told.reported_day is not None:
+            lines.append(_tag("reported", told.reported_day.isoformat()))
         if told.reverses:
             lines.append(_tag("reverses", told.reverses))
         for leg in told.legs:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple, Protocol
 
 from shared.contracts.envelope import rfc3339
@@ -35,6 +35,7 @@ class Told(NamedTuple):
 
     ``previous`` is the link before it where that entry is not the one exported just before it;
     empty otherwise. With it each entry's own link can be proved in a part of the journal too.
+    ``reported_day`` is the day that it counts on where its own was closed when it was recorded.
     """
 
     origin: str
@@ -55,6 +56,7 @@ class Told(NamedTuple):
     chain: str
     previous: str
     legs: tuple[Leg, ...]
+    reported_day: date | None = None
 
 
 class Head(NamedTuple):
@@ -68,6 +70,7 @@ class Head(NamedTuple):
 class Selection:
     """Which entries leave; what is left out selects nothing. ``until`` is not included.
 
+    On the effective axis an entry has the day that it is reported on, as in statements.
     ``since`` are entries that the reader has: of each origin those after its sequence are told,
     of an origin that is not named all.
     """

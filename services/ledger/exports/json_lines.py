@@ -32,7 +32,9 @@ class JsonLines:
 
     def entry(self, told: Told) -> str:
         """One line of an entry."""
-        previous: Json = {"previous": told.previous} if told.previous else {}
+        further: Json = {"previous": told.previous} if told.previous else {}
+        if told.reported_day is not None:
+            further["reported_day"] = told.reported_day.isoformat()
         return _line(
             {
                 "line": "entry",
@@ -67,7 +69,7 @@ class JsonLines:
                 "sequence": told.sequence,
                 "digest": told.digest,
                 "chain": told.chain,
-                **previous,
+                **further,
             }
         )
 

@@ -45,8 +45,8 @@ class Periods:
             self._move(day, each.account, each.currency, each.exponent, each.minor)
 
     def add(self, told: Told) -> date:
-        """Count an entry; gives its day."""
-        day = self.day_of(told.effective_at)
+        """Count an entry; gives the day that it is reported on, its own where it is not late."""
+        day = told.reported_day or self.day_of(told.effective_at)
         for leg in told.legs:
             self._move(day, leg.account, leg.currency, leg.exponent, leg.signed)
         return day

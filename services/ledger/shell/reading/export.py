@@ -290,4 +290,5 @@ def _told(origin: Origin, row: Columns, legs: Sequence[Leg], links: Mapping[int,
         chain=row["chain"].hex(),
         previous=links.get(sequence, ""),
         legs=tuple(legs),
+        reported_day=row["reported_day"],
     )
