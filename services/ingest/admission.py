@@ -121,6 +121,7 @@ class Desk:
         tolerance_seconds: int = TOLERANCE_SECONDS_DEFAULT,
     ) -> None:
         self.endpoint = endpoint
+        self.book = str(endpoint.book)
         self._books = books
         self._tolerance_seconds = tolerance_seconds
         self._stamps: dict[tuple[object, ...], _Stamp] = {}
@@ -152,7 +153,9 @@ class Desk:
         if wrong is not None:
             reason, detail = wrong
             return Turned(reason, 400, detail, read.id, read.type, secret=verdict.secret)
-        stamp = self._stamp(read, resent_from if RESENT_FROM.fullmatch(resent_from) else "")
+        if resent_from and not RESENT_FROM.fullmatch(resent_from):
+            resent_from = ""
+        stamp = self._stamp(read, resent_from)
         return _admitted(
             read,
             stamp,
@@ -341,7 +344,11 @@ def _wrong(event: EventBody, endpoint: Endpoint) -> tuple[VerdictReason, str] | 
 
 
 def _other_mode(event: EventBody, mode: Mode | None) -> str:
-    if mode is None:
+    is_live_mode = mode is Mode.LIVE
+    if mode is None or (
+        # What nearly every event is.
+        event.is_live is is_live_mode and event.object_is_live in (None, is_live_mode)
+    ):
         return ""
     for what, is_live in (("event", event.is_live), ("event's object", event.object_is_live)):
         if is_live is not None and Mode.of(livemode=is_live) is not mode:

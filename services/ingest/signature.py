@@ -124,12 +124,18 @@ def verify(
         return SignatureVerdict(
             SignatureReason.MISSING_HEADER, "there is no Stripe-Signature header"
         )
+    timestamp: str
+    signatures: tuple[str, ...]
     plain = _PLAIN.fullmatch(header)
-    parsed = _parsed(header) if plain is None else _Header(plain[1], (plain[2],))
-    if isinstance(parsed, SignatureVerdict):
-        return parsed
-    signed_at = int(parsed.timestamp)
-    name = _fitting_secret(body, parsed, secrets)
+    if plain is not None:
+        timestamp, signatures = plain[1], (plain[2],)
+    else:
+        parsed = _parsed(header)
+        if isinstance(parsed, SignatureVerdict):
+            return parsed
+        timestamp, signatures = parsed
+    signed_at = int(timestamp)
+    name = _fitting_secret(timestamp.encode() + b"." + body, signatures, secrets)
     if name is None:
         return SignatureVerdict(
             SignatureReason.BAD_SIGNATURE,
@@ -199,13 +205,14 @@ def _parsed(header: str) -> _Header | SignatureVerdict:
     return _Header(timestamps[0], well_formed)
 
 
-def _fitting_secret(body: bytes, header: _Header, secrets: Sequence[Secret]) -> str | None:
+def _fitting_secret(
+    message: bytes, signatures: Sequence[str], secrets: Sequence[Secret]
+) -> str | None:
     # Every pair is compared, in constant time, whichever fits: the time tells nothing.
     fitting: str | None = None
-    message = header.timestamp.encode() + b"." + body
     for secret in secrets:
         expected = secret.signature(message)
-        for signature in header.signatures:
+        for signature in signatures:
             if hmac.compare_digest(expected, signature) and fitting is None:
                 fitting = secret.name
     return fitting

@@ -95,9 +95,9 @@ class Lanes:
         self.client = client
         self._linger_seconds = linger_seconds
         self._records_max = records_max
-        self._lanes: dict[Partition, _Lane] = {}
-        # For good: a topic whose number of partitions is another is refused at the start.
-        self._partitions: dict[str, list[Partition]] = {}
+        # By topic, one for each partition. For good: a topic whose number of partitions is another
+        # is refused at the start.
+        self._lanes: dict[str, list[_Lane]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         # Batches whose end is known, and what failed; who waits for them is not told yet.
         self._ended: list[tuple[_Batch, Partition, Exception | None]] = []
@@ -205,7 +205,7 @@ class Lanes:
                 await asyncio.sleep(0)  # lets others go first
             key = row[0]
             if key is not None and key not in places:
-                places[key] = self._place(topic, key).partition
+                places[key] = self._place(topic, key)
             while not self.post(topic, row, None, told, places[key]):
                 await self._room.wait()
         if rows:
@@ -223,21 +223,23 @@ class Lanes:
             task.cancel()
         await self.drain()
         # A lane whose task was ended before its first step.
-        for lane in self._lanes.values():
-            self._leave(lane)
+        for lanes in self._lanes.values():
+            for lane in lanes:
+                self._leave(lane)
         self._tell()
 
     async def _learn(self, topic: str) -> None:
-        if topic in self._partitions:
+        if topic in self._lanes:
             return
         found = await self.client.partitions_for(topic)
         if not found:
             raise ERRORS.UnknownTopicOrPartitionError(f"{topic} has no partitions")
-        self._partitions[topic] = [Partition(topic, number) for number in sorted(found)]
+        # Who asked at the same time may be sending already.
+        if topic not in self._lanes:
+            self._lanes[topic] = [_Lane(Partition(topic, number)) for number in sorted(found)]
 
-    def _place(self, topic: str, key: bytes) -> Partition:
-        known = self._partitions[topic]
-        return known[(murmur2(key) & 0x7FFFFFFF) % len(known)]
+    def _place(self, topic: str, key: bytes) -> int:
+        return (murmur2(key) & 0x7FFFFFFF) % len(self._lanes[topic])
 
     def _batch_with(
         self,
@@ -248,20 +250,20 @@ class Lanes:
         partition: int | None,
     ) -> _Batch | None:
         """The batch that a record now stands in; ``None`` where there is something to wait for."""
-        known = self._partitions.get(topic)
-        if known is None or not self._room.is_set():
+        lanes = self._lanes.get(topic)
+        if lanes is None or not self._room.is_set():
             return None
         if value is not None and len(value) > _SIZED_FROM:
             _check_size(key, value, headers)
-        if partition is not None:
-            where = Partition(topic, partition)
-        elif key is not None:
-            where = self._place(topic, key)
-        else:
-            where = random.choice(known)  # noqa: S311 - spreads load, hides nothing
-        lane = self._lanes.get(where)
-        if lane is None:
-            lane = self._lanes[where] = _Lane(where)
+        if partition is None:
+            partition = (
+                random.randrange(len(lanes))  # noqa: S311 - spreads load, hides nothing
+                if key is None
+                else self._place(topic, key)
+            )
+        elif not 0 <= partition < len(lanes):
+            raise ERRORS.UnknownTopicOrPartitionError(f"{topic} has no partition {partition}")
+        lane = lanes[partition]
         batch = lane.batches[-1] if lane.batches else None
         if (
             batch is None

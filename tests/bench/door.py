@@ -162,7 +162,8 @@ def measure(stack: RunningStack, asked: Asked, say: Callable[[str], None]) -> No
         slower = min(middle["server"], middle["producer"])
         say(
             f"door {middle['door']:,.0f}/s, p50 {middle['p50_ms']:.1f} ms,"
-            f" p99 {middle['p99_ms']:.1f} ms, {middle['cpu_us']:.0f} µs of processor each;"
+            f" p99 {middle['p99_ms']:.1f} ms, {middle['cpu_us']:.0f} µs of processor each"
+            f" (beside it the broker {middle['broker_us']:.0f}, the load {middle['load_us']:.0f});"
             f" floors: server {middle['server']:,.0f}/s, producer {middle['producer']:,.0f}/s;"
             f" {middle['door'] / slower:.0%} of the slower;"
             f" our own way to the broker {middle['outbox']:,.0f}/s,"
@@ -179,10 +180,10 @@ def _round(stack: RunningStack, running: ServiceProcess, floor_port: int, events
     server = send(floor_port, events=events, path="/")
     producer = uvloop.run(producer_floor(stack.kafka_bootstrap, events))
     outbox = uvloop.run(outbox_floor(stack.kafka_bootstrap, events))
-    process = psutil.Process(running.child.pid)
-    before = sum(process.cpu_times()[:2])
+    processes = psutil.Process(running.child.pid), _broker(stack)
+    before = [_spent(process) for process in processes]
     found = send(running.port, events=events)
-    spent = sum(process.cpu_times()[:2]) - before
+    spent, broker = (_spent(each) - then for each, then in zip(processes, before, strict=True))
     return {
         "server": server["per_second"],
         "producer": producer,
@@ -191,7 +192,23 @@ def _round(stack: RunningStack, running: ServiceProcess, floor_port: int, events
         "p50_ms": found["p50_ms"],
         "p99_ms": found["p99_ms"],
         "cpu_us": spent / events * 1e6,
+        "broker_us": broker / events * 1e6,
+        "load_us": found["cpu_us"],
     }
+
+
+def _broker(stack: RunningStack) -> psutil.Process | None:
+    """The broker's process, where it runs on this machine: it has the same cores as the door."""
+    port = int(stack.kafka_bootstrap.rsplit(":", 1)[1])
+    for each in psutil.net_connections("tcp"):
+        is_its = each.status == psutil.CONN_LISTEN and each.laddr and each.laddr[1] == port
+        if is_its and each.pid is not None:
+            return psutil.Process(each.pid)
+    return None
+
+
+def _spent(process: psutil.Process | None) -> float:
+    return sum(process.cpu_times()[:2]) if process is not None else float("nan")
 
 
 def _memory(running: ServiceProcess, events: int, say: Callable[[str], None]) -> None:

@@ -127,6 +127,7 @@ async def test_folder_that_cannot_be_written_is_warned_of_and_the_door_goes_on(
             # It goes on as soon as it can.
             in_the_way.unlink()
             await fact("the lines", lambda: len(lines_in(in_the_way / "verdicts")) == 5)
+            await fact("it in the log", lambda: "verdicts.written_again" in process.told())
             assert "warnings" not in (await client.get("/readyz")).json()
         assert await asyncio.to_thread(process.stop) == 0
         assert process.told().count("verdicts.unwritten") == 1

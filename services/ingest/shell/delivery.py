@@ -3,29 +3,18 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from services.ingest.admission import Admitted, Desk
-from services.ingest.shell.answers import Answer, Header
+from services.ingest.shell.answers import Answer
 
 Named = Mapping[bytes, Sequence[bytes]]
-
-
-class Head(NamedTuple):
-    """What a request's head says: its path, all its headers, and by name those that are read."""
-
-    path: str
-    headers: Sequence[Header]
-    named: Named
 
 
 class Caller(Protocol):
     """Where a delivery came from and its answer goes to."""
 
-    @property
-    def socket_peer(self) -> str:
-        """The address at the other end of the socket."""
-        ...
+    peer: str  # the address at the other end of the socket, as ``address_text`` writes it
 
     def reply(self, answer: Answer) -> None:
         """Answer the open request; of who has left nothing is to be told."""

@@ -72,7 +72,8 @@ class Guard:
 
     def peer(self, socket_peer: str, headers: Sequence[Header]) -> str:
         """Who sent a request; ``UNKNOWN`` where the proxies before us do not say it."""
-        return real_peer(socket_peer, headers, self._proxies)
+        proxies = self._proxies
+        return real_peer(socket_peer, headers, proxies) if proxies.hops else socket_peer
 
     def refusal(self, peer: str, at: datetime) -> Turned | None:
         """Why this peer is not listened to now; ``None`` when it is."""

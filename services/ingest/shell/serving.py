@@ -32,7 +32,7 @@ from services.ingest.http_rules import DECIDING, refusal
 from services.ingest.peers import address_text
 from services.ingest.shell.answers import ACCEPTED, ONLY_POST, Answer, Ready, written
 from services.ingest.shell.crowd import CUT, Crowd
-from services.ingest.shell.delivery import Delivery, Head
+from services.ingest.shell.delivery import Delivery
 from services.ingest.shell.webhook import READ, Door
 
 # A body may begin slowly; after this its pace counts.
@@ -99,11 +99,6 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._head_since is not None or self._idle_since is not None
 
     @property
-    def socket_peer(self) -> str:
-        """The address at the other end of the socket."""
-        return self.client[0] if self.client else ""
-
-    @property
     def _asked(self) -> RequestResponseCycle | None:
         """The last request that uvicorn took; there is none at first, whatever uvicorn's type."""
         return self.cycle
@@ -115,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         """Take a connection in, if there is a place."""
         super().connection_made(transport)
-        self.peer = address_text(self.socket_peer)
+        self.peer = address_text(self.client[0] if self.client else "")
         status = self.crowd.refusal(self.peer)
         if status is not None:
             CUT.labels("crowded").inc()
@@ -271,7 +266,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if parser.get_method() != b"POST":
             self.reply(ONLY_POST)
             return
-        delivery = self._door.begin(self, Head(path, self.headers, self._named))
+        delivery = self._door.begin(self, path, self.headers, self._named)
         self._delivery = delivery
         if delivery is not None and b"expect" in self._named:
             self.transport.write(_CONTINUE)
@@ -370,6 +365,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+# There are few endpoints; what strangers ask for is soon forgotten.
+@functools.lru_cache(maxsize=64)
 def _path_of(target: bytes) -> str:
     """The path of a request's target, as uvicorn gives it to an application."""
     if b"%" not in target and b"?" not in target and b"#" not in target:

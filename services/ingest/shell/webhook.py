@@ -8,22 +8,21 @@ wrong with them is a 4xx, and what we cannot promise is a 503.
 """
 
 import asyncio
-import functools
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from services.ingest.admission import Admitted, Desk, Turned
 from services.ingest.config import FailpointPlace
 from services.ingest.endpoints import ROUTE, Endpoint
-from services.ingest.shell.answers import ACCEPTED, FAILED, LATER, Answer, problem
-from services.ingest.shell.delivery import Caller, Delivery, Head, Named
+from services.ingest.shell.answers import ACCEPTED, FAILED, LATER, Answer, Header, problem
+from services.ingest.shell.delivery import Caller, Delivery, Named
 from services.ingest.shell.failpoint import Failpoint
 from services.ingest.shell.guard import Guard
 from services.ingest.shell.verdict_log import VerdictLog
@@ -33,6 +32,7 @@ from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.messages import VerdictReason
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime import log
+from shared.runtime.counter import Counter
 from shared.runtime.histogram import Histogram
 from shared.runtime.kafka import Publisher, Row
 from shared.runtime.kafka_outbox import Outbox
@@ -72,8 +72,7 @@ _OTHER_VERSIONS = Counter(
 )
 _IN_FLIGHT = Gauge("tallystick_ingest_in_flight", "Deliveries that are being answered")
 _OUTCOMES: Final = MappingProxyType({200: "accepted"} | dict.fromkeys(LATER, "later"))
-# Of as many kinds as there are endpoints and reasons.
-_counted = functools.cache(_DELIVERIES.labels)
+_Act = Callable[[Delivery, float], None]
 _log = log.get(__name__)
 
 
@@ -140,23 +139,28 @@ class Door:
 
     # ------------------------------------------------------------------ from a connection
 
-    def begin(self, caller: Caller, head: Head) -> Delivery | None:
-        """Begin a delivery; ``None`` where its head was enough to answer it."""
+    def begin(
+        self, caller: Caller, path: str, headers: Sequence[Header], named: Named
+    ) -> Delivery | None:
+        """Begin a delivery; ``None`` where its head was enough to answer it.
+
+        ``named`` has by name those of the headers that are read.
+        """
         at, began_at = self._clock(), time.monotonic()
-        peer = self._guard.peer(caller.socket_peer, head.headers)
-        delivery = Delivery(caller, self._desks.get(head.path), peer, at, began_at)
+        peer = self._guard.peer(caller.peer, headers)
+        delivery = Delivery(caller, self._desks.get(path), peer, at, began_at)
         is_full = self._in_flight >= self._limits.in_flight_max
         self._in_flight += 1
         told = self._guard.refusal(peer, at)
         if told is None:
             told = _unavailable("too many deliveries at once") if is_full else None
         if told is None:
-            told = _refusal_of_head(delivery, head.named)
+            told = _refusal_of_head(delivery, named)
         if told is not None:
             self._refuse(delivery, told)
             return None
-        delivery.named = head.named
-        for length in head.named.get(b"content-length", ()):
+        delivery.named = named
+        for length in named.get(b"content-length", ()):
             if int(length) > self._limits.body_bytes_max:
                 delivery.is_too_large = True
         return delivery
@@ -203,7 +207,7 @@ class Door:
         if not delivery.is_answered:
             delivery.is_answered = True
             self._in_flight -= 1
-            _counted(delivery.name, "gone", "peer_gone").inc()
+            _DELIVERIES.inc(delivery.name, "gone", "peer_gone")
 
     # ------------------------------------------------------------------ to Kafka
 
@@ -269,33 +273,41 @@ class Door:
 
     def _settled(self, deliveries: list[Delivery], error: Unavailable | None) -> None:
         """Answer those of a batch: Kafka has them all, or may have none."""
-        if error is None:
-            self._health.ready("kafka")
-        else:
+        now = time.monotonic()
+        if error is not None:
             self._health.not_ready("kafka", str(error))
+            self._each(self._lose, deliveries, now)
+            return
+        self._health.ready("kafka")
+        for _ in deliveries:
+            self._pass(FailpointPlace.AFTER_ACK)
+        # Answers come first and in a row: who waits for them sends on while we write down the rest.
+        self._each(self._accept, deliveries, now)
+        self._each(self._tell_accepted, deliveries, now)
+
+    def _each(self, act: _Act, deliveries: Sequence[Delivery], now: float) -> None:
         for delivery in deliveries:
             try:
-                if error is None:
-                    self._accept(delivery)
-                else:
-                    lost = _unavailable("the event could not be kept; send it again")
-                    self._refuse(delivery, lost)
+                act(delivery, now)
             except Exception:  # noqa: BLE001  # as for a delivery that is judged
                 self._fail(delivery)
 
     # ------------------------------------------------------------------ answers
 
-    def _accept(self, delivery: Delivery) -> None:
-        told = delivery.told
-        assert told is not None  # noqa: S101  # only what was admitted was posted
-        now = time.monotonic()
+    def _accept(self, delivery: Delivery, now: float) -> None:
         _ACK_SECONDS.observe(now - delivery.judged_at)
-        self._pass(FailpointPlace.AFTER_ACK)
-        self._tell(delivery, told, VerdictReason.ACCEPTED, 200, detail=told.detail, now=now)
-        if told.expected_version:
-            _OTHER_VERSIONS.labels(delivery.name).inc()
         self._pass(FailpointPlace.BEFORE_REPLY)
         self._answer(delivery, ACCEPTED)
+
+    def _tell_accepted(self, delivery: Delivery, now: float) -> None:
+        told = delivery.told
+        assert told is not None  # noqa: S101  # only what was admitted was posted
+        self._tell(delivery, told, VerdictReason.ACCEPTED, 200, detail=told.detail, now=now)
+        if told.expected_version:
+            _OTHER_VERSIONS.inc(delivery.name)
+
+    def _lose(self, delivery: Delivery, _: float) -> None:
+        self._refuse(delivery, _unavailable("the event could not be kept; send it again"))
 
     def _refuse(self, delivery: Delivery, told: Turned) -> None:
         delivery.end_timer()
@@ -330,7 +342,7 @@ class Door:
         desk, began_at = delivery.desk, delivery.began_at
         judged_at = delivery.judged_at or now
         name = delivery.name
-        _counted(name, _OUTCOMES.get(status, "refused"), reason).inc()
+        _DELIVERIES.inc(name, _OUTCOMES.get(status, "refused"), str(reason))
         _SECONDS.observe(now - began_at)
         self._guard.tell(
             Said(
@@ -348,7 +360,7 @@ class Door:
                 judged_microseconds=round((judged_at - began_at) * 1e6),
                 ack_microseconds=round((now - judged_at) * 1e6),
             ),
-            book="" if desk is None else str(desk.endpoint.book),
+            book="" if desk is None else desk.book,
         )
 
     def _answer(self, delivery: Delivery, answer: Answer) -> None:

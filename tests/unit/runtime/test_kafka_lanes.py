@@ -370,6 +370,12 @@ async def test_rows_of_which_one_is_not_kept_are_not_called_kept() -> None:
     await lanes.drain()
 
 
+@pytest.mark.parametrize("partition", [-1, PARTITIONS])
+async def test_partition_that_the_topic_does_not_have_is_a_fault_of_kafka(partition: int) -> None:
+    with pytest.raises(KafkaError):
+        await add(lanes_over(Client(lambda _: None)), b"x", partition)
+
+
 @pytest.mark.parametrize("found", [set[int](), None])
 async def test_topic_without_partitions_is_a_fault_of_kafka(found: set[int] | None) -> None:
     class Bare(Client):
