@@ -17,7 +17,7 @@ from typing import Final, Self, cast
 
 from sandbox.stack import StackSettings
 from sandbox.stack.ports import LOOPBACK, free_ports
-from sandbox.world.__main__ import API_KEY, SECRET_VARIABLE
+from sandbox.world.known import API_KEY, SECRET_VARIABLE
 from sandbox.world.scenario import ACCOUNT, scenario_named
 from shared.contracts.errors import Unavailable
 from shared.runtime.settings import PREFIX

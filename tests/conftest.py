@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import pytest
 
@@ -15,16 +16,47 @@ from tests.support.stack import RunningStack, running_stack
 # broker that a test starts, also through a command, reads this.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
+OWN_INSTALLATION: Final = ("test_demo.py", "test_lossy_webhooks.py")
+# Files whose tests need each other's fixtures or broker and take long together; any other order
+# is as right, and slower.
+LONGEST_FILES: Final = (
+    "test_projector_faults.py",
+    "test_stack.py",
+    "test_reconciler_recovery.py",
+    "test_events_cli.py",
+    "test_installation.py",
+    "test_generations.py",
+    "test_prove_command.py",
+    "test_preview_stories.py",
+    "test_reconciler_pipeline.py",
+    "test_preview_of_mirrored_objects.py",
+    "test_trace_command.py",
+    "test_example_consumers.py",
+    "test_dead_letters.py",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file together, for they share fixtures; the longest come first.
 
-    A test that kills processes has an installation to itself, so any worker may take it.
+    A test with an installation to itself, to kill processes of it or to see it whole, may be
+    taken by any worker. What is long and begun late is waited for by all the others.
     """
-    items.sort(key=lambda item: item.get_closest_marker("fault") is None)
+    items.sort(key=_place)
     for item in items:
-        if item.get_closest_marker("fault") is None:
+        if not _has_own_installation(item):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+def _has_own_installation(item: pytest.Item) -> bool:
+    return item.get_closest_marker("fault") is not None or item.path.name in OWN_INSTALLATION
+
+
+def _place(item: pytest.Item) -> int:
+    if _has_own_installation(item):
+        return 0
+    name = item.path.name
+    return 1 + LONGEST_FILES.index(name) if name in LONGEST_FILES else 1 + len(LONGEST_FILES)
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,11 @@ from pathlib import Path
 
 from sandbox.stripe.shell.webhooks import SenderSettings
 from sandbox.world.jsons import JsonObject
+from sandbox.world.known import API_KEY, SECRET_VARIABLE, WEBHOOK_SECRET
 from sandbox.world.shell.runner import Runner
 from sandbox.world.shell.servers import bound, serve
 from sandbox.world.shell.statefile import StateFile, StateRefused, Wanted
 
-API_KEY = "sk_test_simulated"
-WEBHOOK_SECRET = "whsec_simulated"
-# Where a secret is not to be seen in the list of processes.
-SECRET_VARIABLE = "TALLYSTICK_SANDBOX_WEBHOOK_SECRET"
 EXIT_REFUSED = 2
 
 

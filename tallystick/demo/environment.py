@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox.stack.ports import LOOPBACK
-from sandbox.world.__main__ import API_KEY
+from sandbox.world.known import API_KEY
 from sandbox.world.scenario import ACCOUNT, scenario_named
 from tallystick.demo.record import DemoRecord
 from tallystick.processes import SERVICES

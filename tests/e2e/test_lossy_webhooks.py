@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.stack import Stack, StackSettings
-from sandbox.world.__main__ import API_KEY
+from sandbox.world.known import API_KEY
 from shared.contracts.topics import STRIPE_EVENTS, STRIPE_OBJECTS
 from tests.support.demo import RunningDemo, demo
 from tests.support.ingest import records_since
