@@ -125,8 +125,11 @@ class GroupReader:
             except (KafkaFault, OSError) as error:
                 _log.info("left the group unheard: %s", error)
 
-    async def next_batch(self) -> Batch:
+    async def next_batch(self, is_busy: Callable[[], bool] = lambda: False) -> Batch:
         """The next records; an empty batch when none came in time.
+
+        While whoever asks ``is_busy`` with the batch before, a few records are not given out: work
+        on them could not begin, and more may come.
 
         Raises:
             Unavailable: Kafka or the positions cannot be had now.
@@ -135,7 +138,7 @@ class GroupReader:
         try:
             if self._shared_out:
                 await self.seek_anew()
-            return await self._gathered()
+            return await self._gathered(is_busy)
         except BaseException as error:
             # What had been taken from the client is lost with the error, so it is read again.
             self._reshared()
@@ -202,10 +205,10 @@ class GroupReader:
                 _log.debug("offsets not committed: %s", error)
             await asyncio.sleep(HINT_SECONDS)  # a display needs no more
 
-    async def _gathered(self) -> Batch:
+    async def _gathered(self, is_busy: Callable[[], bool]) -> Batch:
         """What is there; under load a little longer, since larger batches cost less a record.
 
-        A few records are not kept waiting for more: while they are worked on, more gather anyway.
+        A few records are not kept waiting for more, unless nobody waits for them yet.
         """
         bounds, before = self._bounds, dict(self._next)
         records: list[Record] = []
@@ -219,18 +222,23 @@ class GroupReader:
                 return Batch((), {})
             fresh = [r for raws in found.values() for r in self._in_order(raws)]
             await self._check_gaps()
-            if not fresh:
+            if not fresh and not (records and len(records) < MANY and is_busy()):
                 break
             records.extend(fresh)
             size += sum(record.size_bytes for record in fresh)
             now = time.monotonic()
             began = began or now
-            wait = bounds.gather_seconds if len(records) >= MANY else FEW_GATHER_SECONDS
-            wait = min(wait, began + wait - now)
+            wait = self._rest_of_wait(len(records), now - began, is_busy=is_busy())
             if wait <= 0:
                 break
         moves = {p: (before[p], n) for p, n in self._next.items() if n != before[p]}
         return Batch(tuple(records), moves)
+
+    def _rest_of_wait(self, count: int, waited: float, *, is_busy: bool) -> float:
+        """How much longer a batch is filled that holds so many records."""
+        if count >= MANY:
+            return self._bounds.gather_seconds - waited
+        return FEW_GATHER_SECONDS if is_busy else FEW_GATHER_SECONDS - waited
 
     def _in_order(self, raws: Iterable[Any]) -> list[Record]:  # Any: aiokafka has no types
         """The records of one partition that follow our position.

@@ -1,5 +1,6 @@
 """Records in and out of a real Kafka."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
@@ -189,6 +190,12 @@ async def _without_broker(stack: Stack, publisher: Publisher, made: Topic) -> No
     stack.kafka.start()
 
 
+async def has_read(reader: GroupReader, count: int) -> bool:
+    """Whether so many records, of all partitions, were taken from the client."""
+    client = reader._client  # pyright: ignore[reportPrivateUsage]  # nobody else knows it
+    return sum([int(await client.position(p)) for p in client.assignment()]) == count
+
+
 async def told(reader: GroupReader, where: Partition) -> bool:
     """Whether Kafka knows how far the group is."""
     client = reader._client  # pyright: ignore[reportPrivateUsage]  # nobody else knows it
@@ -242,6 +249,32 @@ async def test_group_bounds_a_batch_in_records(kafka_bootstrap: str, topic: Topi
     finally:
         await reader.stop()
     assert max(sizes) <= 30
+
+
+async def test_group_gives_few_records_out_when_the_batch_before_is_done(
+    kafka_bootstrap: str, topic: Topic
+) -> None:
+    kept, busy = Kept(), asyncio.Event()
+    reader = GroupReader(
+        kafka_bootstrap, group=uuid.uuid4().hex, topics=[topic.name], positions=kept
+    )
+    one = Publication(topic.name, b"k", envelope("e"))
+    await reader.start()
+    try:
+        async with producer(kafka_bootstrap) as publisher:
+            await publisher.publish_all([one], 20)
+            assert len(await read(reader, kept, 1)) == 1
+            busy.set()
+            batch = asyncio.create_task(reader.next_batch(busy.is_set))
+            await publisher.publish_all([one], 20)
+            await until("the second to be read", lambda: has_read(reader, 2))
+            await publisher.publish_all([one], 20)
+            await until("the third to be read", lambda: has_read(reader, 3))
+        assert not batch.done()
+        busy.clear()
+        assert len(kept.take(await batch)) == 2
+    finally:
+        await reader.stop()
 
 
 async def test_group_whose_position_lies_behind_the_logs_end_stops(

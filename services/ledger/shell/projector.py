@@ -43,6 +43,7 @@ class Projector:
     failpoints: Failpoints
     booked: asyncio.Event
     _must_learn: bool = False
+    _is_booking: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """The loop; what is in hand when ``stop`` is set is finished.
@@ -90,7 +91,7 @@ class Projector:
             self.reader.seek_later()
 
     async def _decided_batch(self) -> tuple[Batch, list[Decided]]:
-        batch = await self.reader.next_batch()
+        batch = await self.reader.next_batch(lambda: self._is_booking)
         measures.PARTITIONS.set(len(self.reader.partitions))
         decided: list[Decided] = []
         for number, record in enumerate(batch.records, 1):
@@ -103,7 +104,11 @@ class Projector:
     async def _take_in(self, batch: Batch, decided: Sequence[Decided]) -> None:
         began = time.monotonic()
         self.failpoints.reached(Failpoint.BEFORE_TX)
-        booked = await self.booker.take(decided, batch.moves)
+        self._is_booking = True
+        try:
+            booked = await self.booker.take(decided, batch.moves)
+        finally:
+            self._is_booking = False
         self.failpoints.reached(Failpoint.AFTER_COMMIT)
         self.booked.set()
         _report(booked, seconds=time.monotonic() - began)

@@ -41,6 +41,8 @@ ORIGINS_MAX: Final = 16
 BUILT_AT_ONCE: Final = 50
 # Of all origins together: what a publication holds in memory at once.
 RECORDS_AT_ONCE: Final = 4_000
+FEW: Final = 100
+GATHER_SECONDS: Final = 0.02
 DEAD_LETTER_BYTES_MAX: Final = 8 * 1024 * 1024
 _logger = log.get(__name__)
 
@@ -112,6 +114,10 @@ class JournalPublisher:
                 return
             if not published:
                 await self._wait(stop)
+            elif published < FEW:
+                # One that stands alone is out by now. Of a stream, each publication would else
+                # hold few, and what they cost is taken from whoever books.
+                await pause(stop, GATHER_SECONDS)
 
     async def _wait(self, stop: asyncio.Event) -> None:
         """Until something is booked here, or it is time to look for what others have booked."""
