@@ -109,6 +109,7 @@ class Database:
                     command_timeout=command_seconds_max,
                     server_settings=settings,
                     init=set_codecs,
+                    reset=_nothing_to_reset,
                 )
 
         return cls(await patiently(opened, what="Postgres", give_up_after_seconds=wait_seconds))
@@ -172,6 +173,13 @@ class Database:
                     raise Unavailable(f"{attempt} attempts collided: {error}") from error
                 await asyncio.sleep(RETRY_SECONDS * attempt)  # the attempts are bounded
         raise Unavailable("no attempt was allowed")
+
+
+async def _nothing_to_reset(_: Connection) -> None:
+    """Spare each transaction a question to the server: what we set is of a transaction alone.
+
+    One that is still open when its connection comes back is rolled back before this is asked.
+    """
 
 
 def load_queries(folder: Path) -> Mapping[str, str]:

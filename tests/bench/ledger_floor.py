@@ -143,15 +143,8 @@ async def _write_sums(tx: Tx, messages: Sequence[_Message]) -> None:
             total = days.setdefault((*place, *day), [0, 0])
             total[0] += debit
             total[1] += credit
-    balances: dict[Row, list[int]] = {}
-    for (*place, _, _, origin, exponent), (debit, credit) in days.items():
-        total = balances.setdefault((*place, origin, exponent), [0, 0])
-        total[0] += debit
-        total[1] += credit
-    rows = ((*key, *total) for key, total in sorted(balances.items()))
-    await tx.execute(SQL["add_balances"], *_columns(rows, 7))
     rows = ((*key, *total) for key, total in sorted(days.items()))
-    await tx.execute(SQL["add_day_buckets"], *_columns(rows, 9))
+    await tx.execute(SQL["add_sums"], *_columns(rows, 9))
     waiting: dict[Row, list[Any]] = {}  # Any: amounts and times
     for message in messages:
         for key, exponent, minor, since, recorded in message.open:

@@ -8,15 +8,17 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from shared.contracts.envelope import rfc3339
 from shared.contracts.messages import EntryBooked, PostingOnWire
 
 GENESIS: Final = bytes(32)
-_VERSION: Final = b"tallystick.chain.v1"
 # The lengths of nearly all fields, as they stand before them.
 _FRAMES: Final = tuple(size.to_bytes(8, "big") for size in range(512))
+_VERSION: Final = b"tallystick.chain.v1"
+_FRAMED_VERSION: Final = _FRAMES[len(_VERSION)] + _VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +52,52 @@ def chain_next(
 
     ``digest`` is ``Entry.digest()``, so the postings are covered by it.
     """
+    number, place = str(sequence).encode(), str(offset).encode()
+    fact, message, said = reference.encode(), message_id.encode(), description.encode()
     fields = (
+        _frame(previous),
         previous,
-        _VERSION,
-        origin.encode(),
-        str(sequence).encode(),
+        _FRAMED_VERSION,
+        _framed(origin),
+        _frame(number),
+        number,
+        _frame(digest),
         digest,
-        book.encode(),
-        reference.encode(),
-        kind.encode(),
-        rfc3339(effective_at).encode(),
-        rfc3339(recorded_at).encode(),
-        str(offset).encode(),
-        message_id.encode(),
-        str(rules_version).encode(),
-        (reverses or "").encode(),
-        description.encode(),
+        _framed(book),
+        _frame(fact),
+        fact,
+        _framed(kind),
+        _framed_time(effective_at),
+        _framed_time(recorded_at),
+        _frame(place),
+        place,
+        _frame(message),
+        message,
+        _framed(str(rules_version)),
+        _framed(reverses or ""),
+        _frame(said),
+        said,
     )
-    framed: list[bytes] = []
-    for field in fields:
-        size = len(field)
-        framed.append(_FRAMES[size] if size < len(_FRAMES) else size.to_bytes(8, "big"))
-        framed.append(field)
-    return hashlib.sha256(b"".join(framed)).digest()
+    return hashlib.sha256(b"".join(fields)).digest()
+
+
+def _frame(field: bytes) -> bytes:
+    """What stands before a field: its length."""
+    size = len(field)
+    return _FRAMES[size] if size < len(_FRAMES) else size.to_bytes(8, "big")
+
+
+@lru_cache(maxsize=4096)
+def _framed(word: str) -> bytes:
+    """A word that stands in many links, behind its length."""
+    told = word.encode()
+    return _frame(told) + told
+
+
+@lru_cache(maxsize=4096)
+def _framed_time(at: datetime) -> bytes:
+    told = rfc3339(at).encode()
+    return _frame(told) + told
 
 
 def chain_after(previous: bytes, record: EntryBooked) -> bytes:

@@ -125,16 +125,16 @@ async def keep_what_was_put_in_force(tx: Tx, batch: Batch) -> None:
     )
 
 
-async def require_decided_under_all(
-    tx: Tx, decided: Sequence[Decided], partitions: Iterable[Partition]
+def require_decided_under_all(
+    last: int, decided: Sequence[Decided], partitions: Iterable[Partition]
 ) -> None:
     """Refuse messages that were decided under fewer activations than there are.
 
-    Asked once the positions are moved, so that none can come between.
+    ``last`` is the number of the last one, read once the positions are moved, so that none can
+    come between.
 
     Raises:
         DecidedUnderOthers: The transaction must be rolled back, and the messages decided again.
     """
-    (row,) = await tx.fetch(SQL["last_activation"])
-    if any(each.under != row["number"] for each in decided):
+    if any(each.under != last for each in decided):
         raise DecidedUnderOthers(partitions)

@@ -1,7 +1,8 @@
 """A batch on its way through its transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from services.ledger.periods import Closings
 from services.ledger.posting_rules import Remark
@@ -19,7 +20,7 @@ Moves = Mapping[Partition, tuple[int, int]]
 
 @dataclass(slots=True)
 class Booked:
-    """What became of a batch, counted."""
+    """What became of a batch, counted, and the months that it was recorded in."""
 
     messages: int = 0
     entries: int = 0
@@ -29,20 +30,26 @@ class Booked:
     conflicts: int = 0
     parked: int = 0
     outcomes: int = 0
+    months: frozenset[date] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One telling of a fact, by one message."""
+    """One telling of a fact, by one message, for the chain that its entry would go on.
+
+    ``name`` is that of the fact: book and reference.
+    """
 
     by: Decided
     entry: Entry
     digest: bytes
+    head: Head
+    name: Name
 
     @property
-    def name(self) -> Name:
-        """The fact that it tells: book and reference."""
-        return (self.entry.book, self.entry.reference)
+    def place(self) -> Place:
+        """The message that tells it: origin and offset."""
+        return (self.head.origin_id, self.by.record.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,7 @@ class Claim:
     """Who may book a reference: the message at this place, with this content."""
 
     digest: bytes
-    origin_id: int
-    offset: int
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Batch:
     """
 
     decided: Sequence[Decided]
-    heads: dict[Partition, Head]
+    heads: Mapping[tuple[str, int], Head]
     tellings: list[Told] = field(default_factory=list[Told])
     conflicting: list[Told] = field(default_factory=list[Told])
     remarks: dict[int, list[Remark]] = field(default_factory=dict[int, list[Remark]])
@@ -88,7 +94,15 @@ class Batch:
 
     def head_of(self, each: Decided) -> Head:
         """The chain that a message's entries go on."""
-        return self.heads[Partition(each.record.topic, each.record.partition)]
+        return self.heads[each.record.topic, each.record.partition]
+
+    def tellings_of(self, each: Decided, entries: Iterable[Entry]) -> list[Told]:
+        """The facts that a message tells."""
+        head = self.head_of(each)
+        return [
+            Told(each, entry, entry.digest(), head, (entry.book, entry.reference))
+            for entry in entries
+        ]
 
     def remark(self, each: Decided, *remarks: Remark) -> None:
         """Say something of a message beside its entries."""

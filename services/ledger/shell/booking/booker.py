@@ -56,6 +56,7 @@ class BatchBooker:
                 first, rest = _halves(decided, moves)
                 return _sum(await self.take(*first), await self.take(*rest))
             return await self._park(decided, moves, error)
+        self.books.committed(booked)
         if any(each.decision is not None for each in decided):
             self.unfit_in_a_row = 0
         await self._fold(decided)

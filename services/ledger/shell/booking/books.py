@@ -12,6 +12,7 @@ keys wait for each other in turn and never in a ring.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from typing import Final
 
 from services.ledger.activation.in_force import InForce
@@ -85,11 +86,16 @@ class Books:
         self._rules = rules
         self._zones = zones_of(book_map)
         self._reached = reached
+        self._open_months: frozenset[date] = frozenset()
 
     def learn(self, book_maps: Iterable[BookMap]) -> None:
         """Know the time zones of books that were put in force since; a known book keeps its own."""
         for book_map in book_maps:
             self._zones |= zones_of(book_map)
+
+    def committed(self, booked: Booked) -> None:
+        """Know that a batch was committed: its months need not be opened again."""
+        self._open_months |= booked.months
 
     async def begin(self, tx: Tx, partitions: Iterable[Partition]) -> None:
         """Make the rows of input partitions that have none.
@@ -117,8 +123,9 @@ class Books:
         if is_putting:
             await hold_all_positions(tx)
         await move_positions(tx, self._log, moves)
-        await require_decided_under_all(tx, decided, moves)
-        batch = Batch(decided, await _heads(tx))
+        last_activation, heads = await _heads(tx)
+        require_decided_under_all(last_activation, decided, moves)
+        batch = Batch(decided, heads)
         if is_putting:
             batch.extra[KIND] = await putting_in_force(tx, self._log, self._first, self._rules)
         batch.booked.messages = len(decided)
@@ -147,7 +154,7 @@ class Books:
         late: list[Late] = []
         moved: dict[int, Head] = {}
         for told in fresh:
-            head, record = batch.head_of(told.by), told.by.record
+            head, record = told.head, told.by.record
             recorded_at = record.appended_at
             entries.append(
                 head.numbered(
@@ -171,7 +178,7 @@ class Books:
                 late.extend(sums.late(told.entry, recorded_at, (head.origin_id, head.sequence)))
             moved[head.origin_id] = head
         batch.booked.entries, batch.booked.postings = len(entries), len(postings)
-        await write_journal(tx, entries, postings)
+        batch.booked.months = await write_journal(tx, entries, postings, self._open_months)
         heads = [moved[origin_id] for origin_id in sorted(moved)]
         await tx.execute(
             SQL["move_origins"],
@@ -179,8 +186,7 @@ class Books:
             [head.sequence for head in heads],
             [head.chain for head in heads],
         )
-        await tx.execute(SQL["add_balances"], *sums.balance_columns())
-        await tx.execute(SQL["add_day_buckets"], *sums.bucket_columns())
+        await tx.execute(SQL["add_sums"], *sums.columns())
         await write_late_entries(tx, late)
         at_zero = await tx.fetch(SQL["add_open_items"], *sums.open_columns())
         if at_zero:
@@ -189,13 +195,16 @@ class Books:
             await tx.execute(SQL["drop_open_items"], *columns)
 
 
-async def _heads(tx: Tx) -> dict[Partition, Head]:
-    return {
-        Partition(row["topic"], row["partition"]): Head(
+async def _heads(tx: Tx) -> tuple[int, dict[tuple[str, int], Head]]:
+    """The number of the last activation, and the end of each origin's chain."""
+    rows = await tx.fetch(SQL["read_heads"])
+    heads = {
+        (row["topic"], row["partition"]): Head(
             row["origin_id"],
             origin_name(row["topic"], row["partition"]),
             row["sequence"],
             row["chain"],
         )
-        for row in await tx.fetch(SQL["read_origins"])
+        for row in rows
     }
+    return (rows[0]["last_activation"] if rows else 0), heads

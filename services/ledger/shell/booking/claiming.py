@@ -15,6 +15,7 @@ from shared.contracts.errors import Unreadable
 from shared.contracts.journal import Entry
 from shared.contracts.messages import OutcomeKind
 from shared.runtime.dead_letters import attempts_of
+from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Tx
 
 
@@ -101,7 +102,8 @@ async def _standing_events(tx: Tx, batch: Batch, first: Mapping[Name, Decided]) 
 def _take_in(batch: Batch, each: Decided) -> None:
     if each.decision is None:
         return
-    batch.tellings.extend(Told(each, entry, entry.digest()) for entry in each.decision.entries)
+    if each.decision.entries:
+        batch.tellings.extend(batch.tellings_of(each, each.decision.entries))
     if each.decision.asked is not None:
         batch.asked.append(each)
     if each.decision.remarks:
@@ -146,18 +148,22 @@ async def claimed(tx: Tx, batch: Batch, tellings: Sequence[Told]) -> list[Told]:
         first.setdefault(told.name, told)
     if not first:
         return []
-    claims = await _claims(tx, batch, first)
+    claims = await _earlier_claims(tx, first)
     fresh: list[Told] = []
     for told in tellings:
-        claim = claims[told.name]
-        place = (batch.head_of(told.by).origin_id, told.by.record.offset)
+        earlier = claims.get(told.name)
+        if earlier is None and first[told.name] is told:
+            fresh.append(told)
+            batch.fresh[told.name] = told.entry
+            continue
+        claim = earlier or _claim_of(first[told.name])
         if told.digest != claim.digest:
             if _was_told_so(batch, told, claim):
                 batch.booked.already_booked += 1
                 continue
             batch.booked.conflicts += 1
             batch.conflicting.append(told)
-        elif place == (claim.origin_id, claim.offset):
+        elif told.place == claim.place:
             fresh.append(told)
             batch.fresh[told.name] = told.entry
         else:
@@ -171,42 +177,49 @@ def _was_told_so(batch: Batch, told: Told, claim: Claim) -> bool:
     A fact is booked by what was in force where it was told first. Told again where other rules are
     in force, it is the same fact when those of the first place make the same of it.
     """
-    places = (p for p, head in batch.heads.items() if head.origin_id == claim.origin_id)
+    origin_id, offset = claim.place
+    places = (p for p, head in batch.heads.items() if head.origin_id == origin_id)
     where = next(places, None)
-    again = told.by.told_at(where, claim.offset) if where is not None else None
+    again = told.by.told_at(Partition(*where), offset) if where is not None else None
     entries = again.entries if again is not None else ()
     return any(
         each.reference == told.entry.reference and each.digest() == claim.digest for each in entries
     )
 
 
-async def _claims(tx: Tx, batch: Batch, first: Mapping[Name, Told]) -> dict[Name, Claim]:
-    rows = sorted(first.items(), key=lambda item: item[0])
-    wanted = {
-        name: Claim(told.digest, batch.head_of(told.by).origin_id, told.by.record.offset)
-        for name, told in rows
-    }
+def _claim_of(told: Told) -> Claim:
+    return Claim(told.digest, told.place)
+
+
+async def _earlier_claims(tx: Tx, first: Mapping[Name, Told]) -> dict[Name, Claim]:
+    """Claim all; gives the claims of those that were claimed before."""
+    rows = [first[name] for name in sorted(first)]
     lost = await tx.fetch(
         SQL["claim_references"],
-        [book for book, _ in wanted],
-        [reference for _, reference in wanted],
-        [claim.digest for claim in wanted.values()],
-        [claim.origin_id for claim in wanted.values()],
-        [claim.offset for claim in wanted.values()],
+        [told.entry.book for told in rows],
+        [told.entry.reference for told in rows],
+        [told.digest for told in rows],
+        [told.head.origin_id for told in rows],
+        [told.by.record.offset for told in rows],
     )
-    if lost:
-        names = sorted((row["book"], row["reference"]) for row in lost)
-        for row in await tx.fetch(
-            SQL["read_claims"], [book for book, _ in names], [name for _, name in names]
-        ):
-            wanted[row["book"], row["reference"]] = Claim(
-                row["digest"], row["origin_id"], row["caused_offset"]
-            )
-    return wanted
+    if not lost:
+        return {}
+    names = sorted((row["book"], row["reference"]) for row in lost)
+    found = await tx.fetch(
+        SQL["read_claims"], [book for book, _ in names], [name for _, name in names]
+    )
+    return {
+        (row["book"], row["reference"]): Claim(
+            row["digest"], (row["origin_id"], row["caused_offset"])
+        )
+        for row in found
+    }
 
 
 async def look_into_conflicts(tx: Tx, batch: Batch) -> None:
     """Say of each conflict by how much it differs from what stands."""
+    if not batch.conflicting:
+        return
     elsewhere = sorted({told.name for told in batch.conflicting} - batch.fresh.keys())
     standing: dict[Name, Entry] = dict(batch.fresh)
     if elsewhere:

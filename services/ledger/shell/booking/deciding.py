@@ -1,8 +1,8 @@
 """From records to decisions: the core is asked for each, and what it cannot read is set aside."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from services.ledger.activation.activations import Activation, Activations, Timeline
 from services.ledger.activation.in_force import InForce
@@ -29,8 +29,7 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """A record and what the core made of it: a decision, or the reason to park it.
 
     ``under`` is the number of the last activation that was known when it was decided; ``retold``
@@ -44,9 +43,7 @@ class Decided:
     decision: Decision | None
     refusal: Refusal | None
     under: int = 0
-    retold: Callable[[Record, Partition, int], Decision | None] | None = field(
-        default=None, repr=False, compare=False
-    )
+    retold: Callable[[Record, Partition, int], Decision | None] | None = None
 
     def told_at(self, where: Partition, offset: int) -> Decision | None:
         """What the message would have meant elsewhere; ``None``: the same is in force there."""
@@ -54,7 +51,7 @@ class Decided:
 
     def parked(self, refusal: Refusal) -> "Decided":
         """The same record, parked: for what only the database found out."""
-        return replace(self, decision=None, refusal=refusal)
+        return self._replace(decision=None, refusal=refusal)
 
 
 @dataclass(slots=True)

@@ -89,7 +89,7 @@ async def judge_commands(tx: Tx, batch: Batch, facts: Sequence[Told]) -> list[To
         )
         batch.remark(each, judged.remark)
         batch.caused.extend(Caused(each, effect) for effect in judged.effects)
-        tellings.extend(Told(each, entry, entry.digest()) for entry in judged.entries)
+        tellings.extend(batch.tellings_of(each, judged.entries))
     return tellings
 
 

@@ -12,17 +12,23 @@ _TABLES: Final = (("entries", ENTRY_COLUMNS), ("postings", POSTING_COLUMNS))
 _RECORDED_AT: Final = ENTRY_COLUMNS.index("recorded_at")
 
 
-async def write_journal(tx: Tx, entries: Sequence[Row], postings: Sequence[Row]) -> None:
-    """Add entries and their postings to the months in which they were recorded.
+async def write_journal(
+    tx: Tx, entries: Sequence[Row], postings: Sequence[Row], known: frozenset[date]
+) -> frozenset[date]:
+    """Add entries and their postings to the months in which they were recorded; gives those.
+
+    Months that are known to be open, by a commit and not only by a transaction, are not opened.
 
     Those of one month, as nearly always, go straight into its part: Postgres takes rows for a
     table that is split one by one, and those for a part many at a time.
     """
     months = months_of(entries)
-    await tx.execute(SQL["open_months"], months)
+    if not known.issuperset(months):
+        await tx.execute(SQL["open_months"], months)
     part = f"_{months[0]:%Y_%m}" if len(months) == 1 else ""
     for (table, columns), rows in zip(_TABLES, (entries, postings), strict=True):
         await tx.copy_records_to_table(f"{table}{part}", records=rows, columns=columns)
+    return frozenset(months)
 
 
 def months_of(entries: Iterable[Row]) -> list[date]:

@@ -26,8 +26,10 @@ async def write_outcomes(tx: Tx, batch: Batch) -> None:
     outcomes: list[Row] = []
     letters: list[Row] = []
     for each in batch.decided:
-        origin_id = batch.head_of(each).origin_id
         remarks = batch.remarks.get(id(each), [])
+        if not remarks and each.refusal is None:
+            continue
+        origin_id = batch.head_of(each).origin_id
         poison = each.refusal or _poison_in(each, remarks)
         if poison is not None:
             letters.append(_letter_row(each, poison, origin_id))

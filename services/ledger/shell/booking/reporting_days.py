@@ -84,7 +84,7 @@ async def _move(
             in_time.append((origin_id, sequence))
         else:
             late.append(Late(origin_id, sequence, book, becomes, midnight(becomes, zone)))
-    await tx.execute(SQL["add_day_buckets"], *sums.bucket_columns())
+    await tx.execute(SQL["add_sums"], *sums.columns())
     await write_late_entries(tx, late)
     if in_time:
         await tx.execute(

@@ -138,7 +138,7 @@ def posting_rows(
             ordinal,
             posting.account,
             posting.key,
-            posting.direction.value,
+            posting.direction,
             posting.amount.minor,
             currency.code,
             currency.exponent,

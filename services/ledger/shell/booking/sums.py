@@ -117,22 +117,8 @@ class Sums:
         known.since = min(known.since, told.since)
         known.since_recorded = min(known.since_recorded, told.since_recorded)
 
-    def balance_columns(self) -> list[list[object]]:
-        """Columns for ``add_balances``."""
-        summed: dict[tuple[str, str, str, int], _Turnover] = {}
-        for (book, account, code, _, _, origin_id), bucket in self._buckets.items():
-            key = (book, account, code, origin_id)
-            total = summed.get(key)
-            if total is None:
-                total = summed[key] = _Turnover(bucket.exponent)
-            total.debit += bucket.debit
-            total.credit += bucket.credit
-        return _columns(
-            7, ((*key, t.exponent, t.debit, t.credit) for key, t in sorted(summed.items()))
-        )
-
-    def bucket_columns(self) -> list[list[object]]:
-        """Columns for ``add_day_buckets``."""
+    def columns(self) -> list[list[object]]:
+        """Columns for ``add_sums``."""
         rows = sorted(self._buckets.items(), key=lambda item: item[0])
         return _columns(9, ((*key, t.exponent, t.debit, t.credit) for key, t in rows))
 
@@ -151,8 +137,4 @@ def zones_of(book_map: BookMap) -> dict[str, ZoneInfo]:
 
 def _columns(count: int, rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
     """Rows turned into columns, which is how a set goes to the database in one statement."""
-    columns: list[list[object]] = [[] for _ in range(count)]
-    for row in rows:
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    return columns
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]

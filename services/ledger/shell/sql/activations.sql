@@ -4,11 +4,6 @@ select number, record, recorded_at
 from activations
 order by number
 
--- name: last_activation
--- The number of the last one; 0 before any.
-select coalesce(max(number), 0) as number
-from activations
-
 -- name: add_activations!
 -- Keep what was put in force. One that is known already stays as it is.
 insert into activations (number, record, origin_id, caused_offset, recorded_at)

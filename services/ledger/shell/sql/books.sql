@@ -20,6 +20,13 @@ select origin_id, topic, partition, sequence, chain
 from origins
 order by origin_id
 
+-- name: read_heads
+-- The same with the number of the last activation, 0 before any: what a batch is begun by.
+select o.origin_id, o.topic, o.partition, o.sequence, o.chain, a.number as last_activation
+from origins as o
+cross join (select coalesce(max(number), 0) as number from activations) as a
+order by o.origin_id
+
 -- name: open_months!
 -- Make the parts of the journal for certain months, where there are none yet.
 select open_journal_months(current_schema(), $1::date[])
@@ -106,22 +113,33 @@ join entries as e
 join postings as p on p.origin_id = e.origin_id and p.sequence = e.sequence
 order by e.book, e.reference, p.ordinal
 
--- name: add_balances!
--- Add to what each origin has put on each account.
-insert into balances as b
-    (book, account, currency, origin_id, exponent, debit_minor, credit_minor)
-select book, account, currency, origin_id, exponent, debit_minor, credit_minor
-from unnest(
-    $1::text[], $2::text[], $3::text[], $4::integer[], $5::smallint[], $6::numeric[], $7::numeric[]
-) as n (book, account, currency, origin_id, exponent, debit_minor, credit_minor)
-order by book, account, currency, origin_id
-on conflict (book, account, currency, origin_id) do update
-set
-    debit_minor = b.debit_minor + excluded.debit_minor,
-    credit_minor = b.credit_minor + excluded.credit_minor
-
--- name: add_day_buckets!
--- The same by effective and recorded day.
+-- name: add_sums!
+-- Add to what each origin has put on each account, by effective and recorded day and in all.
+with days as materialized (
+    select
+        book, account, currency, effective_day, recorded_day, origin_id,
+        exponent, debit_minor, credit_minor
+    from unnest(
+        $1::text[], $2::text[], $3::text[], $4::date[], $5::date[], $6::integer[],
+        $7::smallint[], $8::numeric[], $9::numeric[]
+    ) as n (
+        book, account, currency, effective_day, recorded_day, origin_id,
+        exponent, debit_minor, credit_minor
+    )
+),
+in_all as (
+    insert into balances as b
+        (book, account, currency, origin_id, exponent, debit_minor, credit_minor)
+    select
+        book, account, currency, origin_id, max(exponent), sum(debit_minor), sum(credit_minor)
+    from days
+    group by book, account, currency, origin_id
+    order by book, account, currency, origin_id
+    on conflict (book, account, currency, origin_id) do update
+    set
+        debit_minor = b.debit_minor + excluded.debit_minor,
+        credit_minor = b.credit_minor + excluded.credit_minor
+)
 insert into day_buckets as b (
     book, account, currency, effective_day, recorded_day, origin_id,
     exponent, debit_minor, credit_minor
@@ -129,13 +147,7 @@ insert into day_buckets as b (
 select
     book, account, currency, effective_day, recorded_day, origin_id,
     exponent, debit_minor, credit_minor
-from unnest(
-    $1::text[], $2::text[], $3::text[], $4::date[], $5::date[], $6::integer[],
-    $7::smallint[], $8::numeric[], $9::numeric[]
-) as n (
-    book, account, currency, effective_day, recorded_day, origin_id,
-    exponent, debit_minor, credit_minor
-)
+from days
 order by book, account, currency, effective_day, recorded_day, origin_id
 on conflict (book, account, currency, effective_day, recorded_day, origin_id) do update
 set
