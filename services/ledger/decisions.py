@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -28,8 +28,7 @@ COMMAND: Final = "command"
 REPLAYED: Final = "replayed"
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One message as the core sees it: its topic, its envelope, and the broker's append time."""
 
     topic: str
@@ -105,6 +104,8 @@ class Findings:
         That one object among several had nothing to book is not worth a word when another had.
         """
         entries = tuple(_each_once(self.entries))
+        if not self.remarks:
+            return entries, ()
         quiet = OutcomeKind.NOTHING_TO_BOOK
         loud = tuple(r for r in self.remarks if r.outcome is not quiet)
         if entries or loud:

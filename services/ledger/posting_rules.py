@@ -72,6 +72,7 @@ __all__ = [
 
 
 _THIN: Final = "v2.core.event"
+_STAMPED_MODES: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "false": False})
 
 
 def decide(message: Input, in_force: InForce, rules: Rules = RULES) -> Decision:
@@ -183,10 +184,14 @@ def _is_of_another_mode(
     found: Findings,
 ) -> bool:
     """Whether a message belongs to the other of Stripe's two worlds, and the remark of it."""
-    stamped = {"true": True, "false": False}.get(message.envelope.extension("livemode"))
-    known = [Mode.of(livemode=said) for said in (*told_modes, stamped) if said is not None]
-    expected = book.mode or next(iter(known), None)
-    other = next((mode for mode in known if mode is not expected), None)
+    stamped = _STAMPED_MODES.get(message.envelope.extension("livemode"))
+    expected, other = book.mode, None
+    for said in (*told_modes, stamped):
+        mode = Mode.of(livemode=said) if said is not None else None
+        expected = expected or mode
+        if mode is not None and mode is not expected:
+            other = mode
+            break
     if other is None:
         return False
     found.remarks.append(
@@ -204,8 +209,7 @@ def _book_object(
     shown: JsonObject, at: datetime, book: BookInForce, rules: RuleTable, found: Findings
 ) -> None:
     """Book what an object shows, itself and all that is expanded in it."""
-    wanted = stripe.Wanted(book.basis is Basis.ACCRUAL, book.data.sells_credits)
-    for number, each in enumerate(stripe.tellings(shown, at, wanted)):
+    for number, each in enumerate(stripe.tellings(shown, at, _wanted_by(book))):
         if isinstance(each, told.Refusal):
             # Of the object itself nothing can be read; of one inside it the rest still can.
             if number == 0 and isinstance(each.error, Unreadable):
@@ -216,6 +220,13 @@ def _book_object(
                 _book_telling(each, book, rules, found)
             except Refused as refused:
                 found.refuse(refused, _subject(each))
+
+
+def _wanted_by(book: BookInForce) -> stripe.Wanted:
+    is_accrual, sells_credits = book.basis is Basis.ACCRUAL, book.data.sells_credits
+    if is_accrual or sells_credits:
+        return stripe.Wanted(invoices=is_accrual, customers=sells_credits)
+    return stripe.MONEY_ALONE
 
 
 def _subject(each: told.Told) -> str:

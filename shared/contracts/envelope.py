@@ -120,7 +120,6 @@ def envelope_of(headers: Iterable[tuple[str, bytes]], data: bytes) -> Envelope:
         Unreadable: A required attribute is missing, or a header is not UTF-8.
     """
     found: dict[str, str] = {}
-    extensions: dict[str, str] = {}
     for name, value in headers:
         known = _ATTRIBUTES.get(name)
         if known is None and not name.startswith("ce_"):
@@ -131,28 +130,26 @@ def envelope_of(headers: Iterable[tuple[str, bytes]], data: bytes) -> Envelope:
             raise Unreadable(f"header {name} is not UTF-8") from None
         if known is None:
             known = name.removeprefix("ce_")
-            if _EXTENSION.fullmatch(known):
-                extensions[known] = text
-        elif known in _OWN:
-            found[known] = text
-        else:
-            extensions[known] = text
-    told, kind, time = found.get("id"), found.get("type"), found.get("time")
-    source = found.get("source")
+            if not _EXTENSION.fullmatch(known):
+                continue
+        found[known] = text
+    told, source, kind = found.pop("id", ""), found.pop("source", ""), found.pop("type", "")
+    time, version = found.pop("time", ""), found.pop("specversion", "")
     if not (told and source and kind and time):
-        missing = [name for name in (*_REQUIRED, "time") if not found.get(name)]
+        named = zip((*_REQUIRED, "time"), (told, source, kind, time), strict=True)
+        missing = [name for name, value in named if not value]
         raise Unreadable(f"CloudEvents attributes missing: {', '.join(missing)}")
-    if found.get("specversion") != SPEC_VERSION:
-        raise Unreadable(f"CloudEvents version {found.get('specversion', '')!r} is not known")
+    if version != SPEC_VERSION:
+        raise Unreadable(f"CloudEvents version {version!r} is not known")
     return Envelope(
         told,
         source,
         kind,
         instant_of(time),
         data,
-        found.get("subject", ""),
-        found.get("dataschema", ""),
-        MappingProxyType(extensions),
+        found.pop("subject", ""),
+        found.pop("dataschema", ""),
+        MappingProxyType(found),  # what is left are the extensions
     )
 
 

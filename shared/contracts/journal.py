@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 from shared.contracts.errors import AccountInvalid, EntryUnbalanced
 from shared.contracts.money import Money
@@ -43,8 +43,7 @@ def account(name: str) -> Account:
     return Account(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One leg while a rule puts an entry together: debit positive, credit negative, or zero."""
 
     account: Account

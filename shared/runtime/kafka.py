@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shared.contracts.envelope import Envelope, Headers, envelope_of
 from shared.contracts.errors import Unavailable
@@ -75,8 +75,7 @@ SCAN_SILENCE_SECONDS_MAX: Final = 30.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as it stands on its topic; ``timestamp_ms`` is the broker's append time."""
 
     topic: str
@@ -120,13 +119,13 @@ def _time_of(timestamp_ms: int) -> datetime:
 def record_of(raw: Any) -> Record:  # Any: aiokafka's ConsumerRecord has no types
     """Our record from the library's; a tombstone has an empty value."""
     return Record(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        key=raw.key,
-        value=raw.value or b"",
-        headers=tuple(raw.headers),
-        timestamp_ms=raw.timestamp,
+        raw.topic,
+        raw.partition,
+        raw.offset,
+        raw.key,
+        raw.value or b"",
+        tuple(raw.headers),
+        raw.timestamp,
     )
 
 

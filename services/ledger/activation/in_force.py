@@ -51,9 +51,20 @@ class InForce:
     bases: Mapping[Book, Basis] = field(default_factory=lambda: NO_BASES)
     rules_version: int = RULES_VERSION
     default: Chart = field(default_factory=default_chart)
+    _of_map: dict[str, BookInForce] = field(
+        default_factory=dict[str, BookInForce], init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        # Each message asks for its book, which is nearly always one of the map.
+        self._of_map.update((data.name, self._made(data)) for data in self.book_map.books)
 
     def of(self, data: BookData) -> BookInForce:
         """A book with what is in force for it, be it one of the map or not."""
+        known = self._of_map.get(data.name)
+        return known if known is not None and known.data is data else self._made(data)
+
+    def _made(self, data: BookData) -> BookInForce:
         book = data.book
         return BookInForce(
             data=data,

@@ -57,19 +57,22 @@ def parse(data: bytes) -> object:
         Unreadable: Not UTF-8, not JSON, nested deeper than ``DEPTH_MAX``, or with a NUL or a lone
             surrogate in a text: no database could keep that, and no sender means it.
     """
-    if data.count(b"{") + data.count(b"[") <= DEPTH_MAX and b"\\u" not in data:
+    if b"\\u" not in data:
         try:
             quick: object = orjson.loads(data)
         except orjson.JSONDecodeError:
             pass  # the exact way says what is wrong, or that it is NaN
         else:
-            if not _holds_a_float(quick):
+            if not _is_doubtful(quick, DEPTH_MAX):
                 return quick
     return _parse_exactly(data)
 
 
-def _holds_a_float(value: object) -> bool:
-    """Whether a number was read as a float: one with a fraction, or a whole one past 64 bits."""
+def _is_doubtful(value: object, levels: int) -> bool:
+    """Whether a number was read as a float, or something is nested deeper than so many levels.
+
+    A float is a number with a fraction, or a whole one past 64 bits.
+    """
     # Types are told by identity: this looks at each value of each message.
     kind = type(value)
     inner: Iterable[object]
@@ -79,9 +82,11 @@ def _holds_a_float(value: object) -> bool:
         inner = cast("list[object]", value)
     else:
         return kind is float
+    if not levels:
+        return True
     for each in inner:
         kind = type(each)
-        if kind is float or ((kind is dict or kind is list) and _holds_a_float(each)):
+        if kind is float or ((kind is dict or kind is list) and _is_doubtful(each, levels - 1)):
             return True
     return False
 

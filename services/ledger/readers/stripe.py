@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.ledger.readers import fields as read
 from services.ledger.readers.evidence import payment_behind
@@ -50,8 +50,7 @@ class Wanted:
 MONEY_ALONE: Final = Wanted()
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
+class _Around(NamedTuple):
     """What stands around an object: when it was told, and what it is told inside of."""
 
     at: datetime
@@ -148,8 +147,8 @@ def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
     except Refused as refused:
         yield Refusal(subject[:_SUBJECT_LENGTH_MAX], refused)
         kind = str(fields.get("object"))
-    names = _INSIDE.get(kind)
-    if names is None:
+    names = [name for name in _INSIDE.get(kind, ()) if type(fields.get(name)) in _MAY_HOLD_OBJECTS]
+    if not names:
         return
     charge, transfer = around.charge, around.transfer
     if kind == "charge":
@@ -160,8 +159,6 @@ def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
         transfer = fields
     inside = _Around(around.at, around.wanted, subject, charge, transfer)
     for name in names:
-        if type(fields.get(name)) not in _MAY_HOLD_OBJECTS:
-            continue
         if name != "payments" or around.wanted.invoices:
             yield from _inside(fields, name, inside)
 
