@@ -26,8 +26,12 @@ SOCKET_PATH_BYTES_MAX: Final = 90  # the system's limit is about 104, file name 
 SERVER_SETTINGS: Final = {
     "listen_addresses": LOOPBACK,
     "max_connections": "200",
-    "shared_buffers": "128MB",
-    "max_wal_size": "2GB",
+    # What is claimed and remembered lies all over its indexes: they should fit, and a checkpoint,
+    # after which each page of them is written to the log whole once, should be seldom.
+    "shared_buffers": "256MB",
+    "wal_buffers": "16MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
     "fsync": "on",
     "synchronous_commit": "on",
     "jit": "off",
