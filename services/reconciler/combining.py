@@ -7,7 +7,7 @@ one to fit by accident, and where nothing else needs any of its parts.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import combinations, islice, product
 from math import comb
@@ -228,7 +228,20 @@ def _sets(
             for line in own:
                 table.unsolved.setdefault(line.key, why)
             continue
-        every = (some for size in sizes for some in combinations(own, size))
-        fitting = (s for s in every if sum(line.minor for line in s) == candidate.due_minor)
-        answers += islice(fitting, 2 - len(answers))
+        answers += islice(_adding_up(own, sizes, candidate.due_minor), 2 - len(answers))
     return answers
+
+
+def _adding_up(
+    lines: Sequence[Line], sizes: Iterable[int], target: int
+) -> Iterator[tuple[Line, ...]]:
+    """The sets of these sizes that add up, the last line of each looked up by what is left."""
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for n, line in enumerate(lines):
+        places[line.minor].append(n)
+    for size in sizes:
+        for some in combinations(range(len(lines)), size - 1):
+            left = target - sum(lines[n].minor for n in some)
+            for last in places.get(left, ()):
+                if last > some[-1]:
+                    yield tuple(lines[n] for n in (*some, last))

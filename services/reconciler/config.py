@@ -3,10 +3,13 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from services.reconciler.rules import MatchingRules, default_rules, rules_of
+from shared.contracts.errors import Unreadable
 from shared.runtime.settings import Settings, SettingsInvalid
 
 _FAILPOINT = re.compile(r"([a-z_]+)(?::([1-9][0-9]{0,5}))?")
@@ -89,6 +92,10 @@ class ReconcilerSettings(Settings):
         le=1_000_000_000,
         description="the most that may be written off at once, in minor units of two decimals",
     )
+    reconciler_rules_file: Path | None = Field(
+        default=None,
+        description="TOML: how lines are matched, instead of the rules that are shipped",
+    )
     reconciler_start_timeout_seconds: float = Field(
         default=60.0, ge=0, le=3_600, description="how long Kafka and Postgres are waited for"
     )
@@ -116,6 +123,20 @@ class ReconcilerSettings(Settings):
     def failpoint(self) -> Failpoint | None:
         """Where to die, if anywhere."""
         return Failpoint.of(self.reconciler_failpoint) if self.reconciler_failpoint else None
+
+    def matching_rules(self) -> MatchingRules:
+        """How lines are matched: the file's rules, else those that are shipped.
+
+        Raises:
+            SettingsInvalid: The file cannot be read, or does not make rules.
+        """
+        if self.reconciler_rules_file is None:
+            return default_rules()
+        try:
+            return rules_of(self.reconciler_rules_file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, Unreadable) as error:
+            name = "TALLYSTICK_RECONCILER_RULES_FILE"
+            raise SettingsInvalid(f"{name}: {self.reconciler_rules_file}: {error}") from error
 
     @property
     def dsn(self) -> str:

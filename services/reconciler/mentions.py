@@ -5,6 +5,7 @@ characters. What they leave still counts when it identifies exactly one candidat
 """
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,12 +74,24 @@ class NameIndex:
     """All names of the known expectations, to be found in a text without trying each."""
 
     whole: Mapping[str, tuple[Name, ...]]
+    # How long a whole name can be.
+    sizes: frozenset[int]
     beginnings: Mapping[str, tuple[Name, ...]]
     ends: Mapping[str, tuple[Name, ...]]
     pieces: Mapping[str, tuple[Name, ...]]
     piece_sizes: tuple[int, ...]
-    hints: Mapping[str, frozenset[str]]
+    # Long names in order with their owners: what a few characters may be the beginning of.
+    ordered: tuple[str, ...]
+    owners: tuple[str, ...]
     payer_names: tuple[str, ...] = ()
+
+    def hinted(self, text: str) -> frozenset[str]:
+        """Whose names begin with so few characters that they name none, but rule out others."""
+        if not HINT_MIN <= len(text) < CUT_MIN:
+            return frozenset()
+        first = bisect_left(self.ordered, text)
+        last = bisect_left(self.ordered, f"{text}\N{DEL}", first)
+        return frozenset(self.owners[first:last])
 
 
 def index_of(expectations: Iterable[Expectation], payer_names: Sequence[str] = ()) -> NameIndex:
@@ -87,7 +100,7 @@ def index_of(expectations: Iterable[Expectation], payer_names: Sequence[str] = (
     beginnings: defaultdict[str, list[Name]] = defaultdict(list)
     ends: defaultdict[str, list[Name]] = defaultdict(list)
     pieces: defaultdict[str, list[Name]] = defaultdict(list)
-    hints: defaultdict[str, set[str]] = defaultdict(set)
+    hinting: list[tuple[str, str]] = []
     sizes: set[int] = set()
     for name in sorted(
         (n for e in expectations for n in names_of(e)), key=lambda n: (n.owner, n.text)
@@ -99,20 +112,22 @@ def index_of(expectations: Iterable[Expectation], payer_names: Sequence[str] = (
         if len(text) > END_MIN and not text.isdigit():
             ends[text[-END_MIN:]].append(name)
         if len(text) >= HINTED_MIN and not name.is_trace:
-            for size in range(HINT_MIN, CUT_MIN):
-                hints[text[:size]].add(name.owner)
+            hinting.append((text, name.owner))
         if len(text) >= GARBLED_MIN and name.is_drawn and not text.isdigit():
             size = len(text) // (GARBLED_EDITS_MAX + 1)
             sizes.add(size)
             for part in range(GARBLED_EDITS_MAX + 1):
                 pieces[text[part * size : (part + 1) * size]].append(name)
+    hinting.sort()
     return NameIndex(
         whole=_frozen(whole),
+        sizes=frozenset(len(text) for text in whole),
         beginnings=_frozen(beginnings),
         ends=_frozen(ends),
         pieces=_frozen(pieces),
         piece_sizes=tuple(sorted(sizes)),
-        hints={text: frozenset(owners) for text, owners in hints.items()},
+        ordered=tuple(text for text, _ in hinting),
+        owners=tuple(owner for _, owner in hinting),
         payer_names=tuple(payer_names),
     )
 
@@ -141,6 +156,8 @@ def _wholes(text: Text, index: NameIndex) -> Iterator[Mention]:
         for end in ends[i : i + RUNS_MAX]:
             if end - start > WHOLE_MAX:
                 break
+            if end - start not in index.sizes:
+                continue
             found = [
                 name
                 for name in index.whole.get(text.folded[start:end], ())
@@ -195,8 +212,8 @@ def _goes_on(text: Text, end: int, name: Name) -> bool:
 
 def _ends(text: Text, index: NameIndex) -> Iterator[Mention]:
     """Names that lost their beginning."""
-    for end in range(END_MIN, len(text.folded) + 1):
-        if not text.is_end(end):
+    for end in sorted(text.edges):
+        if end < END_MIN:
             continue
         found = index.ends.get(text.folded[end - END_MIN : end])
         for name in found or ():
@@ -239,10 +256,11 @@ def _garbled(
 ) -> Iterator[tuple[tuple[int, int], frozenset[str]]]:
     """Words that are one known id but for a few characters, and no other."""
     for found in _LOOSE_UNIT.finditer(text.original):
+        least = GARBLED_MIN - GARBLED_EDITS_MAX
+        if len(found[0]) < least or any(overlap(found.span(), span) for span in spans):
+            continue
         folded = reduced(found[0])
-        if len(folded) < GARBLED_MIN - GARBLED_EDITS_MAX or any(
-            overlap(found.span(), span) for span in spans
-        ):
+        if len(folded) < least:
             continue
         near = _near(folded, index)
         if not near:

@@ -121,15 +121,16 @@ class _Reader:
                 taken.append(span)
                 name = reduced(found[0])
                 at_end = not text.original[span[1] :].strip()
-                hinted = self.index.hints.get(name) if at_end else None
+                hinted = self.index.hinted(name) if at_end else None
                 if hinted:
                     self.partial.append(hinted)
                 else:
                     self.foreign.append(found[0])
         for found in _LONG.finditer(text.original):
+            if any(overlap(found.span(), other) for other in (*spans, *taken)):
+                continue
             name = reduced(found[0])
-            known = any(overlap(found.span(), other) for other in (*spans, *taken))
-            if not known and len(name) >= END_MIN and is_akin(name, self.index):
+            if len(name) >= END_MIN and is_akin(name, self.index):
                 taken.append(found.span())
                 self.foreign.append(found[0])
         return taken

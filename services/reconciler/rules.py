@@ -98,8 +98,8 @@ class CombinationRules(_Part):
     """How far sums are looked for."""
 
     payouts_max: int = Field(default=16, ge=2, le=20)
-    lines_max: int = Field(default=16, ge=2, le=20)
-    parts_max: int = Field(default=4, ge=2, le=6)
+    lines_max: int = Field(default=40, ge=2, le=64)
+    parts_max: int = Field(default=4, ge=2, le=4)
     accident_unnamed: int = Field(default=200, ge=1)
     accident_named: int = Field(default=20, ge=1)
 
@@ -114,6 +114,7 @@ class Tolerance(_Part):
     per_mille_max: int = Field(ge=0, le=200)
     stands_alone: bool = False
     words: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
 
     @field_validator("account")
     @classmethod

@@ -4,8 +4,9 @@ Letters that are told apart with difficulty (o and 0, i, l and 1) are folded int
 compared without anything but letters and digits.
 """
 
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,7 @@ TRACE_DIGITS_MIN: Final = 7
 RUNS_MAX: Final = 8
 WHOLE_MAX: Final = 64
 
+_RUN: Final = re.compile(r"[A-Za-z0-9]+")
 _LOOKALIKE = str.maketrans("oil", "011")
 
 
@@ -33,18 +35,21 @@ class Text:
     raw: str
     folded: str
     places: tuple[int, ...]
+    # Where runs of letters and digits begin, in order; as a set together with the end.
+    runs: tuple[int, ...]
+    edges: frozenset[int]
 
-    def starts(self) -> Iterator[int]:
+    def starts(self) -> Sequence[int]:
         """Where a run of letters and digits begins."""
-        return (i for i in range(len(self.raw)) if self.is_start(i))
+        return self.runs
 
     def is_start(self, i: int) -> bool:
         """Whether a run of letters and digits begins at ``i``."""
-        return i == 0 or self.places[i - 1] + 1 < self.places[i]
+        return i == 0 or (i in self.edges and i < len(self.raw))
 
     def is_end(self, i: int) -> bool:
         """Whether a run of letters and digits ends before ``i``."""
-        return i == len(self.raw) or self.is_start(i)
+        return i in self.edges
 
     def is_unit(self, start: int, end: int) -> bool:
         """Whether a piece begins and ends with whole words, underscores taken as part of one."""
@@ -64,10 +69,21 @@ class Text:
 
 def text_of(original: str) -> Text:
     """A text made ready to be compared."""
-    original = unicodedata.normalize("NFKC", original)
-    kept = [(i, c) for i, c in enumerate(original) if c.isascii() and c.isalnum()]
-    raw = "".join(c for _, c in kept)
-    return Text(original, raw, folded(raw), tuple(i for i, _ in kept))
+    original = _plain(original)
+    parts: list[str] = []
+    places: list[int] = []
+    runs: list[int] = []
+    for found in _RUN.finditer(original):
+        runs.append(len(places))
+        parts.append(found[0])
+        places += range(found.start(), found.end())
+    raw = "".join(parts)
+    edges = frozenset((0, *runs, len(raw)))
+    return Text(original, raw, folded(raw), tuple(places), tuple(runs), edges)
+
+
+def _plain(original: str) -> str:
+    return original if original.isascii() else unicodedata.normalize("NFKC", original)
 
 
 def folded(raw: str) -> str:
@@ -77,7 +93,7 @@ def folded(raw: str) -> str:
 
 def reduced(text: str) -> str:
     """Text with nothing but letters and digits, look-alikes folded into one."""
-    return text_of(text).folded
+    return folded("".join(_RUN.findall(_plain(text))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +140,8 @@ def names_of(expected: Expectation) -> tuple[Name, ...]:
 
 
 def _name(owner: str, text: str, *, is_trace: bool) -> Name:
-    reduced_text = text_of(text)
-    return Name(owner, text, reduced_text.raw, reduced_text.folded, is_trace)
+    raw = "".join(_RUN.findall(_plain(text)))
+    return Name(owner, text, raw, folded(raw), is_trace)
 
 
 def handles_of_names(expected: Expectation) -> frozenset[str]:

@@ -7,12 +7,14 @@ the difference is posted by its name.
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from services.reconciler.by_reference import words_of
 from services.reconciler.candidates import Candidate, forbidden
 from services.reconciler.facts import Line
 from services.reconciler.findings import Difference
 from services.reconciler.matching import WITHIN, Share, Table
+from services.reconciler.references import Evidence
 from services.reconciler.rules import Tolerance
 
 _PER_MILLE_MAX = 200
@@ -56,7 +58,7 @@ def take_within_tolerance(table: Table) -> None:
             (c, band)
             for c in by_amount.near(line)
             if c.is_in_window(line)
-            and not forbidden(c, table.evidence[line.key])
+            and not forbidden(c, _evidence(table, line, own))
             and (band := _band(own, c, line)) is not None
         ]
         for line, own in near
@@ -78,6 +80,14 @@ def take_within_tolerance(table: Table) -> None:
         elif answers:
             why = "several may be what it is short of by a fee"
             table.doubt(line, [c for c, _ in answers], why)
+
+
+def _evidence(table: Table, line: Line, bands: Sequence[Tolerance]) -> Evidence:
+    """The line's evidence without the words that speak of the difference: they name no payer."""
+    evidence = table.evidence[line.key]
+    said = {word for band in bands for word in (*band.words, *band.around)}
+    others = tuple(word for word in evidence.names.others if word not in said)
+    return replace(evidence, names=replace(evidence.names, others=others))
 
 
 def _may_stand_alone(table: Table, line: Line) -> bool:

@@ -24,12 +24,13 @@ for fp fpi fps from fund funds furikomi fwd giro
 gmbhref gutschrift haben iat iban id imad inbound incoming
 ind indn individual info information instant instr inst instant instruction int interbank
 international into intl inward iso item kref lastschrift le livraison local memo merchant
-misc mref msg name narrative nacha net netw network no note notprovided nr num
+misc mref msg name narrative nacha net netw ordp network no note notprovided nr num
 number obi of om omad on online or order orig origin originator originating other out
 outgoing overboeking outward paid par part partial party pay payable payer paym payment payments
 payout payouts pmt pmnt ppd preauth preauthorized prenote
 proceeds processed processing purpose purp rcvd realtime
-receipt received recd ref reference references refnum refno remittance remit remitter rem rmtinf
+receipt received recd ref reference references remi trtp marf csid
+refnum refno remittance remit remitter rem rmtinf
 rtgs rtp sct sdd sec sender seq sepa sequence settle settled settlement settlements
 sort spei src std standard status statement svwz swift tef telex tel terms text the to
 topup top up total trace transaction transactions transfer transfers transferred trf trfr trn
@@ -144,18 +145,21 @@ def _plain(name: str) -> str:
     return " ".join(_tokens(name))
 
 
-def _tokens(text: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def _tokens(text: str) -> tuple[str, ...]:
     """The words of a text, folded; numbers and reference numbers are no words."""
-    folded = unicodedata.normalize("NFKD", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    folded = "".join(c for c in folded if not unicodedata.combining(c)).casefold()
-    folded = _NUMBERED.sub(" ", folded)
+    folded = text
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKD", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+        folded = "".join(c for c in folded if not unicodedata.combining(c))
+    folded = _NUMBERED.sub(" ", folded.casefold())
     words: list[str] = []
     for found in _TOKEN.findall(folded):
-        if not any(c.isdigit() for c in found):
+        if found.isalpha() or not any(c.isdigit() for c in found):
             words.append(found)
         elif named := _NAME_WITH_NUMBER.fullmatch(found):
             words.append(named[1])
-    return words
+    return tuple(words)
 
 
 def _is_common(word: str, *, is_named: bool) -> bool:

@@ -72,8 +72,8 @@ def preview(
     Each line is {"topic": …, "value": …, "received_at": …}; the topics are stripe.events,
     stripe.objects, bank.observations and ledger.commands.
     """
-    options = _supposing(_options(as_of, tuple(account or ()), mode, config), basis, chart, rules)
-    sources = [(name, _lines(name)) for name in files]
+    options = _supposing(options_of(as_of, tuple(account or ()), mode, config), basis, chart, rules)
+    sources = [(name, lines_of(name)) for name in files]
     # The rules and Rich are loaded here, so that help and mistakes answer at once.
     from tallystick.preview.foreign import hints  # noqa: PLC0415
     from tallystick.preview.run import preview as run  # noqa: PLC0415
@@ -93,9 +93,10 @@ def preview(
         sys.stderr.write(hint + "\n")
 
 
-def _options(
+def options_of(
     as_of: str | None, accounts: tuple[str, ...], mode: str | None, config: str | None
 ) -> "Options":
+    """The options as they stand on the command line."""
     from shared.contracts.books import Mode  # noqa: PLC0415
     from tallystick.preview.options import Options  # noqa: PLC0415
 
@@ -165,7 +166,7 @@ def _config(name: str) -> "Config":
         raise _usage(f"The config {name} is not right", str(refused), _FORMAT) from None
 
 
-def _lines(name: str) -> Iterable[bytes]:
+def lines_of(name: str) -> Iterable[bytes]:
     """The lines of a file, opened now, so that a missing one is said before anything is read."""
     if name == STDIN:
         return sys.stdin.buffer.read().split(b"\n")

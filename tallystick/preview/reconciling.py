@@ -85,23 +85,7 @@ def told_by(taken: Taken, book_map: BookMap) -> Told:
 
 def reconciled(book: BookData, facts: Iterable[Fact], *, at: datetime) -> Reconciled:
     """What should stand matched and be open in a book, all of it at rest at one time."""
-    known = tuple(fold(facts).values())
-    bookings = tuple(_only(known, Booking))
-    found = reconcile(
-        Facts(
-            book=book,
-            expectations=tuple(_only(known, Expectation)),
-            lines=tuple(_only(known, Line)),
-            bookings=bookings,
-            transfers=tuple(_only(known, Transfer)),
-            balance_transactions=tuple(_only(known, BalanceTransaction)),
-            concerns=tuple(_only(known, Concern)),
-            stripe_balances=tuple(_only(known, StripeBalance)),
-            proofs=latest_proofs(_only(known, Reading), bookings, book.zone),
-            ledger_stripe=ledger_stripe_of(bookings),
-        ),
-        at=at,
-    )
+    found = reconcile(known_of(book, facts), at=at)
     return Reconciled(
         made=tuple(match.made(1) for match in found.matches),
         matches=tuple(row for match in found.matches for row in _rows(match)),
@@ -119,6 +103,24 @@ def reconciled(book: BookData, facts: Iterable[Fact], *, at: datetime) -> Reconc
             )
             for each in found.discrepancies
         ),
+    )
+
+
+def known_of(book: BookData, facts: Iterable[Fact]) -> Facts:
+    """What is known of a book when all of these facts are."""
+    known = tuple(fold(facts).values())
+    bookings = tuple(_only(known, Booking))
+    return Facts(
+        book=book,
+        expectations=tuple(_only(known, Expectation)),
+        lines=tuple(_only(known, Line)),
+        bookings=bookings,
+        transfers=tuple(_only(known, Transfer)),
+        balance_transactions=tuple(_only(known, BalanceTransaction)),
+        concerns=tuple(_only(known, Concern)),
+        stripe_balances=tuple(_only(known, StripeBalance)),
+        proofs=latest_proofs(_only(known, Reading), bookings, book.zone),
+        ledger_stripe=ledger_stripe_of(bookings),
     )
 
 

@@ -1,6 +1,6 @@
 """The run itself: read, decide, remember, reconcile, book the matches, report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from services.ledger.activation.in_force import InForce
 from services.ledger.decisions import COMMAND, FOREIGN_ACCOUNT, UNREADABLE
 from services.ledger.posting_rules import Decision, Input, Remark, decide
+from services.reconciler.facts import Facts
 from shared.contracts import topics
 from shared.contracts.books import BookData
 from shared.contracts.discrepancies import DiscrepancyKind
@@ -27,7 +28,8 @@ from tallystick.preview.options import (
     in_force_of,
     mode_of,
 )
-from tallystick.preview.reconciling import Reconciled, Taken, reconciled, told_by
+from tallystick.preview.reconciling import Reconciled, Taken, known_of, reconciled, told_by
+from tallystick.preview.reconciling import Told as HeardFacts
 from tallystick.preview.report import Report
 
 _SOURCE: Final = "tallystick/preview"
@@ -36,6 +38,14 @@ _SAID_AS_REFUSED: Final = frozenset({UNREADABLE, COMMAND})
 _UNHEARD: Final = frozenset(
     {FOREIGN_ACCOUNT, DiscrepancyKind.MODE_MISMATCH, DiscrepancyKind.EVENT_CONFLICT}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one book, and when."""
+
+    facts: Facts
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -60,6 +70,29 @@ def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) ->
 
     ``sources`` are names of files with their lines.
     """
+    run, mode, heard = _heard(sources, options)
+    named = {book.name: book for book in run.in_force.book_map.books}
+    books = [named.get(name) or BookData(name=name) for name in sorted({*named, *heard.facts})]
+    found = [reconciled(book, heard.facts.get(book.name, ()), at=run.as_of) for book in books]
+    for made in (match for part in found for match in part.made):
+        _book_match(run, made)
+    return _report(run, mode, tuple(book.name for book in books), found)
+
+
+def known_in(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) -> Sequence[Known]:
+    """What these lines tell the reconciler, book by book."""
+    run, _, heard = _heard(sources, options)
+    named = {book.name: book for book in run.in_force.book_map.books}
+    return [
+        Known(known_of(named.get(name) or BookData(name=name), facts), run.as_of)
+        for name, facts in sorted(heard.facts.items())
+    ]
+
+
+def _heard(
+    sources: Iterable[tuple[str, Iterable[bytes]]], options: Options
+) -> tuple[_Run, str, HeardFacts]:
+    """The lines taken one after the other, and the facts that they tell."""
     read = [line for name, lines in sources for line in told_lines(name, lines)]
     told = [line for line in read if isinstance(line, Told)]
     mode = mode_of(options, told)
@@ -85,12 +118,7 @@ def preview(sources: Iterable[tuple[str, Iterable[bytes]]], options: Options) ->
         for message, why in heard.unread
         if id(message) not in run.answered
     )
-    named = {book.name: book for book in run.in_force.book_map.books}
-    books = [named.get(name) or BookData(name=name) for name in sorted({*named, *heard.facts})]
-    found = [reconciled(book, heard.facts.get(book.name, ()), at=run.as_of) for book in books]
-    for made in (match for part in found for match in part.made):
-        _book_match(run, made)
-    return _report(run, mode, tuple(book.name for book in books), found)
+    return run, mode, heard
 
 
 def _message(line: Told, run: _Run) -> Input:

@@ -1,6 +1,6 @@
 """What a judgement goes by: the open part of a book as the core's facts, and the rules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from services.reconciler.contents import PayoutContents
@@ -17,6 +17,7 @@ from services.reconciler.facts import (
     StripeBalance,
     Transfer,
 )
+from services.reconciler.rules import MatchingRules, default_rules
 from services.reconciler.rulings import Ruling
 from services.reconciler.shell.fact_json import proof_from
 from services.reconciler.shell.memory import SQL, OpenBook
@@ -30,13 +31,15 @@ WRITE_OFF_MINOR_MAX: Final = 1_000
 class Rules:
     """What a judgement goes by beside the facts.
 
-    ``write_off_minor_max`` is what may be written off at once, of a currency of two decimals.
+    ``write_off_minor_max`` is what may be written off at once, of a currency of two decimals;
+    ``matching`` says how lines are matched.
     """
 
     books: BookMap
     require_readings: bool = True
     proofs_needed: int = 2
     write_off_minor_max: int = WRITE_OFF_MINOR_MAX
+    matching: MatchingRules = field(default_factory=default_rules)
 
     def book(self, name: str) -> BookData:
         """The data of a book; one that is named nowhere has none."""
@@ -71,5 +74,6 @@ async def facts_in_hand(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
         ledger_stripe_at={row["currency"]: row["moved_at"] for row in sums if row["moved_at"]},
         require_readings=rules.require_readings,
         proofs_needed=rules.proofs_needed,
+        rules=rules.matching,
         accepted=frozenset(open_book.accepted),
     )

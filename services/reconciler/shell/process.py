@@ -226,6 +226,7 @@ def _conveyor(process: _Process, postman: Postman) -> Conveyor:
             require_readings=settings.reconciler_require_readings,
             proofs_needed=settings.reconciler_proofs_needed,
             write_off_minor_max=settings.reconciler_write_off_minor_max,
+            matching=settings.matching_rules(),
         ),
         inputs=INPUTS,
         now=_now,

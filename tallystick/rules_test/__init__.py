@@ -1,0 +1,1 @@
+"""Other matching rules tried over what has happened: what would differ."""
