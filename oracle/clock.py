@@ -248,13 +248,16 @@ def left_unearned(service: Service, taken: Iterable[Taken], day: date, zone: Zon
     """What of a line is to be left when a day begins.
 
     It is earned evenly, and the last day takes the remainder. What is taken back lowers, from the
-    next day on, what is left by then, and never past nothing nor past the whole.
+    next day on, what is left by then, and never past nothing nor past the whole. Of what was
+    voided nothing is left, on whatever day: nothing was earned.
     """
     whole, sign = abs(service.net), 1 if service.net >= 0 else -1
     begins = datetime.fromtimestamp(service.since, zone).date()
     ends = datetime.fromtimestamp(service.until, zone).date()
     lowered: dict[date, int] = defaultdict(int)
     for each in taken:
+        if each.is_void:
+            return 0
         lowered[datetime.fromtimestamp(each.at, zone).date()] += sign * each.minor
     left = whole
     for at in sorted(at for at, minor in lowered.items() if minor and at < day):

@@ -97,11 +97,13 @@ def _undone(first: Fact, how: str) -> Fact | None:
 
 
 def _line_undone(first: Fact, at: object) -> Fact | None:
-    """A line that is not served after all: all of it is taken back, then."""
+    """A line that is not served after all: all of it is taken back."""
     undone = _undone(first, ":voided")
-    if undone is None or first.serves is None or at is None:
+    if undone is None or first.serves is None:
         return undone
-    return replace(undone, takes=(Taken(first.serves.line, first.serves.net, _seconds(at)),))
+    when = _seconds(at) if at is not None else 0
+    taken = Taken(first.serves.line, first.serves.net, when, is_void=True)
+    return replace(undone, takes=(taken,))
 
 
 def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | None]:

@@ -69,11 +69,15 @@ class Service(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What was taken back of a line, and when; below zero where that was undone."""
+    """What was taken back of a line, and when; below zero where that was undone.
+
+    A void takes all of it, as if it had never been.
+    """
 
     line: str
     minor: int
     at: int
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
                                 so that the last day takes the remainder
     after the day of a cut      that much less: a credit note takes back what is not served yet, and
                                 only what is beyond that from what was earned
+    once the line is voided     nothing, on whatever day: its entry took back the whole of it
 
 It asks for nothing but the line and what was taken back of it, so what is earned in any cut of time
 sums to the same, whatever order it all was told in.
@@ -31,12 +32,14 @@ class Schedule:
 class Cut:
     """What was taken back of a line, and when.
 
-    Where that was itself undone, there is the same once more below zero, of the same time.
+    Where that was itself undone, there is the same once more below zero, of the same time. A void
+    takes the whole of it, and out of what stands unearned, where others leave that to the clock.
     """
 
     line: str
     amount: Money
     at: datetime
+    is_void: bool = False
 
 
 UnearnedChange = Schedule | Cut
@@ -67,6 +70,8 @@ def unearned_on(schedule: Schedule, cuts: Iterable[Cut], on: date, zone: tzinfo)
     sign = 1 if schedule.net.minor >= 0 else -1
     by_day: dict[date, int] = {}
     for cut in cuts:
+        if cut.is_void:
+            return Money(0, schedule.net.currency)
         day = cut.at.astimezone(zone).date()
         by_day[day] = by_day.get(day, 0) + sign * cut.amount.minor
     day = schedule.since.astimezone(zone).date()

@@ -297,7 +297,7 @@ def deferral_voided(line: ServedLine, at: datetime, book: BookInForce) -> Billin
         about=f"Line {line.id} voided",
         reverses=references.invoice_line(line.id),
     )
-    return Billing(booked, cuts=(Cut(line.id, line.net, at),))
+    return Billing(booked, cuts=(Cut(line.id, line.net, at, is_void=True),))
 
 
 def balance_returned(told: Invoice, at: datetime, book: BookInForce) -> Billing:

@@ -113,10 +113,19 @@ def test_cancelled_year_keeps_what_was_earned_of_it() -> None:
 
 def test_void_after_a_part_was_earned_is_made_good_by_the_next_tick() -> None:
     # The void took all 365.00 off what stood unearned, of which 100.00 had been earned.
-    assert ticked(-10_000, 101, *cuts((36_500, 100))) == dedent("""\
+    voided = replace(cuts((36_500, 100))[0], is_void=True)
+    taken_back = dedent("""\
         release:tick:1
         Cr liabilities:unearned[il_1]  100.00 USD
         Dr revenue:stripe              100.00 USD""")
+    # Also by a tick for days before the void, which comes late: it has taken off the whole already.
+    for day in (101, 100, 40):
+        assert ticked(-10_000, day, voided) == taken_back
+    assert [left(day, taken=(voided,)) for day in (-1, 99, 101)] == [0, 0, 0]
+
+
+def test_line_that_was_voided_before_any_tick_earns_nothing_and_gives_nothing_back() -> None:
+    assert ticked(0, 40, replace(cuts((36_500, 100))[0], is_void=True)) == ""
 
 
 @given(

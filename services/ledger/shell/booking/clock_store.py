@@ -10,6 +10,7 @@ from services.ledger.shell.booking.batch import Batch, Told
 from services.ledger.shell.booking.rows import Row
 from services.ledger.shell.queries import SQL
 from services.ledger.unearned import Clock, Cut, Schedule, UnearnedChange
+from shared.contracts import references
 from shared.contracts.errors import InvariantBroken
 from shared.contracts.journal import Book
 from shared.contracts.money import Currency, Money
@@ -34,7 +35,8 @@ async def read_clocks(tx: Tx, standings: Mapping[Book, Standing], books: Sequenc
         ):
             clock, line = clocks[Book(row["book"])], row["line"]
             amount = Money(row["minor"], clock.schedules[line].net.currency)
-            clock.take(Cut(line, amount, row["at"]))
+            is_void = row["reference"] == references.invoice_line_voided(line)
+            clock.take(Cut(line, amount, row["at"], is_void))
     for book, clock in clocks.items():
         standings[book].extra[CLOCK] = clock
 
@@ -66,7 +68,7 @@ async def write_unearned(tx: Tx, fresh: Iterable[Told]) -> None:
                 case Schedule(line, net, since, until):
                     money = (net.currency.code, net.currency.exponent, net.minor)
                     lines[book, line] = (book, line, *money, since, until)
-                case Cut(line, amount, at):
+                case Cut(line, amount, at, _):
                     cuts[book, line, reference] = (book, line, reference, amount.minor, at)
     if lines:
         await tx.execute(SQL["add_unearned_lines"], *_columns(lines.values()))

@@ -35,7 +35,7 @@ order by u.book, u.line
 
 -- name: read_unearned_cuts
 -- What was taken back of lines, the exponent of which is the line's.
-select book, line, minor, at
+select book, line, reference, minor, at
 from unearned_cuts
 where (book, line) in (
     select n.book, n.line
