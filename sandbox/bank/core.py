@@ -73,6 +73,7 @@ class SimulatedBank:
         *,
         booked_on: date | None = None,
         visible_from: int | None = None,
+        pending_id: str | None = None,
     ) -> Line:
         """Post a line: the balance moves now, whenever the list shows it."""
         account = self._accounts[account_id]
@@ -87,8 +88,11 @@ class SimulatedBank:
             sequence=sequence,
             wording=wording,
             visible_from=at if visible_from is None else visible_from,
+            pending_id=pending_id,
         )
         self._lines[line.id] = line
+        if pending_id is not None:
+            self.complete(at, pending_id)
         self._record(at, line.id, "posted", account, amount)
         return line
 

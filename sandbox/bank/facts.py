@@ -1,7 +1,7 @@
 """What the simulated bank knows: accounts, posted lines, pending lines."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 
@@ -46,6 +46,7 @@ class Line:
 
     ``visible_from`` is when the list first shows it, which a late line's balance does not wait
     for. ``tellings`` above one is the bank's fault of showing a line more than once.
+    ``pending_id`` is the announced line that it took the place of.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Line:
     wording: Wording
     visible_from: int
     tellings: int = 1
+    pending_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +74,8 @@ class PendingLine:
     sequence: int
     description: str
     completed: int | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of its making, in UTC."""
+        return datetime.fromtimestamp(self.created, UTC).date()

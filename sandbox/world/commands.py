@@ -316,6 +316,7 @@ def _bank_line(state: State, now: int, given: Given) -> JsonObject:
         wording,
         booked_on=date.fromisoformat(booked_on),
         visible_from=now + given.number("late_seconds", 0),
+        pending_id=given.text("pending") if "pending" in given.fields else None,
     )
     return {"line": line.id}
 

@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sandbox.bank.shell import api as bank_api
+from sandbox.bank.shell.plaid import PlaidFace
 from sandbox.stripe.shell import api as stripe_api
 from sandbox.world.commands import CommandRefused
 from sandbox.world.faults import FaultGate
@@ -61,11 +62,12 @@ def apps(runner: Runner, *, api_keys: frozenset[str], webhook_url: str) -> tuple
             bank=state.bank, api_keys=api_keys, now=lambda: runner.world.now, command=command
         )
     )
+    plaid = PlaidFace(state.bank, secrets=api_keys, now=lambda: runner.world.now)
     return (
         Faulty(stripe.app(*control.routes()), gates["stripe"], stripe_api.excuse),
         # Who reads a balance takes the answer's date for the time that the balance is of.
         Dated(
-            Faulty(bank.app(*control.routes()), gates["bank"], bank_api.excuse),
+            Faulty(bank.app(*control.routes(), *plaid.routes()), gates["bank"], bank_api.excuse),
             lambda: runner.world.now,
         ),
     )
