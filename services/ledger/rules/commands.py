@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from services.ledger.account_changes import KnownAccount
+from services.ledger.accounts import SUSPENSE
 from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import Root
 from services.ledger.decisions import COMMAND, Remark
@@ -173,9 +174,20 @@ def reverse_entry(
             f"{original.reference} is what a match cleared",
             rule="matches_are_the_reconcilers",
             values={"reference": original.reference, "kind": original.kind},
-            way_out="have the match undone, or book the difference by hand",
+            way_out=_way_out_of_match(original),
         )
     for posting in original.postings:
+        known = find(posting.account)
+        if known is not None and known.is_mirror:
+            raise CommandRefused(
+                f"{original.reference} moves {posting.account}, which always equals what Stripe"
+                " says and takes balance transactions only",
+                rule="mirror",
+                values={"reference": original.reference, "account": posting.account},
+                way_out="what undoes it at Stripe tells its own movement; to book its other side"
+                " otherwise, book the difference by hand, as `tallystick what-if"
+                " --write-corrections` does",
+            )
         usable(posting.account, find, key=posting.key)
     return replace(
         reversal_of(
@@ -186,6 +198,19 @@ def reverse_entry(
         ),
         rules_version=book.rules_version,
         description=command.reason,
+    )
+
+
+def _way_out_of_match(cleared: Entry) -> str:
+    """What can be done about what a match cleared, or what its undoing gave back."""
+    if cleared.reverses is not None:
+        return "it is the undoing of a match: match the sides anew, or book the difference by hand"
+    lines = sorted({p.key for p in cleared.postings if p.account == SUSPENSE and p.key})
+    if not lines:
+        return "book the difference by hand"
+    return (
+        f"take back the bank line {', '.join(lines)} from what it settles (`unmatch`), which books"
+        " the reverse and opens both sides again; or book the difference by hand"
     )
 
 

@@ -9,8 +9,17 @@ from services.ledger.rulings.asking import Asked
 from services.ledger.rulings.judging import Recorded, followed
 from services.ledger.rulings.standing import Standing
 from shared.contracts.commands import LEDGER_COMMAND
-from shared.contracts.journal import DEFAULT_BOOK
+from shared.contracts.journal import (
+    DEFAULT_BOOK,
+    Account,
+    Line,
+    Reference,
+    credit,
+    debit,
+    entry,
+)
 from shared.contracts.messages import OutcomeKind
+from shared.contracts.money import Money
 from tests.unit.ledger.judged import NOON, Desk, Json, books_of, usd, with_floor
 
 AT = NOON - timedelta(days=1)
@@ -141,6 +150,65 @@ def test_entry_is_reversed_once_and_named() -> None:
 
 def test_entry_that_is_not_there_is_not_reversed() -> None:
     Desk().refuses("entry_known", "reverse_entry", reference="command:nothing", reason="why")
+
+
+def stands(desk: Desk, kind: str, reference: str, *legs: Line, reverses: str = "") -> None:
+    """An entry that the book has, booked by something else than a command."""
+    booked = entry(
+        book=DEFAULT_BOOK,
+        reference=Reference(reference),
+        kind=kind,
+        effective_at=AT,
+        lines=legs,
+        rules_version=1,
+        reverses=Reference(reverses) if reverses else None,
+    )
+    assert booked is not None
+    desk.standing.entries[booked.reference] = booked
+
+
+def way_out(desk: Desk, reference: str) -> tuple[str, str]:
+    """The rule that a reversal is refused by, and what can be done instead."""
+    judged = desk.ask("reverse_entry", reference=reference, reason="a mistake")
+    assert judged.remark.outcome is OutcomeKind.REFUSED
+    decided = judged.remark.decided or {}
+    return str(decided["rule"]), str(decided["way_out"])
+
+
+def test_entry_of_a_match_is_not_reversed_and_its_line_is_named_to_be_taken_back() -> None:
+    desk, five = Desk(), Money.of(500, "usd")
+    cleared = (
+        debit(Account("liabilities:suspense"), five, key="l_1"),
+        credit(Account("assets:stripe:in-transit"), five, key="po_1"),
+    )
+    stands(desk, "match", "match:mtc_1:1", *cleared)
+    stands(desk, "match_undone", "match:mtc_1:1:undone", *cleared, reverses="match:mtc_1:1")
+    rule, way = way_out(desk, "match:mtc_1:1")
+    assert rule == "matches_are_the_reconcilers"
+    assert way.startswith("take back the bank line l_1 from what it settles (`unmatch`)")
+    assert "match the sides anew" in way_out(desk, "match:mtc_1:1:undone")[1]
+    exchanged = (
+        debit(Account("equity:exchange"), five),
+        credit(Account("assets:stripe:settling"), five, key="ch_1"),
+    )
+    stands(desk, "match", "match:mtc_2:1", *exchanged)
+    assert way_out(desk, "match:mtc_2:1")[1] == "book the difference by hand"
+
+
+def test_fact_that_moves_what_stripe_keeps_is_not_reversed_and_the_way_out_is_told() -> None:
+    desk, five = Desk(), Money.of(500, "usd")
+    reference = "stripe:balance_transaction:txn_1"
+    stands(
+        desk,
+        "balance_transaction",
+        reference,
+        debit(Account("assets:stripe:balance"), five),
+        credit(Account("assets:stripe:settling"), five, key="ch_1"),
+    )
+    rule, way = way_out(desk, reference)
+    assert rule == "mirror"
+    assert "what undoes it at Stripe tells its own movement" in way
+    assert "tallystick what-if --write-corrections" in way
 
 
 def test_amounts_past_what_a_machine_word_holds_are_exact() -> None:
