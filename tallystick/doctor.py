@@ -26,6 +26,7 @@ from tallystick.installation import (
     missing_parts,
     process_state_dir,
 )
+from tallystick.local_books import books_variables
 from tallystick.preflight import PortInvalid, problems_of, service_port
 from tallystick.processes import SERVICES
 
@@ -117,7 +118,8 @@ def examine(
         yield from postgres_findings(dsn, is_live=is_live)
         from tallystick.doctor_in_force import in_force_findings  # noqa: PLC0415  # as above
 
-        yield from in_force_findings(environment, dsn)
+        books = books_variables(stack_settings, environment)
+        yield from in_force_findings({**books, **environment}, dsn)
 
 
 def python_finding() -> Finding:

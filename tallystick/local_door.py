@@ -13,7 +13,8 @@ from shared.runtime.settings import PREFIX, SettingsInvalid, variables
 from tallystick.answers import answers_ok
 from tallystick.cli.reach import variables_here
 from tallystick.installation import health_url
-from tallystick.local_stripe import LocalStripe, folder_of
+from tallystick.local_books import sandbox_folder
+from tallystick.local_stripe import LocalStripe
 from tallystick.preflight import stack_settings
 from tallystick.processes import SERVICES
 
@@ -53,7 +54,7 @@ class LocalDoor:
     def secret_source(self) -> str:
         """Where the signing secrets come from, in words."""
         if self.sandbox is not None:
-            return str(folder_of(stack_settings()) / "sandbox.json")
+            return str(sandbox_folder(stack_settings()) / "sandbox.json")
         if self.settings.ingest_endpoints_file is not None:
             return f"the endpoints file {self.settings.ingest_endpoints_file}"
         if f"{_SECRETS[0]}_FILE" in os.environ:
@@ -78,13 +79,13 @@ def door_variables() -> tuple[dict[str, str], LocalStripe | None]:
         SettingsInvalid: The environment does not make settings.
     """
     given = variables_here()
-    sandbox = LocalStripe.load(folder_of(stack_settings()))
+    sandbox = LocalStripe.load(sandbox_folder(stack_settings()))
     # What the environment says comes first: the sandbox is there for whoever has nothing else.
     told = variables(given)
     if any(told.get(name) or told.get(f"{name}_FILE") for name in _SECRETS):
         sandbox = None
     if sandbox is not None:
-        given = given | sandbox.environment(folder_of(stack_settings()))
+        given = given | sandbox.environment(sandbox_folder(stack_settings()))
     return given, sandbox
 
 

@@ -15,13 +15,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self, cast
 
-from sandbox.stack import StackSettings
 from sandbox.stack.ports import LOOPBACK, free_ports
 from sandbox.world.known import API_KEY, SECRET_VARIABLE
 from sandbox.world.scenario import ACCOUNT, scenario_named
 from shared.contracts.errors import Unavailable
 from shared.runtime.settings import PREFIX
 from tallystick.answers import answers_ok
+from tallystick.local_books import books_file
 from tallystick.supervisor import ProcessSpec
 
 Json = Mapping[str, object]
@@ -40,11 +40,6 @@ class SandboxSilent(Unavailable):
 
 class SandboxRefused(ValueError):
     """The simulated Stripe does not do what it was asked for."""
-
-
-def folder_of(settings: StackSettings) -> Path:
-    """Where a sandbox keeps what it remembers."""
-    return settings.dir.absolute() / "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +107,7 @@ class LocalStripe:
     def environment(self, folder: Path) -> dict[str, str]:
         """The variables of an installation whose Stripe and bank it is."""
         return {
-            f"{PREFIX}BOOKS_FILE": str(_books_file(folder)),
+            f"{PREFIX}BOOKS_FILE": str(books_file(folder)),
             f"{PREFIX}INGEST_MODE": MODE,
             f"{PREFIX}INGEST_STRIPE_ACCOUNT": ACCOUNT,
             f"{PREFIX}INGEST_WEBHOOK_SECRET": self.webhook_secret,
@@ -184,11 +179,7 @@ def write_books(folder: Path) -> None:
             f'currency = "{bank.currency}"',
             f'destinations = ["{bank.destination}"]',
         ]
-    _books_file(folder).write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _books_file(folder: Path) -> Path:
-    return folder / "books.toml"
+    books_file(folder).write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _world_file(folder: Path) -> Path:

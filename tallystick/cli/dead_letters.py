@@ -93,7 +93,7 @@ def list_(
     elif shown:
         print("\n".join(_table(shown, width=columns_here())))
     else:
-        Talk().done("no such letter")
+        Talk().done("no letters")
     _say_what_is_left_out(shown=len(shown), found=found, unread=looked.unread)
 
 

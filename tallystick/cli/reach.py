@@ -6,6 +6,7 @@ from sandbox.stack import Stack
 from sandbox.stack.ports import LOOPBACK
 from shared.runtime.settings import Settings, variables
 from tallystick.cli.problems import ExitCode, Problem
+from tallystick.local_books import books_variables
 from tallystick.local_key import key_variables
 from tallystick.preflight import stack_settings
 from tallystick.processes import KAFKA_VARIABLE, POSTGRES_VARIABLE
@@ -34,7 +35,8 @@ def variables_here() -> dict[str, str]:
         for name, value in stack.items()
         if name not in told and f"{name}_FILE" not in told
     }
-    return key_variables(here.settings, given) | stack | given
+    books = books_variables(here.settings, given)
+    return books | key_variables(here.settings, given) | stack | given
 
 
 def _is_address(name: str) -> bool:

@@ -14,7 +14,8 @@ from services.ingest.endpoints import ROUTE
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.talk import Talk
 from tallystick.installation import Installation, health_url
-from tallystick.local_stripe import LocalStripe, folder_of, write_books
+from tallystick.local_books import sandbox_folder
+from tallystick.local_stripe import LocalStripe, write_books
 from tallystick.preflight import stack_settings
 from tallystick.processes import SERVICES
 from tallystick.supervisor import Happening, ProcessEvent, ProcessSpec
@@ -43,7 +44,7 @@ def run(
     stopping = _StopOnSignals()
     started = time.monotonic()
     installation = Installation(
-        environment={} if stripe is None else stripe.environment(folder_of(stack_settings())),
+        environment={} if stripe is None else stripe.environment(sandbox_folder(stack_settings())),
         extra=() if stripe is None else (_world(stripe),),
         progress=talk,
         on_event=lambda event: _tell(talk, event, stopping.event),
@@ -86,7 +87,7 @@ def _sandbox() -> LocalStripe:
     Raises:
         Problem: The environment tells of another Stripe or of other books.
     """
-    folder = folder_of(stack_settings())
+    folder = sandbox_folder(stack_settings())
     stripe = LocalStripe.of(folder)
     told = sorted(
         name
@@ -108,7 +109,7 @@ def _sandbox() -> LocalStripe:
 def _world(stripe: LocalStripe) -> ProcessSpec:
     door = next(service for service in SERVICES if service.name == "door")
     url = f"{health_url(door, os.environ, '')}{ROUTE}{DEFAULT_ENDPOINT}"
-    return stripe.spec(folder_of(stack_settings()), webhook_url=url)
+    return stripe.spec(sandbox_folder(stack_settings()), webhook_url=url)
 
 
 class _StopOnSignals:

@@ -20,8 +20,9 @@ from tallystick.amounts import AmountInvalid
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.talk import Talk
 from tallystick.events.moments import duration_of
+from tallystick.local_books import sandbox_folder
 from tallystick.local_door import LocalDoor, local_door
-from tallystick.local_stripe import LocalStripe, SandboxRefused, folder_of
+from tallystick.local_stripe import LocalStripe, SandboxRefused
 from tallystick.preflight import stack_settings
 from tallystick.supervisor import Supervisor
 from tallystick.triggers import (
@@ -164,7 +165,7 @@ def _stripe_for(door: LocalDoor, endpoint: str, talk: Talk) -> Generator[_Stripe
         return
     target = _target(door, endpoint)
     (secret, *_) = target.secrets_in_force(datetime.now(UTC))
-    folder = folder_of(stack_settings()).with_name("trigger")
+    folder = sandbox_folder(stack_settings()).with_name("trigger")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
