@@ -8,6 +8,7 @@ one left behind.
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import psutil
 
 LOG_BYTES_MAX: Final = 10_000_000
 _PR_SET_PDEATHSIG: Final = 1
+_COMPLAINT: Final = re.compile(r"\b(ERROR|FATAL|PANIC)\b|Exception: ")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -222,6 +224,20 @@ def last_lines(path: Path, count: int = 15, *, since: int = 0) -> str:
     except OSError:
         return "(no log)"
     return "\n".join(lines[-count:])
+
+
+def complaints(path: Path, count: int = 4, *, since: int = 0) -> str:
+    """The first lines of a log behind the byte ``since`` that tell of an error; a line each.
+
+    A server that gives up says why, and then for a screen or two how it stops in good order.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(since if since <= path.stat().st_size else 0)
+            lines = file.read(LOG_BYTES_MAX).decode("utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join([line for line in lines if _COMPLAINT.search(line)][:count])
 
 
 def send(pid: int, signum: int) -> None:

@@ -10,7 +10,14 @@ from typing import ClassVar
 
 from sandbox.stack import probe
 from sandbox.stack.problems import StackProblem
-from sandbox.stack.process import ProcessRecord, last_lines, send, stop, wait_until_gone
+from sandbox.stack.process import (
+    ProcessRecord,
+    complaints,
+    last_lines,
+    send,
+    stop,
+    wait_until_gone,
+)
 from sandbox.stack.settings import StackSettings
 
 
@@ -23,6 +30,7 @@ class Server(ABC):
     tied: bool = False
     port: int = 0
     _started: ProcessRecord | None = None
+    _log_began: int = 0
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -121,6 +129,7 @@ class Server(ABC):
         record = ProcessRecord.of(child.pid, settings=self._digest(), ports=ports, tied=self.tied)
         record.save(self.record_file)
         self.port, self._started = ports[0], record
+        self._log_began = self.log.stat().st_size
 
     def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
         error = probe.wait_until(
@@ -132,9 +141,11 @@ class Server(ABC):
             return
         ended = child.poll()
         self.stop()
+        told = complaints(self.log, since=self._log_began)
         raise StackProblem(
             f"{self.title} did not come up",
             why=f"{'it ended with code ' + str(ended) if ended is not None else error}; its log "
-            f"ends with:\n{last_lines(self.log)}",
+            + (f"complains:\n{told}\nand " if told else "")
+            + f"ends with:\n{last_lines(self.log)}",
             fix=f"read {self.log}; `tallystick doctor` checks memory, disk and ports",
         )

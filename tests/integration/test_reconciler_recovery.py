@@ -265,6 +265,7 @@ async def test_postgres_away_for_a_while_is_waited_for() -> None:
 
 
 async def is_red(running: ServiceProcess) -> bool:
+    assert running.child.poll() is None, running.told()
     return bool(await asyncio.to_thread(readiness, running))
 
 

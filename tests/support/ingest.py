@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 
+from sandbox.stack.ports import free_ports
 from services.ingest.signature import header_of
 from shared.runtime.kafka import Partition, Record, end_offsets, scan
 
@@ -26,10 +26,8 @@ PATIENCE_SECONDS: Final = 30.0
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that no outgoing connection is given meanwhile."""
+    return free_ports(1)[0]
 
 
 @dataclass

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sandbox.stack.process import ProcessRecord, birth, last_lines, open_log
+from sandbox.stack.process import ProcessRecord, birth, complaints, last_lines, open_log
 
 
 def test_record_of_a_running_process_is_alive_and_survives_a_file(tmp_path: Path) -> None:
@@ -53,3 +53,15 @@ def test_last_lines_are_the_last_even_of_bytes_that_are_no_text(tmp_path: Path) 
     log.write_bytes(b"a\nb\n\xff\nd\n")
     assert last_lines(log, 2) == "\ufffd\nd"
     assert last_lines(tmp_path / "missing.log") == "(no log)"
+
+
+def test_complaints_are_the_first_lines_of_an_error_since_the_start(tmp_path: Path) -> None:
+    log = tmp_path / "one.log"
+    log.write_text("[main] ERROR of the run before\n")
+    since = log.stat().st_size
+    with log.open("a") as file:
+        file.write("[main] INFO x\n[main] ERROR a - no\njava.net.BindException: taken\nINFO end\n")
+    told = "[main] ERROR a - no\njava.net.BindException: taken"
+    assert complaints(log, since=since) == told
+    assert complaints(log, 1, since=since) == "[main] ERROR a - no"
+    assert complaints(tmp_path / "missing.log") == ""
