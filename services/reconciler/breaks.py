@@ -29,7 +29,7 @@ def payout_breaks(facts: Facts, table: Table, *, at: datetime) -> Iterator[Discr
         taken = table.settled.get(expected.id)
         if taken is None:
             if clock(facts, candidate, at) >= due_at(expected, facts.book.zone, facts.rules):
-                yield _overdue(facts, candidate)
+                yield _overdue(facts, candidate, at)
         elif off := _paid(candidate, taken) - candidate.due_minor:
             yield _mismatch(facts, candidate, taken, off)
 
@@ -86,7 +86,14 @@ def _failed(facts: Facts, expected: Expectation) -> Discrepancy:
     )
 
 
-def _overdue(facts: Facts, candidate: Candidate) -> Discrepancy:
+def _how_long(facts: Facts, candidate: Candidate, at: datetime) -> str:
+    """While the window is open it is late; after that it is missing."""
+    if clock(facts, candidate, at) < candidate.closed_at:
+        return f"; it may still come until {candidate.last}"
+    return f"; it is missing, for its window ended on {candidate.last}"
+
+
+def _overdue(facts: Facts, candidate: Candidate, at: datetime) -> Discrepancy:
     expected = candidate.expected
     is_topup = expected.what is Expected.TOPUP
     kind = DiscrepancyKind.TOPUP_OVERDUE if is_topup else DiscrepancyKind.PAYOUT_OVERDUE
@@ -105,7 +112,7 @@ def _overdue(facts: Facts, candidate: Candidate) -> Discrepancy:
         found="no bank line",
         explanation=(
             f"{what} {expected.id} of {abs(amount)} is {expected.stage} at Stripe, arrival"
-            f" {expected.arrival}, and no bank line shows it."
+            f" {expected.arrival}, and no bank line shows it{_how_long(facts, candidate, at)}."
         ),
         evidence=traces,
     )

@@ -19,6 +19,7 @@ from services.reconciler.facts import Line
 from services.reconciler.matching import COMBINATION, PARTS, Share, Table
 
 _TOO_MANY: Final = "more payouts than {} in its window could be a part of it"
+_TOO_MANY_LINES: Final = "more than {} lines in one window could be parts of a payout"
 _ACCIDENT: Final = "so many sums of payouts are there that one would fit by accident"
 
 
@@ -178,6 +179,7 @@ class _Named:
 
     def __init__(self, table: Table) -> None:
         self._lines_max = table.rules.combination.lines_max
+        self._unsolved = table.unsolved
         self._by_day: defaultdict[tuple[str, bool, date], list[Line]] = defaultdict(list)
         for line in table.free_lines():
             names = table.evidence[line.key].names
@@ -207,6 +209,8 @@ class _Named:
             found: defaultdict[str, list[Line]] = defaultdict(list)
             for line in sorted(lines, key=lambda li: (abs(li.minor), li.place)):
                 found[line.account].append(line)
+            for line in (li for own in found.values() if len(own) > self._lines_max for li in own):
+                self._unsolved.setdefault(line.key, _TOO_MANY_LINES.format(self._lines_max))
             self._windows[key] = dict(sorted(found.items()))
         return self._windows[key]
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from services.reconciler.bank_calendars import Calendar, calendars
 from services.reconciler.expectations import Expectation, Expected
-from shared.contracts.errors import CurrencyUnknown, Unreadable
+from shared.contracts.errors import AccountInvalid, CurrencyUnknown, Unreadable
 from shared.contracts.journal import account as account_of
 from shared.contracts.money import currency_of
 
@@ -143,7 +143,7 @@ class Tolerance(_Part):
         apart = abs(minor) - abs(due_minor)
         if not apart or (minor > 0) != (due_minor > 0):
             return False
-        if self.takes == "short" and (apart > 0) == (due_minor > 0):
+        if self.takes == "short" and minor > due_minor:
             return False
         bound = self.amount_max.get(currency)
         if self.amount_max and bound is None:
@@ -236,7 +236,7 @@ def rules_of(text: str) -> MatchingRules:
         told = _File.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise Unreadable(f"the rules are not TOML: {error}") from None
-    except CurrencyUnknown as error:
+    except (CurrencyUnknown, AccountInvalid) as error:
         raise Unreadable(f"the rules are not right: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]

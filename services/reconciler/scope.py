@@ -253,6 +253,7 @@ def next_change(facts: Facts, table: Table, *, at: datetime) -> datetime | None:
     """The next time after ``at`` at which the answer may change though nothing new is told."""
     zone = facts.book.zone
     times = [due_at(e, zone, facts.rules) for e in facts.expectations if not e.stage.is_over]
+    times += [c.closed_at for c in table.candidates.values() if table.is_open(c.id)]
     if facts.require_readings:
         times += [waited_until(e) for e in facts.expectations if not e.stage.is_over]
     times += [

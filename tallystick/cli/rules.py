@@ -1,6 +1,5 @@
 """``tallystick rules``: the rules by which lines are matched, checked and tried."""
 
-import asyncio
 import json as json_text
 import sys
 from pathlib import Path
@@ -11,9 +10,6 @@ import typer
 from tallystick.cli.problems import ExitCode
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from services.reconciler.facts import Facts
     from services.reconciler.rules import MatchingRules
 
 app = typer.Typer(no_args_is_help=True, help="How bank lines are matched: checked and tried.")
@@ -51,14 +47,14 @@ def try_rules(
 
     Ends with 1 where anything would differ.
     """
-    from tallystick.rules_test.compare import compared  # noqa: PLC0415  # help answers at once
+    from tallystick.cli.history import known_here  # noqa: PLC0415  # help answers at once
+    from tallystick.rules_test.compare import compared  # noqa: PLC0415
     from tallystick.rules_test.history import rules_from  # noqa: PLC0415
     from tallystick.rules_test.show import as_json, show  # noqa: PLC0415
 
     changed = rules_from(Path(rules))
     before = rules_from(Path(against)) if against else _in_force()
-    known = _of_files(files, config, as_of) if files else _of_topics()
-    found = compared(known, before=before, after=changed)
+    found = compared(known_here(files or [], config, as_of), before=before, after=changed)
     if json:
         sys.stdout.write(json_text.dumps(as_json(found), indent=2) + "\n")
     else:
@@ -73,27 +69,3 @@ def _in_force() -> "MatchingRules":
     from tallystick.cli.reach import variables_here  # noqa: PLC0415
 
     return ReconcilerSettings.load(variables_here()).matching_rules()
-
-
-def _of_files(
-    files: list[str], config: str | None, as_of: str | None
-) -> "list[tuple[Facts, datetime]]":
-    from tallystick.cli.preview import lines_of, options_of  # noqa: PLC0415
-    from tallystick.preview.run import known_in  # noqa: PLC0415
-
-    options = options_of(as_of, (), None, config)
-    known = known_in([(name, lines_of(name)) for name in files], options)
-    return [(each.facts, each.at) for each in known]
-
-
-def _of_topics() -> "list[tuple[Facts, datetime]]":
-    from shared.contracts.errors import Unavailable  # noqa: PLC0415
-    from tallystick.cli.reach import kafka_away, settings_here  # noqa: PLC0415
-    from tallystick.rules_test.history import known_from_topics  # noqa: PLC0415
-
-    settings = settings_here()
-    try:
-        known, at = asyncio.run(known_from_topics(settings))
-    except Unavailable as error:
-        raise kafka_away(settings.kafka_bootstrap, error) from None
-    return [(facts, at) for facts in known]
