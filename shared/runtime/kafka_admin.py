@@ -1,6 +1,7 @@
 """Topics as the broker has them: create, compare with the registry, identity, offsets."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,7 +43,7 @@ async def create_topics(
     *,
     replication_factor: int | None = None,
 ) -> list[str]:
-    """Create the topics that are not there and give their names; each has a leader on return.
+    """Create the topics that are not there and give their names; each is led on return.
 
     The replication factor is 3, or as many as there are brokers.
 
@@ -73,6 +74,13 @@ async def create_topics(
                 raise Unavailable(f"no leader yet for {', '.join(missing)}")
 
         await patiently(all_led, what="new topics", give_up_after_seconds=_LEADER_WAIT_SECONDS)
+    if made:
+        # The cluster names a leader before that broker has made the log: only its answer is proof.
+        await patiently(
+            partial(offset_bounds, where, made),
+            what="leaders of new topics",
+            give_up_after_seconds=_LEADER_WAIT_SECONDS,
+        )
     return sorted(made)
 
 

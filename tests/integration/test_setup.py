@@ -133,11 +133,11 @@ def test_package_with_another_sum_is_refused(machine: Machine, tmp_path: Path) -
     assert "not the one that was locked" in said.stderr
 
 
-@pytest.mark.skipif(
-    not INSTALLED.exists() or INSTALLED.parent.is_symlink(),
-    # Set-up would make another checkout's environment its own.
-    reason="this environment was made by hand, or elsewhere",
-)
+# Set-up would make the environment of another checkout its own.
+IS_OURS: Final = INSTALLED.exists() and not INSTALLED.parent.is_symlink()
+
+
+@pytest.mark.skipif(not IS_OURS, reason="this environment was made by hand, or elsewhere")
 def test_second_run_needs_no_network_and_says_nothing() -> None:
     again = subprocess.run(
         [str(ROOT / "tools" / "setup")],
