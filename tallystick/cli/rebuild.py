@@ -195,19 +195,20 @@ async def _rebuilt(
 
 async def _checked(
     settings: Settings, dsn: str, talk: Talk
-) -> tuple[Comparison, Verified, AuditReport]:
+) -> tuple[Comparison, Verified, list[AuditReport]]:
     found = await _rebuilt(settings, dsn, talk, keep=False)
-    book = settings.books().books[0].name
-    report = report_of(
-        found[0],
-        found[1].problems,
-        book=book,
-        at=datetime.now(UTC),
-        before=await last_report(settings.kafka, book),
-    )
-    await publish_report(settings.kafka, report)
-    talk.done(f"on record since {report.since:%Y-%m-%d %H:%M}: {report.found}")
-    return found[0], found[1], report
+    books, at = [each.name for each in settings.books().books], datetime.now(UTC)
+    reports: list[AuditReport] = []
+    for book in books:
+        before = await last_report(settings.kafka, book)
+        report = report_of(
+            found[0], found[1].problems, book=book, at=at, before=before, books=books
+        )
+        await publish_report(settings.kafka, report)
+        about = f"book {book}, " if len(books) > 1 else ""
+        talk.done(f"{about}on record since {report.since:%Y-%m-%d %H:%M}: {report.found}")
+        reports.append(report)
+    return found[0], found[1], reports
 
 
 async def _swapped(settings: Settings, dsn: str, talk: Talk, *, onto: int, keep: bool) -> Swapped:

@@ -36,3 +36,24 @@ def test_books_that_differ_stand_since_the_first_check_that_found_it() -> None:
     assert len({each.id for each in (well, first, again, mended)}) == 1
     assert (first.found, first.evidence) == ("2 differences", ("a is off", "b too"))
     assert first.explanation.endswith("are not the same: a is off.")
+
+
+def test_difference_that_names_a_book_is_told_of_that_one_and_the_others_of_each() -> None:
+    found = compared(
+        "stripe:payment:ch_1 of book shop is not rebuilt",
+        "stripe.events/4: the chains part at or before entry 7",
+        "stripe:payment:ch_2 of book shop.eu is not rebuilt",
+    )
+    books = ("main", "shop", "shop.eu")
+    told = {
+        book: report_of(found, (), book=book, at=NOON, before=None, books=books) for book in books
+    }
+    assert {book: len(each.evidence) for book, each in told.items()} == {
+        "main": 1,
+        "shop": 2,
+        "shop.eu": 2,
+    }
+    assert len({each.id for each in told.values()}) == 3
+    well = compared("stripe:payment:ch_1 of book shop is not rebuilt")
+    main = report_of(well, (), book="main", at=NOON, before=None, books=books)
+    assert (main.stands, main.found) == (False, "7 entries, all equal")

@@ -1,11 +1,12 @@
 """The books held against their rebuilding, time and again: what is found, said and taken back.
 
-Each check publishes one report on ``ledger.audits``, also when all is well: the topic is the record
-of what was checked when, and the reconciler opens or resolves a discrepancy by it.
+Each check publishes one report of each book on ``ledger.audits``, also when all is well: the topic
+is the record of what was checked when, and the reconciler opens or resolves a discrepancy by it.
 """
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,9 +43,16 @@ def report_of(
     book: str,
     at: datetime,
     before: AuditReport | None,
+    books: Collection[str] = (),
 ) -> AuditReport:
-    """What a check found, after what the last one said."""
-    differences = (*compared.differences, *problems)
+    """What a check found of a book, after what the last one said.
+
+    All books are rebuilt together: what names another of the ``books`` alone is left to that one,
+    and what names none of them is said of each.
+    """
+    differences = tuple(
+        said for said in (*compared.differences, *problems) if _is_about(book, said, {*books, book})
+    )
     stands = bool(differences)
     used = compared.used
     is_same = before is not None and before.stands == stands
@@ -66,6 +74,11 @@ def report_of(
         ),
         evidence=differences[:EVIDENCE_MAX],
     )
+
+
+def _is_about(book: str, said: str, books: Collection[str]) -> bool:
+    named = {each for each in books if re.search(rf"\bbook {re.escape(each)}(?![\w.-])", said)}
+    return book in named or not named
 
 
 async def last_report(kafka: KafkaAddress, book: str) -> AuditReport | None:
@@ -120,12 +133,14 @@ class CheckWatch:
                 await pause(stop, RETRY_SECONDS)
 
     async def _follow(self, stop: asyncio.Event) -> None:
+        stands: dict[str, bool] = {}
         first, _ = await offset_bounds(self.kafka, [LEDGER_AUDITS])
         async with aclosing(follow(self.kafka, first)) as batches:
             async for batch in batches:
                 for report in filter(None, (_read(record.value) for record in batch)):
                     measures.CHECKED_AT.set(report.told_at.timestamp())
-                    measures.CHECK_DIFFERS.set(report.stands)
+                    stands[report.book] = report.stands
+                    measures.CHECK_DIFFERS.set(any(stands.values()))
                 if stop.is_set():
                     return
 
