@@ -33,6 +33,7 @@ from shared.runtime.kafka import KafkaAddress
 from shared.runtime.positions import Log
 from tests.bench import statements
 from tests.bench.ledger_latency import measured
+from tests.bench.ledger_processor import Meter
 from tests.bench.ledger_runs import (
     Run,
     end,
@@ -77,11 +78,15 @@ async def projected(stack: RunningStack, dsn: str, processes: int) -> Run:
     total, group = await standing(stack), f"bench-{time.time_ns():x}"
     with ledgers(stack, dsn, processes, "projector", group=group) as started:
         await settled(stack, group, processes)
-        return await watched(dsn, total, started)
+        meter = Meter.of(stack, tuple(process.pid for process in started))
+        return await watched(dsn, total, started, meter=meter)
 
 
-async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> float:
-    """Messages a second of the floor, over the first messages of each partition."""
+async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> tuple[float, float]:
+    """Messages a second of the floor, over the first messages of each partition.
+
+    And the seconds of processor that its own processes took for one.
+    """
     dsn = stack.fresh_database("bench")
     try:
         await _tables_without_guards(stack, rows_dsn, dsn)
@@ -96,6 +101,7 @@ async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> float:
                 if await asyncio.to_thread(process.wait) != 0:
                     raise RuntimeError("the floor gave way")
             took = time.monotonic() - began
+            processor = sum(float(p.stdout.read()) for p in started if p.stdout is not None)
         finally:
             end([process for process in started if process.poll() is None])
             for process in started:
@@ -104,7 +110,7 @@ async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> float:
                         pipe.close()
         async with looked_at(dsn) as connection:
             read = await connection.fetchval("select sum(next_offset) from ledger.positions")
-        return int(read) / took
+        return int(read) / took, processor / int(read)
     finally:
         stack.drop_database(dsn)
 
@@ -199,6 +205,8 @@ async def _measure_the_mix(stack: RunningStack, asked: Asked) -> None:
             f" slowest tenth {run.slowest_tenth:,.0f}/s"
         )
         say(f"  memory of each process in MB, half-way: {run.memory_told}")
+        for line in run.meter.told() if run.meter is not None else ():
+            say(f"  {line}")
         size = await sizes(dsn)
         say(
             f"  {size['entries']:,.0f} entries, {size['postings']:,.0f} postings; bytes an entry:"
@@ -206,10 +214,11 @@ async def _measure_the_mix(stack: RunningStack, asked: Asked) -> None:
             " claims, sums, outcomes and all else"
         )
         if "floor" in asked.parts:
-            floor = await floor_of(stack, dsn, asked)
+            floor, processor = await floor_of(stack, dsn, asked)
             say(
                 f"floor, {asked.processes} processes: {floor:,.0f}/s; the projection is"
-                f" {run.rate / floor:.0%} of it"
+                f" {run.rate / floor:.0%} of it; {processor * 1e6:.1f} µs of its own processor"
+                " a message"
             )
         if {"publishing", "rebuild"} & set(asked.parts):
             # A rebuild takes the order of the books from what was published.

@@ -8,6 +8,7 @@ tables without the journal's guards. One process of it reads every other partiti
 import argparse
 import asyncio
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -175,11 +176,13 @@ async def run(asked: argparse.Namespace) -> None:
     client.assign([LIBRARY.TopicPartition(*p) for p in mine])
     print("ready", flush=True)  # noqa: T201  # the other side waits for it
     await asyncio.to_thread(sys.stdin.readline)
+    began = time.process_time()
     ends = await client.end_offsets([LIBRARY.TopicPartition(*p) for p in mine])
     at = dict.fromkeys(mine, 0)
     until = {Partition(*p): min(asked.before, end) for p, end in ends.items()}
     while any(at[p] < until[p] for p in mine):
         await _batch(client, database, log, rows, at)
+    print(time.process_time() - began, flush=True)  # noqa: T201  # as above
     await client.stop()
     await database.close()
 

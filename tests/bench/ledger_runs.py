@@ -18,6 +18,7 @@ from services.ledger.shell.booking.books import INPUT_TOPICS
 from shared.runtime.kafka import Publication, end_offsets, producer
 from shared.runtime.kafka_client import ADMIN, KafkaFault, started
 from tests.bench.ledger_mix import messages
+from tests.bench.ledger_processor import Meter
 from tests.support.ledger import ROOT, fresh_topics
 from tests.support.stack import RunningStack
 
@@ -36,12 +37,15 @@ class Run:
 
     reached: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     memory: dict[int, list[float]] = field(default_factory=dict[int, list[float]])
+    meter: Meter | None = None
 
     def note(self, reached: int, processes: list[subprocess.Popen[bytes]]) -> None:
         """Take down where the run is now."""
         self.reached.append((time.monotonic(), reached))
         if len(self.reached) % 10 != 1:
             return
+        if self.meter is not None:
+            self.meter.note(reached)
         for process in processes:
             size = psutil.Process(process.pid).memory_info().rss / MEGABYTE
             self.memory.setdefault(process.pid, []).append(size)
@@ -149,7 +153,12 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 async def watched(
-    dsn: str, until: int, processes: list[subprocess.Popen[bytes]], *, published: bool = False
+    dsn: str,
+    until: int,
+    processes: list[subprocess.Popen[bytes]],
+    *,
+    published: bool = False,
+    meter: Meter | None = None,
 ) -> Run:
     """Watch processes until so many messages are booked, or published.
 
@@ -159,7 +168,7 @@ async def watched(
         RuntimeError: A process ended.
         TimeoutError: It took longer than any run may.
     """
-    run = Run()
+    run = Run(meter=meter)
     async with looked_at(dsn) as connection, asyncio.timeout(RUN_SECONDS_MAX):
         while not run.reached or run.reached[-1][1] < until:
             if any(process.poll() is not None for process in processes):
