@@ -71,7 +71,7 @@ def match(told: Json) -> Fact | None:
     legs: list[Leg] = []
     for cleared in items(told.get("clears")):
         amount, currency = wire_money(cleared.get("amount"))
-        legs.append(Leg(account(cleared), text(cleared, "key"), currency, amount))
+        legs.append(Leg(account(cleared), optional_text(cleared, "key"), currency, amount))
     if told.get("match_kind") == "exchange":
         rest: Counter[str] = Counter()
         for leg in legs:

@@ -93,7 +93,7 @@ def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
     try:
         command = LEDGER_COMMAND.validate_json(json.dumps(said | {"actor": actor}))
     except ValidationError as error:
-        raise BadRequest(_problems(error)) from None
+        raise BadRequest(problems(error)) from None
     return Asked(command, _message_id(_content(command)), _before(command, idempotency_key))
 
 
@@ -162,7 +162,7 @@ def _told(row: Mapping[str, Any]) -> Json:  # Any: a row of a view
     }
 
 
-def _problems(error: ValidationError) -> str:
+def problems(error: ValidationError) -> str:
     """What is wrong, by field; never the value."""
     found = (
         f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"

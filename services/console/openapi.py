@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from services.console.reconciling.openapi import act_schema, reconciling_paths
 from services.console.statements.query import DEPTH_MAX
 from services.console.statements.report import Kind
 from services.console.statements.roll_up import Unit
@@ -86,6 +87,7 @@ def document() -> Json:
                 "Discrepancies in their full state",
                 [_query("state", "open, acknowledged, explained or resolved"), _AFTER, _LIMIT],
             ),
+            **reconciling_paths(_BOOK, _READ_PROBLEMS, _reading),
             "/v1/books/{book}/commands": _commanding(),
             "/v1/books/{book}/commands/{key}": _reading(
                 "What became of the commands under an idempotency key",
@@ -94,7 +96,7 @@ def document() -> Json:
         },
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
-            "schemas": {"Problem": _problem(), "Command": _command()},
+            "schemas": {"Problem": _problem(), "Command": _command(), "Act": act_schema()},
         },
         "security": [{"bearer": []}, {}],
     }

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Scope(StrEnum):
-    """What a token opens."""
+    """What a token opens: reading, commands to the ledger, acts about discrepancies and matches."""
 
     READ = "read"
     COMMAND = "command"
+    RECONCILE = "reconcile"
 
 
 class Token(BaseModel):

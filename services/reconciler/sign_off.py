@@ -76,7 +76,8 @@ def _problems(act: SignOff, figures: Figures) -> tuple[str, ...]:
         found.append(f"bank and ledger are {apart} apart on {figures.proven_on}")
     if figures.open_lines:
         shown = ", ".join(figures.open_lines[:5])
-        found.append(f"{len(figures.open_lines)} lines are not explained: {shown}")
+        many = len(figures.open_lines)
+        found.append(f"{many} {'line is' if many == 1 else 'lines are'} not explained: {shown}")
     return tuple(found)
 
 

@@ -48,6 +48,7 @@ from services.ledger.shell.service import charts_of
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.runtime import log
+from tallystick.cli.papers import add_to
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 
@@ -156,6 +157,9 @@ for _kind, _help in (
 ):
     _made = _of_a_period(_kind) if _kind.is_of_a_period else _standing(_kind)
     app.command(_kind.value, help=_help)(_made)
+
+
+add_to(app)
 
 
 @app.command("account")

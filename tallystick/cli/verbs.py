@@ -60,6 +60,7 @@ VERBS: Final = (
     Verb("rules", "How bank lines are matched: other rules tried", BOOKS),
     Verb("activate", "Rules, chart, basis, book map put in force", BOOKS),
     Verb("discrepancies", "What is wrong, worked on and closed", BOOKS),
+    Verb("payouts", "Payouts, each with its certificate", BOOKS),
     Verb("match", "Bank lines matched by hand, written off, signed off", BOOKS),
     Verb("report", "Statements that a person signs", BOOKS),
     Verb(

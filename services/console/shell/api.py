@@ -20,9 +20,11 @@ from services.console.intake import Answer, asked
 from services.console.openapi import document
 from services.console.permissions import Scope, Token, token_of
 from services.console.shell import index
+from services.console.shell.act_desk import ActDesk
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.credits_api import CreditsApi
 from services.console.shell.readers import Snapshot, Views
+from services.console.shell.reconciling_api import ReconcilingApi
 from services.console.shell.statements_api import StatementsApi
 from services.console.statements.query import UnknownAccount
 from services.console.statements.report import Kind
@@ -54,6 +56,7 @@ class Desk:
     body_bytes_max: int
     hosts_allowed: tuple[str, ...]
     clock: Callable[[], datetime] = _now
+    acts: ActDesk | None = None
 
 
 def application(desk: Desk, health: Health) -> Starlette:
@@ -61,6 +64,7 @@ def application(desk: Desk, health: Health) -> Starlette:
     api = Api(desk)
     statements = StatementsApi(desk.books, api.reading, desk.clock)
     credits_ = CreditsApi(api.reading)
+    reconciling = ReconcilingApi(desk.acts, desk.books, desk.ledger, desk.reconciler, api)
 
     def get(path: str, handler: Handler) -> Route:
         return Route(f"/v1/books/{{book}}/{path}", handler, methods=["GET"])
@@ -77,6 +81,12 @@ def application(desk: Desk, health: Health) -> Starlette:
             get("credits", credits_.customers),
             get("credits/{customer:path}", credits_.customer),
             get("discrepancies", api.discrepancies),
+            get("discrepancies/{id}", reconciling.discrepancy),
+            get("payouts/{id}/certificate", reconciling.certificate),
+            get("reconciliation/sign-offs", reconciling.sign_offs),
+            get("reconciliation/reports/{name}", reconciling.report),
+            get("reconciliation/acts/{key:path}", reconciling.act),
+            Route("/v1/books/{book}/reconciliation/acts", reconciling.take_act, methods=["POST"]),
             get("commands/{key:path}", api.command),
             get("statements/accounts/{account}", statements.account),
             get("statements/general-ledger", statements.general_ledger),
@@ -175,7 +185,7 @@ class Api:
 
     async def command(self, request: Request) -> Response:
         """What became of a command, by its name or by the asker's own key."""
-        token = self._allowed(request, Scope.READ)
+        token = self.allowed(request, Scope.READ)
         async with self.reading(request) as (book, moment):
             key = request.path_params["key"]
             own = command_key(token.name if token else "", key)
@@ -195,13 +205,13 @@ class Api:
 
     async def take_command(self, request: Request) -> Response:
         """A command: published, and its outcome awaited for a while."""
-        token = self._allowed(request, Scope.COMMAND)
-        book = self._book(request)
+        token = self.allowed(request, Scope.COMMAND)
+        book = self.book_of(request)
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise HTTPException(415, "the body is application/json")
         key = request.headers.get("idempotency-key", "")
         request_for = asked(
-            await self._body(request),
+            await self.body_of(request),
             book=book,
             idempotency_key=key,
             actor=token.name if token else "",
@@ -226,7 +236,7 @@ class Api:
             headers,
         )
 
-    async def _body(self, request: Request) -> bytes:
+    async def body_of(self, request: Request) -> bytes:
         """The body, never more than its bound in memory."""
         taken = bytearray()
         async for chunk in request.stream():
@@ -235,7 +245,7 @@ class Api:
                 raise HTTPException(413, f"at most {self._desk.body_bytes_max} bytes")
         return bytes(taken)
 
-    def _allowed(self, request: Request, scope: Scope) -> Token | None:
+    def allowed(self, request: Request, scope: Scope) -> Token | None:
         """The token that opens this; none is needed to read where no token is set up."""
         tokens = self._desk.tokens
         if not tokens:
@@ -249,7 +259,8 @@ class Api:
             raise HTTPException(403, f"{token.name} may not {scope} here")
         return token
 
-    def _book(self, request: Request) -> str:
+    def book_of(self, request: Request) -> str:
+        """The book that the address names."""
         name = str(request.path_params["book"])
         if self._desk.books.named(name) is None:
             raise HTTPException(404, "no such book")
@@ -260,8 +271,8 @@ class Api:
         self, request: Request, of: Views | None = None
     ) -> AsyncGenerator[tuple[str, Snapshot]]:
         """The book that may be read, and a moment of the views."""
-        self._allowed(request, Scope.READ)
-        book = self._book(request)
+        self.allowed(request, Scope.READ)
+        book = self.book_of(request)
         said = [*request.path_params.values(), *request.query_params.values()]
         if any("\x00" in str(value) for value in said):
             raise BadRequest("a NUL is in no name")

@@ -23,6 +23,11 @@ _VIEWS: Final = (
     ("entries", "entries", "the journal"),
     ("open_discrepancies", "discrepancies?state=open", "what is wrong now"),
     ("discrepancies", "discrepancies", "what is wrong or was"),
+    ("payouts", "reconciliation/reports/payouts", "payouts of the last month, reconciled"),
+    ("custody", "reconciliation/reports/custody", "from charge to bank line"),
+    ("position", "reconciliation/reports/position", "bank and Stripe against the ledger"),
+    ("aging", "reconciliation/reports/aging", "how long what is wrong has been so"),
+    ("sign_offs", "reconciliation/sign-offs", "reconciliations signed off"),
 )
 _HEALTH: Final = (
     ("alive", "/livez", "whether the process is alive"),

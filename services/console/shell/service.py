@@ -6,13 +6,19 @@ from typing import Final
 
 from services.console.config import ConsoleSettings
 from services.console.permissions import Token
+from services.console.shell.act_desk import ActDesk
 from services.console.shell.api import Desk, application
 from services.console.shell.clock_watch import ClockWatch
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.monitor_watch import MonitorWatch
 from services.console.shell.readers import Views
 from shared.contracts.errors import Unavailable
-from shared.contracts.topics import LEDGER_COMMANDS, LEDGER_MONITORS, TOPICS
+from shared.contracts.topics import (
+    LEDGER_COMMANDS,
+    LEDGER_MONITORS,
+    RECONCILIATION_COMMANDS,
+    TOPICS,
+)
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, patiently
 from shared.runtime.lifecycle import pause, together, unless_stopped
@@ -24,7 +30,10 @@ WAIT_SECONDS_MAX: Final = 60.0
 
 async def _topics_found(settings: ConsoleSettings) -> None:
     await patiently(
-        lambda: check_topics(settings.kafka, [TOPICS[LEDGER_COMMANDS], TOPICS[LEDGER_MONITORS]]),
+        lambda: check_topics(
+            settings.kafka,
+            [TOPICS[name] for name in (LEDGER_COMMANDS, LEDGER_MONITORS, RECONCILIATION_COMMANDS)],
+        ),
         what="Kafka",
         give_up_after_seconds=WAIT_SECONDS_MAX,
     )
@@ -103,6 +112,12 @@ def _desk(
         commands=CommandDesk(
             publisher,
             ledger,
+            await_seconds=settings.console_await_seconds,
+            clock=lambda: datetime.now(UTC),
+        ),
+        acts=ActDesk(
+            publisher,
+            reconciler,
             await_seconds=settings.console_await_seconds,
             clock=lambda: datetime.now(UTC),
         ),

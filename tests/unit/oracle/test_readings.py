@@ -274,6 +274,13 @@ def test_bank_line_pending_tells_nothing() -> None:
     assert legs_of(LINE | {"state": "pending"}, "bank.observations") == {}
 
 
+def test_match_that_posts_a_difference_to_a_result_has_a_leg_without_a_key() -> None:
+    fee = {"account": "expenses:bank-fees", "key": "", "amount": MATCH["clears"][0]["amount"]}
+    told = MATCH | {"clears": [fee, *MATCH["clears"][1:]]}
+    legs = legs_of(told, "reconciliation.matches")["match:mtc_1:1"]
+    assert ("expenses:bank-fees", "") in [(account, key) for account, key, _ in legs]
+
+
 def test_match_made_and_undone_are_each_others_reversal() -> None:
     made = legs_of(MATCH, "reconciliation.matches")["match:mtc_1:1"]
     undone = legs_of(MATCH | {"kind": "match_undone"}, "reconciliation.matches")

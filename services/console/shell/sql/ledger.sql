@@ -72,3 +72,27 @@ where
     and book = $1
     and subject = $2
 order by recorded_at, partition, "offset", ordinal
+
+-- name: entries_at
+-- Entries of these references that took effect at these moments.
+select reference, topic, partition, sequence, effective_at
+from entries
+where book = $1 and effective_at = any($2::timestamptz[]) and reference = any($3::text[])
+order by topic, partition, sequence
+
+-- name: entries_of_key
+-- Entries that have a posting under one of these keys.
+select distinct p.reference, p.topic, p.partition, p.sequence, e.effective_at
+from postings as p
+join entries as e
+    on e.topic = p.topic and e.partition = p.partition and e.sequence = p.sequence
+where p.book = $1 and p.key = any($2::text[])
+order by p.topic, p.partition, p.sequence
+
+-- name: open_of_account
+-- What stands open under the keys of an account, the oldest first.
+select key, currency, exponent, minor, since
+from open_items
+where book = $1 and account = $2
+order by currency, since, key
+limit $3

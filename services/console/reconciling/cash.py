@@ -1,0 +1,129 @@
+"""Proof of cash and the bank reconciliation statement, from rows of the published views: pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from services.console.reconciling.paper import SOUND, WAITS, WRONG, Cell, Paper, Section
+from services.console.reconciling.reports import Clocks, Row
+from shared.contracts.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Cash:
+    """A bank account over a period, as one side has it; ``None`` where it is not known."""
+
+    opening: int | None
+    received: int
+    spent: int
+    closing: int | None
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether opening, received and spent make the closing."""
+        if self.opening is None or self.closing is None:
+            return True
+        return self.opening + self.received - self.spent == self.closing
+
+
+def cash_paper(
+    book: str, account: str, currency: str, bank: Cash, books: Cash, *, clocks: Clocks, span: str
+) -> Paper:
+    """The proof of cash: four columns on both sides, each column and each row held together."""
+
+    def row(name: str, cash: Cash) -> tuple[Cell, ...]:
+        figures = (cash.opening, cash.received, -cash.spent, cash.closing)
+        return (name, *(None if m is None else Money.of(m, currency) for m in figures))
+
+    apart = tuple(
+        None if one is None or other is None else Money.of(one - other, currency)
+        for one, other in (
+            (bank.opening, books.opening),
+            (bank.received, books.received),
+            (-bank.spent, -books.spent),
+            (bank.closing, books.closing),
+        )
+    )
+    differs = any(bool(each) for each in apart)
+    notes = [
+        f"{name}: opening, receipts and disbursements do not make the closing balance"
+        for name, cash in (("bank", bank), ("books", books))
+        if not cash.adds_up
+    ]
+    unknown = bank.opening is None or bank.closing is None
+    style = WRONG if differs or notes else (WAITS if unknown else SOUND)
+    verdict = {WRONG: "it does not prove", WAITS: "no bank balance of these days was told"}.get(
+        style, "proven"
+    )
+    columns = ("side", "opening", "receipts", "disbursements", "closing")
+    section = Section(
+        f"{account}, {currency.upper()}",
+        columns,
+        (row("bank", bank), row("books", books), ("difference", *apart)),
+        tuple(notes),
+        WRONG if notes else "",
+    )
+    return Paper(f"Proof of cash, {span}", book, clocks, (section,), verdict, style)
+
+
+def statement_paper(
+    book: str,
+    account: str,
+    proof: Row | None,
+    open_items: Iterable[Row],
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    clocks: Clocks,
+    day: date,
+) -> Paper:
+    """The bank reconciliation statement of an account at a day."""
+    title = f"Bank reconciliation statement of {account}, {day}"
+    if proof is None:
+        verdict = "no balance of the bank up to that day was told"
+        return Paper(title, book, clocks, (), verdict, WAITS)
+    currency = proof["currency"]
+    items = [i for i in open_items if i["currency"] == currency]
+    on_the_way = sum(i["minor"] for i in items)
+    bank, cash = proof["bank_minor"], proof["ledger_minor"]
+
+    def money(minor: int) -> Money:
+        return Money.of(minor, currency)
+
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("balance per bank", proof["at"], money(bank)),
+        ("on its way between Stripe and the bank", None, money(on_the_way)),
+        ("balance per bank, with what is on its way", None, money(bank + on_the_way)),
+        ("cash per books", proof["told_at"], money(cash)),
+        ("in transit per books", None, money(on_the_way)),
+        ("balance per books, with what is in transit", None, money(cash + on_the_way)),
+        ("difference", None, money(bank - cash)),
+    )
+    waiting = tuple((i["key"], i["since"], money(i["minor"])) for i in items)
+    open_lines = tuple(
+        (
+            record["subject"],
+            record["discrepancy"],
+            Money.of(int(record["amount"]["minor"]), record["amount"]["currency"])
+            if record.get("amount")
+            else None,
+            record["explanation"],
+        )
+        for record in lines
+    )
+    return Paper(
+        title,
+        book,
+        clocks,
+        (
+            Section("Balances", ("", "clock", "amount"), rows),
+            Section("On its way", ("key", "since", "amount"), waiting),
+            Section(
+                "Lines that wait to be explained",
+                ("line", "kind", "amount", "why"),
+                open_lines,
+            ),
+        ),
+        "bank and books agree" if bank == cash else "bank and books differ",
+        SOUND if bank == cash else WRONG,
+    )

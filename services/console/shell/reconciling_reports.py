@@ -1,0 +1,273 @@
+"""The reports of reconciliation: rows of both services' views, each in one moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from services.console.reconciling import reports
+from services.console.reconciling.cash import Cash, cash_paper, statement_paper
+from services.console.reconciling.paper import Paper
+from services.console.reconciling.reports import PayoutRows
+from services.console.shell.certificates import IN_TRANSIT, clocks
+from services.console.shell.figures_of import Figures
+from services.console.shell.readers import Row, Snapshot
+from services.console.statements.moments import AsOf, day_of, end_of, moment
+from services.console.views import BadRequest
+from shared.contracts.books import BookData
+from shared.contracts.envelope import rfc3339
+
+ROWS_MAX: Final = 10_000
+STRIPE_BALANCE: Final = "assets:stripe:balance"
+_LINE_KINDS: Final = frozenset(
+    {
+        "unidentified_bank_credit",
+        "unidentified_bank_debit",
+        "ambiguous_match",
+        "duplicate_bank_credit",
+    }
+)
+_ONE_DAY: Final = timedelta(days=1)
+_MONTH: Final = timedelta(days=31)
+
+
+class ReportName(StrEnum):
+    """The reports."""
+
+    PAYOUTS = "payouts"
+    BANK = "bank"
+    AGING = "aging"
+    PROOF_OF_CASH = "proof-of-cash"
+    POSITION = "position"
+    LINES = "lines"
+    CUSTODY = "custody"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which days and which bank account a report is asked for."""
+
+    book: BookData
+    first: date
+    last: date
+    account: str
+    now: datetime
+
+    @property
+    def span(self) -> str:
+        """The days in words."""
+        return f"{self.first} to {self.last}"
+
+
+def asked(book: BookData, words: Mapping[str, str], now: datetime) -> Asked:
+    """What the words of a request ask for; the last month where they say nothing.
+
+    Raises:
+        BadRequest: No day, the last before the first, or no such word.
+    """
+    if unknown := words.keys() - {"from", "to", "account", "format"}:
+        raise BadRequest(f"{min(unknown)}: not a word of this report")
+    last = day_of(words["to"], name="to") if words.get("to") else now.astimezone(book.zone).date()
+    first = day_of(words["from"], name="from") if words.get("from") else last - _MONTH
+    if last < first:
+        raise BadRequest("to: not before `from`")
+    account = words.get("account", "")
+    if not account and book.bank_accounts:
+        account = book.bank_accounts[0].name
+    return Asked(book, first, last, account, now)
+
+
+async def paper(name: ReportName, told: Asked, ledger: Snapshot, reconciler: Snapshot) -> Paper:
+    """A report by its name.
+
+    Raises:
+        BadRequest: It is of one bank account, and none is named.
+    """
+    views = _Views(told, ledger, reconciler, Figures(ledger, told.book))
+    match name:
+        case ReportName.PAYOUTS:
+            return reports.payouts_paper(
+                told.book.name, await views.payouts(), await views.clocks(), span=told.span
+            )
+        case ReportName.CUSTODY:
+            return reports.custody_paper(
+                told.book.name, await views.payouts(), await views.clocks(), span=told.span
+            )
+        case ReportName.POSITION:
+            return await views.position()
+        case ReportName.AGING:
+            return reports.aging_paper(
+                told.book.name, await views.unresolved(), await views.in_transit(),
+                await views.clocks(), now=told.now,
+            )  # fmt: skip
+        case ReportName.LINES:
+            return await views.lines()
+        case ReportName.BANK:
+            return await views.statement()
+        case ReportName.PROOF_OF_CASH:
+            return await views.cash()
+
+
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """Both views of one moment, and what is asked of them."""
+
+    told: Asked
+    ledger: Snapshot
+    reconciler: Snapshot
+    figures: Figures
+
+    @property
+    def account(self) -> str:
+        if not self.told.account:
+            raise BadRequest("account: name the bank account; the book's data names none")
+        return self.told.account
+
+    async def clocks(self) -> tuple[tuple[str, str], ...]:
+        return await clocks(self.ledger, self.reconciler, now=self.told.now)
+
+    async def payouts(self) -> PayoutRows:
+        book = self.told.book.name
+        rows = await self.reconciler.rows(
+            "payouts", book, self.told.first, self.told.last, ROWS_MAX
+        )
+        ids = [row["id"] for row in rows]
+        contents: dict[str, list[str]] = {}
+        for part in await self.reconciler.rows("contents_of_payouts", book, ids):
+            contents.setdefault(part["payout"], []).extend(part["balance_transactions"])
+        keys = [f"balance_transaction:{name}" for named in contents.values() for name in named]
+        movements = {
+            row["id"]: row for row in await self.reconciler.rows("movements_by_key", book, keys)
+        }
+        stripe = await self._stripe(AsOf())
+        currencies = sorted({row["currency"] for row in rows} | stripe.keys())
+        unpaid = {
+            currency: await self.reconciler.rows("unpaid_movements", book, currency, 100_000)
+            for currency in currencies
+        }
+        return PayoutRows(rows, contents, movements, await self._settled(ids), unpaid, stripe)
+
+    async def _settled(self, ids: Sequence[str]) -> dict[str, int]:
+        """What bank lines have paid, by payout."""
+        hooks = [f"object:{name}" for name in ids]
+        found: dict[str, int] = {}
+        matches = {
+            row["id"]: row["record"]
+            for row in await self.reconciler.rows("matches_of_objects", self.told.book.name, hooks)
+        }
+        wanted = set(ids)
+        for made in matches.values():
+            if made["match_kind"] != "bank_line":
+                continue
+            for cleared in made["clears"]:
+                if cleared["account"] == IN_TRANSIT and cleared["key"] in wanted:
+                    minor = -int(cleared["amount"]["minor"])
+                    found[cleared["key"]] = found.get(cleared["key"], 0) + minor
+        return found
+
+    async def _stripe(self, as_of: AsOf) -> dict[str, int]:
+        told = await self.figures.turnover(as_of, account=STRIPE_BALANCE)
+        return {each.currency.code: each.debit - each.credit for each in told}
+
+    async def unresolved(self) -> list[dict[str, Any]]:  # Any: JSON
+        rows = await self.reconciler.rows(
+            "discrepancies_in_full", self.told.book.name, [], ROWS_MAX
+        )
+        return [row["record"] for row in rows]
+
+    async def in_transit(self) -> list[Row]:
+        book = self.told.book.name
+        return await self.ledger.rows("open_of_account", book, IN_TRANSIT, ROWS_MAX)
+
+    async def position(self) -> Paper:
+        told, book = self.told, self.told.book.name
+        proofs = await self.reconciler.rows(
+            "daily_proofs_of", book, told.account, told.first, told.last
+        )
+        stripe: list[tuple[Row, int]] = []
+        for word in await self.reconciler.rows("stripe_words", book):
+            then = moment(rfc3339(word["told_at"]), told.book.zone, name="told_at")
+            held = await self._stripe(AsOf(effective=then))
+            stripe.append((word, held.get(word["currency"], 0)))
+        on_the_way: dict[str, int] = {}
+        for item in await self.in_transit():
+            on_the_way[item["currency"]] = on_the_way.get(item["currency"], 0) + item["minor"]
+        return reports.position_paper(
+            book, proofs, stripe, on_the_way, await self.clocks(), span=told.span
+        )
+
+    async def lines(self) -> Paper:
+        told, book, account = self.told, self.told.book.name, self.account
+        rows = await self.reconciler.rows(
+            "bank_lines_of", book, account, told.first, told.last, ROWS_MAX
+        )
+        matched: dict[str, tuple[str, str]] = {}
+        for row in await self.reconciler.rows("matches_of_account", book, account):
+            settles = " + ".join(each["object"] for each in row["record"]["settles"])
+            matched[row["line_id"]] = (settles, row["rule"])
+        said = {
+            record["subject"]: record["discrepancy"].replace("_", " ")
+            for record in await self.unresolved()
+            if record["discrepancy"] in _LINE_KINDS
+        }
+        return reports.lines_paper(
+            book, account, rows, matched, said, clocks=await self.clocks(), span=told.span
+        )
+
+    async def statement(self) -> Paper:
+        told, book, account = self.told, self.told.book.name, self.account
+        proofs = await self.reconciler.rows("proof_before", book, account, told.last)
+        rows = await self.reconciler.rows(
+            "bank_lines_of", book, account, date(1970, 1, 1), told.last, ROWS_MAX
+        )
+        here = {row["id"] for row in rows}
+        lines = [
+            record
+            for record in await self.unresolved()
+            if record["discrepancy"] in _LINE_KINDS and record["subject"] in here
+        ]
+        return statement_paper(
+            book, account, proofs[0] if proofs else None, await self.in_transit(), lines,
+            clocks=await self.clocks(), day=told.last,
+        )  # fmt: skip
+
+    async def cash(self) -> Paper:
+        told, book, account = self.told, self.told.book.name, self.account
+        before = told.first - _ONE_DAY
+        opening = await self.reconciler.rows("proof_before", book, account, before)
+        closing = await self.reconciler.rows("proof_before", book, account, told.last)
+        rows = await self.reconciler.rows(
+            "bank_lines_of", book, account, told.first, told.last, ROWS_MAX
+        )
+        of_book = [b.currency for b in told.book.bank_accounts if b.name == account]
+        seen = [row["currency"] for row in (*closing, *rows)]
+        currency = (of_book or seen or ["usd"])[0]
+        is_known = bool(opening) and opening[0]["day"] == before
+        first_ever = not opening and bool(closing)
+        bank = Cash(
+            opening=opening[0]["bank_minor"] if is_known else (0 if first_ever else None),
+            received=sum(max(row["minor"], 0) for row in rows if row["currency"] == currency),
+            spent=sum(max(-row["minor"], 0) for row in rows if row["currency"] == currency),
+            closing=closing[0]["bank_minor"] if closing else None,
+        )
+        return cash_paper(
+            book, account, currency, bank, await self._books(account, currency, before),
+            clocks=await self.clocks(), span=told.span,
+        )  # fmt: skip
+
+    async def _books(self, account: str, currency: str, before: date) -> Cash:
+        """The ledger's side of the proof of cash."""
+        name, zone = f"assets:bank:{account}", self.told.book.zone
+
+        async def of(as_of: date, first: date | None = None) -> tuple[int, int]:
+            figures = await self.figures.turnover(
+                AsOf(effective=end_of(as_of, zone)), first=first, account=name
+            )
+            here = [f for f in figures if f.currency.code == currency]
+            return sum(f.debit for f in here), sum(f.credit for f in here)
+
+        earlier = await of(before)
+        within = await of(self.told.last, self.told.first)
+        opening = earlier[0] - earlier[1]
+        return Cash(opening, *within, opening + within[0] - within[1])
