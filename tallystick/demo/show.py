@@ -52,7 +52,14 @@ def trial_balance(out: Console, proof: Proof) -> None:
             "",
             "balanced" if debits == credits_ else "[red]UNBALANCED[/red]",
         )
-    out.print(table)
+    # On a narrow terminal a line may break; a currency or an amount that is cut says nothing.
+    for column in table.columns:
+        column.min_width = max(_width(cell) for cell in (column.header, *column.cells))
+    out.print(table, crop=False)
+
+
+def _width(cell: object) -> int:
+    return (cell if isinstance(cell, Text) else Text.from_markup(str(cell))).cell_len
 
 
 def _text(minor: int, exponent: int) -> str:
