@@ -13,6 +13,7 @@ from tallystick.demo.pipeline import Story
 from tallystick.demo.proof import Found, Proof
 
 TITLE = "bold"
+PADDING = 3
 
 
 def trial_balance(out: Console, proof: Proof) -> None:
@@ -53,9 +54,11 @@ def trial_balance(out: Console, proof: Proof) -> None:
             "balanced" if debits == credits_ else "[red]UNBALANCED[/red]",
         )
     # On a narrow terminal a line may break; a currency or an amount that is cut says nothing.
-    for column in table.columns:
-        column.min_width = max(_width(cell) for cell in (column.header, *column.cells))
-    out.print(table, crop=False)
+    widths = [max(_width(cell) for cell in (c.header, *c.cells)) for c in table.columns]
+    needed = sum(widths) + PADDING * len(widths)
+    width, out.width = out.width, max(out.width, needed)
+    out.print(table)
+    out.width = width
 
 
 def _width(cell: object) -> int:
