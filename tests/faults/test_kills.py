@@ -10,7 +10,7 @@ from tests.support.demo import RunningDemo, demo
 from tests.support.stack import scratch_folder
 
 KILLS = 10
-PAYMENTS = 300
+PAYMENTS = 150
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
 
