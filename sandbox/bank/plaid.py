@@ -14,6 +14,10 @@ from sandbox.bank.core import SimulatedBank
 from sandbox.bank.facts import BankAccount, Line, PendingLine
 from sandbox.world.jsons import JsonObject
 
+_LOCATION: Final = (
+    *("address", "city", "country", "lat"),
+    *("lon", "postal_code", "region", "store_number"),
+)
 _EXPONENTS: Final = {"jpy": 0, "kwd": 3}
 
 
@@ -221,16 +225,7 @@ def _transaction(
         "date": day,
         "datetime": None,
         "iso_currency_code": account.currency.upper(),
-        "location": {
-            "address": None,
-            "city": None,
-            "country": None,
-            "lat": None,
-            "lon": None,
-            "postal_code": None,
-            "region": None,
-            "store_number": None,
-        },
+        "location": {name: None for name in _LOCATION},  # noqa: C420 - keeps its type
         "logo_url": None,
         "merchant_entity_id": None,
         "merchant_name": merchant or None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from services.feeds.config import Bank, Provider
 from services.feeds.shell.bank_api import BankAccountAt, Poll
@@ -13,6 +13,8 @@ from services.feeds.shell.plaid import PlaidApi
 from services.feeds.shell.rounds import Asker
 from services.feeds.shell.store import FeedStore
 from shared.runtime.kafka import KafkaAddress, Publisher
+
+PATIENCE_IN_TIMEOUTS: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class Means:
     rules: ReadingRules
     timeout_seconds: float
 
+    @property
+    def patience_seconds(self) -> float:
+        """For how long one question is asked again in place; longer than one answer may take."""
+        return self.timeout_seconds * PATIENCE_IN_TIMEOUTS
+
 
 class IncreaseAsker:
     """A bank of Increase's shape: windows of lines."""
@@ -32,7 +39,10 @@ class IncreaseAsker:
     def __init__(self, bank: Bank, means: Means) -> None:
         self._means = means
         self._api = IncreaseApi(
-            base_url=bank.base_url, key=bank.key, timeout_seconds=means.timeout_seconds
+            base_url=bank.base_url,
+            key=bank.key,
+            timeout_seconds=means.timeout_seconds,
+            patience_seconds=means.patience_seconds,
         )
 
     async def accounts(self) -> tuple[BankAccountAt, ...]:
@@ -68,6 +78,7 @@ class PlaidAsker:
             secret=bank.key,
             access_token=bank.access_token,
             timeout_seconds=means.timeout_seconds,
+            patience_seconds=means.patience_seconds,
         )
 
     async def accounts(self) -> tuple[BankAccountAt, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 import asyncpg
 
@@ -23,6 +24,9 @@ from services.feeds.statements.takings import (
 from services.feeds.statements.values import Format
 from shared.contracts.observations import LineState
 from shared.runtime.postgres import Database, Tx
+
+
+ROWS_AT_ONCE: Final = 5000
 
 
 class Outcome(StrEnum):
@@ -192,13 +196,13 @@ async def _account(tx: Tx, name: str, owned: list[Owned], form: Format, taken: T
         line_observation(f, account=name, provider=form.value, observed_at=taken.taken_at)
         for f in changes.forms
     ]
-    await tx.executemany(
-        SQL["remember_form"],
-        [
-            row_of(name, f, message.model_dump_json().encode())
-            for f, message in zip(changes.forms, messages, strict=True)
-        ],
-    )
+    rows = [
+        row_of(name, f, message.model_dump_json().encode())
+        for f, message in zip(changes.forms, messages, strict=True)
+    ]
+    # Part by part, so that none of very many lasts longer than a statement may.
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        await tx.executemany(SQL["remember_form"], rows[at : at + ROWS_AT_ONCE])
     await tx.executemany(SQL["remember_edge"], [_edge_row(name, e) for e in changes.edges])
     await tx.execute(SQL["move_teller"], name, form.value, settled, taken.taken_at)
     for index, each in enumerate(owned):

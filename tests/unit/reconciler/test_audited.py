@@ -51,7 +51,7 @@ def test_finding_is_as_it_was_told_last_in_whatever_order_it_is_read() -> None:
     assert results == {tellings[2]}
 
 
-@pytest.mark.parametrize("topic", [topics.INGEST_AUDITS, topics.LEDGER_AUDITS])
+@pytest.mark.parametrize("topic", [topics.INGEST_AUDITS, topics.LEDGER_AUDITS, topics.FEEDS_AUDITS])
 def test_report_on_the_topic_is_a_finding_of_its_book(topic: str) -> None:
     report = AuditReport(
         id="dsc_1",
