@@ -49,12 +49,14 @@ UnearnedChange = Schedule | Cut
 class Clock:
     """What a book's clock releases: lines, what was taken back of each, and how far it has ticked.
 
-    Of lines that came and ended before it, it need not know.
+    Of lines that came and ended before it, it need not know. ``asked`` are the lines of which is
+    known what was taken back of them before.
     """
 
     ticked_until: datetime | None = None
     schedules: dict[str, Schedule] = field(default_factory=dict[str, Schedule])
     cuts: dict[str, list[Cut]] = field(default_factory=dict[str, list[Cut]])
+    asked: set[str] = field(default_factory=set[str])
 
     def take(self, change: UnearnedChange) -> None:
         """Know of a change."""

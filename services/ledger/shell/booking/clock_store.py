@@ -28,7 +28,24 @@ async def read_clocks(tx: Tx, standings: Mapping[Book, Standing], books: Sequenc
         clocks[book].take(Schedule(row["line"], net, row["since"], row["until"]))
         name = (str(accounts.UNEARNED), row["line"], currency.code)
         standings[book].posted[name] = row["standing"]
-    lines = [(book, line) for book in books for line in clocks[book].schedules]
+    await _hear_cuts(tx, clocks)
+    for book, clock in clocks.items():
+        standings[book].extra[CLOCK] = clock
+
+
+async def hear_earlier_cuts(tx: Tx, standings: Mapping[Book, Standing]) -> None:
+    """Let clocks know what was taken back, in batches before, of lines that this one brings."""
+    clocks = {book: standing.extra.get(CLOCK) for book, standing in standings.items()}
+    await _hear_cuts(tx, {b: clock for b, clock in clocks.items() if isinstance(clock, Clock)})
+
+
+async def _hear_cuts(tx: Tx, clocks: Mapping[Book, Clock]) -> None:
+    lines = [
+        (book, line)
+        for book, clock in sorted(clocks.items())
+        for line in clock.schedules
+        if line not in clock.asked
+    ]
     if lines:
         for row in await tx.fetch(
             SQL["read_unearned_cuts"], [book for book, _ in lines], [line for _, line in lines]
@@ -37,8 +54,8 @@ async def read_clocks(tx: Tx, standings: Mapping[Book, Standing], books: Sequenc
             amount = Money(row["minor"], clock.schedules[line].net.currency)
             is_void = row["reference"] == references.invoice_line_voided(line)
             clock.take(Cut(line, amount, row["at"], is_void))
-    for book, clock in clocks.items():
-        standings[book].extra[CLOCK] = clock
+    for book, line in lines:
+        clocks[book].asked.add(line)
 
 
 def changes_of(told: Told) -> Iterable[UnearnedChange]:

@@ -16,7 +16,11 @@ from services.ledger.periods import Closing, Closings
 from services.ledger.rulings.effects import AccountChanged, HoldEnded, HoldPlaced, PeriodChanged
 from services.ledger.rulings.judging import followed, judge
 from services.ledger.shell.booking.batch import Batch, Caused, Place, Told
-from services.ledger.shell.booking.clock_store import tell_clock, write_clocks
+from services.ledger.shell.booking.clock_store import (
+    hear_earlier_cuts,
+    tell_clock,
+    write_clocks,
+)
 from services.ledger.shell.booking.judging_store import read_standings
 from services.ledger.shell.booking.reporting_days import report_anew
 from services.ledger.shell.booking.rows import Row
@@ -78,6 +82,7 @@ async def judge_commands(tx: Tx, batch: Batch, facts: Sequence[Told]) -> list[To
             recorded_at = told.by.record.appended_at
             standings[book.name].take(told.entry, book, recorded_at=recorded_at)
             tell_clock(standings[book.name], told)
+    await hear_earlier_cuts(tx, standings)
     tellings: list[Told] = []
     for each, asked in waiting:
         standing, recorded_at = standings[asked.book.name], each.record.appended_at
