@@ -16,7 +16,7 @@ from shared.runtime import log
 from tallystick.cli.act import act, rows_here
 from tallystick.cli.ask import AsJson, InBook, UnderKey, require_book
 from tallystick.cli.problems import ExitCode, Problem
-from tallystick.cli.reach import settings_here
+from tallystick.cli.reach import require_database, settings_here
 
 SHOWN_MAX: Final = 1_000
 app = typer.Typer(
@@ -128,6 +128,24 @@ def comment(
 ) -> None:
     """Keep a remark with it."""
     _work(WorkAct.COMMENT, ids, book, key, as_json=as_json, note=note)
+
+
+@app.command("audit")
+def audit() -> None:
+    """Read every topic once more, and hold what is kept against what follows from them.
+
+    Exit 0: nothing was lost. 1: differences. 3: it is still at work, so that nothing is decided.
+    """
+    from tallystick.reconciliation_audit import audited  # noqa: PLC0415  # only this verb needs it
+
+    settings = settings_here()
+    log.set_up(level="error")
+    found = asyncio.run(audited(require_database(settings)))
+    print("\n".join(found.lines))
+    if found.undecided:
+        raise typer.Exit(ExitCode.UNREACHABLE)
+    if found.wrong:
+        raise typer.Exit(ExitCode.FOUND_A_PROBLEM)
 
 
 def _work(

@@ -1,6 +1,9 @@
 """What the reconciler counts about itself."""
 
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -10,6 +13,22 @@ from shared.contracts.messages import MatchMade
 from shared.runtime.kafka import Partition
 
 KINDS: Final = "kind"
+WINDOW: Final = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Pace:
+    """A sustained rate: what was counted in a window that slides, by its length."""
+
+    _counted: deque[tuple[datetime, int]] = field(default_factory=deque[tuple[datetime, int]])
+
+    def after(self, records: int, at: datetime) -> float:
+        """The rate when so many more were counted."""
+        if records:
+            self._counted.append((at, records))
+        while self._counted and at - self._counted[0][0] > WINDOW:
+            self._counted.popleft()
+        return sum(count for _, count in self._counted) / WINDOW.total_seconds()
 
 
 class Figures:
@@ -20,6 +39,18 @@ class Figures:
         self._records = Counter(
             "tallystick_reconciler_records_taken", "records that were new", registry=registry
         )
+        self._rate = Gauge(
+            "tallystick_reconciler_records_per_second",
+            "records taken a second, over the last minute",
+            registry=registry,
+        )
+        self._acts = Counter(
+            "tallystick_reconciler_acts",
+            "what people asked for, by what became of it",
+            ["act", "outcome"],
+            registry=registry,
+        )
+        self._pace = Pace()
         self._parked = Counter(
             "tallystick_reconciler_records_parked",
             "records sent to the dead letters",
@@ -63,10 +94,15 @@ class Figures:
             registry=registry,
         )
 
-    def taken(self, records: int, *, parked: int) -> None:
+    def taken(self, records: int, *, parked: int, at: datetime) -> None:
         """A batch was taken."""
         self._records.inc(records)
         self._parked.inc(parked)
+        self._rate.set(self._pace.after(records, at))
+
+    def quiet(self, at: datetime) -> None:
+        """Nothing was taken until now, so that the rate comes down by itself."""
+        self._rate.set(self._pace.after(0, at))
 
     def reread(self, records: int) -> None:
         """Records were read past Faust."""
@@ -77,6 +113,8 @@ class Figures:
         self._open_facts.set(judgement.open_facts)
         for record in judgement.matches:
             self._matches.labels("made" if isinstance(record, MatchMade) else "undone").inc()
+        for decision in judgement.decisions:
+            self._acts.labels(decision.act, decision.outcome).inc()
         for report in judgement.discrepancies:
             self._reports.labels(report.discrepancy, report.state).inc()
 

@@ -265,7 +265,7 @@ class Intake:
     def _report(self, done: _Done) -> None:
         for open_book in done.opened:
             self._memory.keep(open_book)
-        self._figures.taken(done.records, parked=done.parked)
+        self._figures.taken(done.records, parked=done.parked, at=self._now())
         for judgement in done.judgements:
             self._figures.judged(judgement)
             for decision in judgement.decisions:

@@ -204,6 +204,7 @@ class Watch:
 
         await self._database.run(work)
         self.standing = standing
+        self._figures.quiet(self._now())
         self._figures.stands(
             lags={p: ends[p] - at[p] for p in ends},
             unresolved=standing.unresolved,

@@ -100,3 +100,32 @@ set
     ledger_minor = excluded.ledger_minor,
     reading = excluded.reading
 where (p.at, p.told_at) <= (excluded.at, excluded.told_at)
+
+-- name: all_parked
+-- Where every record stands that could not be read. No row: all could.
+select topic, partition, record_offset
+from parked
+
+-- name: count_due
+-- How many books wait to be judged, but for those put off.
+select count(*)
+from due
+where due_at <= $1
+
+-- name: all_facts
+-- Everything known of a book.
+select key, kind, body
+from facts
+where book = $1
+
+-- name: standing_matches
+-- The matches of a book that stand.
+select id, record
+from matches
+where book = $1 and is_standing
+
+-- name: all_discrepancies
+-- Every discrepancy of a book with how it stands.
+select id, state, record ->> 'resolution' as resolution
+from discrepancies
+where book = $1
