@@ -56,7 +56,10 @@ def metrics_page(made: str) -> str:
 def metrics_of(folder: Path) -> Iterator[Metric]:
     """The metrics that the files of a folder make."""
     for file in sorted(folder.rglob("*.py")):
-        tree = ast.parse(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        if not any(kind in text for kind in _KINDS):
+            continue
+        tree = ast.parse(text)
         words = _constants(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and (metric := _metric(node, words)) is not None:

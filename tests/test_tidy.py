@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -38,11 +39,23 @@ def files_of(*rooms: str) -> list[Path]:
     )
 
 
-TREES: Final = {path: ast.parse(path.read_text("utf-8")) for path in files_of(*ROOMS)}
+Trees = dict[Path, ast.Module]
 
 
-def test_core_file_imports_nothing_that_talks_to_the_outside() -> None:
-    wrong = [w for path, tree in TREES.items() if is_core(path) for w in impure_imports(path, tree)]
+@pytest.fixture(scope="module")
+def trees() -> Iterator[Trees]:
+    """Every file as Python reads it, for these tests alone.
+
+    Read at import it would be read by every process that shares the tests, and its millions of
+    nodes would stand in the way of each look for garbage until the last test.
+    """
+    found = {path: ast.parse(path.read_text("utf-8")) for path in files_of(*ROOMS)}
+    yield found
+    found.clear()
+
+
+def test_core_file_imports_nothing_that_talks_to_the_outside(trees: Trees) -> None:
+    wrong = [w for path, tree in trees.items() if is_core(path) for w in impure_imports(path, tree)]
     assert wrong == []
 
 
@@ -70,9 +83,9 @@ def test_file_has_no_more_lines_than_one_idea_needs() -> None:
     assert long == {}
 
 
-def test_function_is_no_longer_than_a_screen() -> None:
+def test_function_is_no_longer_than_a_screen(trees: Trees) -> None:
     long: list[str] = []
-    for path, tree in TREES.items():
+    for path, tree in trees.items():
         if path.parts[len(ROOT.parts)] == "tests":
             continue  # A test is a story told in one place.
         for node in ast.walk(tree):
@@ -83,10 +96,10 @@ def test_function_is_no_longer_than_a_screen() -> None:
     assert long == []
 
 
-def test_money_path_has_no_float() -> None:
+def test_money_path_has_no_float(trees: Trees) -> None:
     wrong = [
         f"{name_of(path)}:{line} {text}"
-        for path, tree in TREES.items()
+        for path, tree in trees.items()
         if name_of(path).startswith(MONEY_PATHS) and is_core(path)
         for line, text in floats(tree)
     ]
@@ -110,10 +123,10 @@ QUOTES_NAMES: Final = frozenset(
 )
 
 
-def test_sql_is_never_put_together_from_strings() -> None:
+def test_sql_is_never_put_together_from_strings(trees: Trees) -> None:
     wrong = [
         f"{name_of(path)}:{line}"
-        for path, tree in TREES.items()
+        for path, tree in trees.items()
         if path.parts[len(ROOT.parts)] != "tests" and name_of(path) not in QUOTES_NAMES
         for line in built_sql(tree)
     ]
@@ -131,10 +144,10 @@ def test_sql_rule_sees_what_is_planted() -> None:
     assert not list(built_sql(ast.parse('f"selected {n} rows"')))
 
 
-def test_secrets_and_signatures_are_never_compared_by_equality() -> None:
+def test_secrets_and_signatures_are_never_compared_by_equality(trees: Trees) -> None:
     wrong = [
         f"{name_of(path)}:{line}"
-        for path, tree in TREES.items()
+        for path, tree in trees.items()
         if name_of(path).startswith(("services/ingest", "services/console"))
         for line in compared_digests(tree)
     ]
@@ -147,12 +160,12 @@ def test_digest_rule_sees_what_is_planted() -> None:
     assert not list(compared_digests(ast.parse("ok = hmac.compare_digest(signature, given)")))
 
 
-def test_test_never_sleeps() -> None:
+def test_test_never_sleeps(trees: Trees) -> None:
     # What makes load at a rate must pause; a test has nothing to pause for.
     lawful = ("tests/support/", "tests/bench/")
     wrong = [
         f"{name_of(path)}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in trees.items()
         if name_of(path).startswith("tests/") and not name_of(path).startswith(lawful)
         for node in sleeps(tree)
     ]
