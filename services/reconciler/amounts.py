@@ -19,6 +19,8 @@ SEVERAL_FIT: Final = "several fit and are not interchangeable"
 TAKEN_MAYBE: Final = "another line may have settled the one that fits"
 RIVALLED: Final = "another line may as well have settled it"
 
+_FEW: Final = 8
+
 GroupKey = tuple[ClassKey, str]
 
 
@@ -33,7 +35,8 @@ class Pool:
     groups: dict[GroupKey, list[Candidate]]
     by_amount: dict[tuple[str, int, date], list[GroupKey]]
     left: dict[ClassKey, int]
-    amounts: set[tuple[str, int]]
+    # The days of each amount, in order: most amounts have one, and then no window is searched.
+    days: dict[tuple[str, int], list[date]]
     back: int
     ahead: int
     # How many undecided lines may have settled one of a class, and which ones by their text.
@@ -50,9 +53,12 @@ class Pool:
 
     def around(self, line: Line) -> Iterator[GroupKey]:
         """The groups of the line's amount whose windows may have the line's day in them."""
-        if (line.currency, line.minor) not in self.amounts:
-            return
-        for day in days_around(line.booked_on, self.back, self.ahead):
+        known = self.days.get((line.currency, line.minor), ())
+        near: Iterable[date] = days_around(line.booked_on, self.back, self.ahead)
+        if len(known) <= _FEW:
+            on, back, ahead = line.booked_on, self.back, self.ahead
+            near = (day for day in known if -ahead <= (on - day).days <= back)
+        for day in near:
             yield from self.by_amount.get((line.currency, line.minor, day), ())
 
     def _head(self, table: Table, key: GroupKey, line: Line) -> Candidate | None:
@@ -182,5 +188,7 @@ def pool_of(candidates: Iterable[Candidate]) -> Pool:
     for key, group in groups.items():
         head = group[0]
         by_amount[head.expected.currency, head.due_minor, head.anchor].append(key)
-    amounts = {(currency, minor) for currency, minor, _ in by_amount}
-    return Pool(dict(groups), dict(by_amount), dict(left), amounts, back, ahead)
+    days: defaultdict[tuple[str, int], list[date]] = defaultdict(list)
+    for currency, minor, day in sorted(by_amount):
+        days[currency, minor].append(day)
+    return Pool(dict(groups), dict(by_amount), dict(left), dict(days), back, ahead)
