@@ -25,7 +25,6 @@ from services.feeds.statements.values import Format
 from shared.contracts.observations import LineState
 from shared.runtime.postgres import Database, Tx
 
-
 ROWS_AT_ONCE: Final = 5000
 
 
