@@ -1,17 +1,28 @@
 """People's acts over real topics: decided once, on record, and known again to a new database."""
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
+from services.console.permissions import Scope, Token, hash_of
+from services.console.shell.act_desk import ActDesk
+from services.console.shell.api import Desk, application
+from services.console.shell.command_desk import CommandDesk
+from services.console.shell.readers import Views
+from services.console.shell.reconciling_reports import ReportName
 from shared.contracts import topics
 from shared.contracts.acts import ACT_DECIDED, RECONCILER_ACT, ActDecided
+from shared.contracts.books import BookMap
 from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import type_of
-from shared.runtime.kafka import Publication
-from tests.support.ledger import fresh_topics
+from shared.runtime.kafka import Publication, Publisher
+from shared.runtime.metrics import Health
+from tests.support.ledger import LedgerRig, fresh_topics
 from tests.support.reconciler import (
     ACCOUNT,
     LONG_AGO,
@@ -122,3 +133,92 @@ async def assert_nothing_is_told_anew_from_empty_tables(rig: ReconcilerRig) -> N
     assert len(await decisions(rig)) == 6
     rows = await rig.fetch("select key, outcome from reconciler_read.decisions order by number")
     assert len(rows) == 6
+
+
+CLERK = {"Authorization": "Bearer clerk"}
+TOKENS = (
+    Token(name="ada", sha256=hash_of("clerk"), scopes=frozenset(Scope), books=frozenset({"main"})),
+    Token(name="eve", sha256=hash_of("other"), scopes=frozenset({Scope.READ, Scope.COMMAND})),
+)
+
+
+@asynccontextmanager
+async def console(rig: ReconcilerRig) -> AsyncGenerator[httpx.AsyncClient]:
+    """A console in this process, over the rig's Kafka and Postgres."""
+    ledger, reconciler = Views(rig.dsn, "ledger"), Views(rig.dsn, "reconciler")
+    publisher = Publisher(rig.bootstrap)
+    await publisher.start()
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    desk = Desk(
+        books=BookMap(),
+        tokens=TOKENS,
+        ledger=ledger,
+        reconciler=reconciler,
+        commands=CommandDesk(publisher, ledger, await_seconds=10, clock=now),
+        body_bytes_max=16_384,
+        hosts_allowed=("console.test",),
+        acts=ActDesk(publisher, reconciler, await_seconds=10, clock=now),
+    )
+    transport = httpx.ASGITransport(app=application(desk, Health()))
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://console.test") as http:
+            yield http
+    finally:
+        await publisher.stop()
+        await ledger.close()
+        await reconciler.close()
+
+
+async def test_acts_certificates_and_reports_go_over_http(rig: ReconcilerRig) -> None:
+    await rig.publish(
+        payout(PAYOUT, 10_000, arrival=LONG_AGO),
+        line("l1", 10_000, on=LONG_AGO.date(), text="CASH DEPOSIT ACME WIDGETS"),
+    )
+    ledger = LedgerRig(rig.bootstrap, rig.dsn)
+    path = "/v1/books/main"
+    async with ledger.ledger(), console(rig) as http:
+        with rig.process() as running:
+            await rig.quiet(running)
+            asked = {"kind": "match_by_hand", "matches": paired("l1", PAYOUT), "reason": "letter"}
+            headers = CLERK | {"Idempotency-Key": "k1"}
+            taken = await http.post(f"{path}/reconciliation/acts", json=asked, headers=headers)
+            assert (taken.status_code, taken.json()["reason"]) == (201, "matched 1 by hand")
+            again = await http.post(f"{path}/reconciliation/acts", json=asked, headers=headers)
+            assert again.status_code == 200
+            other = await http.post(
+                f"{path}/reconciliation/acts", json=asked | {"force": True}, headers=headers
+            )
+            assert other.status_code == 409
+            wrong = await http.post(
+                f"{path}/reconciliation/acts",
+                json=asked | {"matches": paired("l9", PAYOUT)},
+                headers=CLERK | {"Idempotency-Key": "k2"},
+            )
+            assert (wrong.status_code, "no posted line" in wrong.json()["reason"]) == (422, True)
+            eve = {"Authorization": "Bearer other", "Idempotency-Key": "k3"}
+            closed = await http.post(f"{path}/reconciliation/acts", json=asked, headers=eve)
+            assert closed.status_code == 403
+            await rig.quiet(running)
+            told = await http.get(f"{path}/reconciliation/acts/ada:k1", headers=CLERK)
+            assert [d["outcome"] for d in told.json()["decisions"]] == ["accepted"]
+            certificate = f"{path}/payouts/{PAYOUT}/certificate"
+            shown = (await http.get(certificate, headers=CLERK)).json()
+            assert shown["status"] == "waits"
+            page = await http.get(certificate, headers=CLERK | {"Accept": "text/html"})
+            assert "default-src 'none'" in page.headers["content-security-policy"]
+            assert page.text.startswith("<!doctype html>")
+            missing = await http.get(f"{path}/payouts/po_none/certificate", headers=CLERK)
+            assert missing.status_code == 404
+            for name in ReportName:
+                span = {"from": "2026-01-01", "to": "2026-01-31", "account": ACCOUNT}
+                report = await http.get(
+                    f"{path}/reconciliation/reports/{name}", params=span, headers=CLERK
+                )
+                assert report.status_code == 200, report.text
+                assert report.json()["clocks"]["both read at"]
+            assert (await http.get(f"{path}/reconciliation/sign-offs", headers=CLERK)).json()[
+                "is_chained"
+            ]

@@ -15,8 +15,8 @@ from services.reconciler.shell import intake, judge
 from services.reconciler.shell.conveyor import Conveyor
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
+from services.reconciler.shell.in_hand import Rules
 from services.reconciler.shell.intake import Intake
-from services.reconciler.shell.judge import Rules
 from services.reconciler.shell.process import migrate_all
 from services.reconciler.shell.told import Told, told_by
 from shared.contracts import topics
