@@ -117,12 +117,16 @@ def below_zero(
     """Stripe balances below zero: the later word of Stripe's and of the ledger's at rest.
 
     ``ledger_at`` is when the ledger's balance last moved: Stripe's word of before is out of date.
+    Of several accounts the ledger knows the sum alone: then each one's own word stands.
     """
-    words = [
-        word
-        for word in sorted(told, key=lambda b: (b.account, b.currency))
-        if word.currency not in ledger or ledger_at.get(word.currency, word.told_at) <= word.told_at
-    ]
+    words = sorted(told, key=lambda b: (b.account, b.currency))
+    if len({word.account for word in words}) <= 1:
+        words = [
+            word
+            for word in words
+            if word.currency not in ledger
+            or ledger_at.get(word.currency, word.told_at) <= word.told_at
+        ]
     spoken_for = {word.currency for word in words}
     own = own_account or STRIPE_BALANCE
     return [
