@@ -25,7 +25,8 @@ from shared.runtime.kafka_client import (
 Positions = Callable[[frozenset[Partition]], Awaitable[Mapping[Partition, int]]]
 SESSION_SECONDS: Final = 10
 MANY: Final = 100
-FEW_GATHER_SECONDS: Final = 0.001
+# How soon it is asked again whether who is busy still is.
+BUSY_LOOK_SECONDS: Final = 0.001
 HINT_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
@@ -238,7 +239,7 @@ class GroupReader:
         """How much longer a batch is filled that holds so many records."""
         if count >= MANY:
             return self._bounds.gather_seconds - waited
-        return FEW_GATHER_SECONDS if is_busy else FEW_GATHER_SECONDS - waited
+        return BUSY_LOOK_SECONDS if is_busy else 0.0
 
     def _in_order(self, raws: Iterable[Any]) -> list[Record]:  # Any: aiokafka has no types
         """The records of one partition that follow our position.
