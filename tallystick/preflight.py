@@ -190,7 +190,9 @@ def _ledger(environment: Mapping[str, str]) -> None:
 def _reconciler(environment: Mapping[str, str]) -> None:
     from services.reconciler.config import ReconcilerSettings  # noqa: PLC0415
 
-    ReconcilerSettings.load(environment).books()
+    settings = ReconcilerSettings.load(environment)
+    settings.books()
+    settings.matching_rules()
 
 
 def _console(environment: Mapping[str, str]) -> None:

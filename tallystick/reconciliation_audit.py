@@ -28,6 +28,7 @@ async def audited(dsn: str) -> Audited:
                 books=settings.books(),
                 require_readings=settings.reconciler_require_readings,
                 proofs_needed=settings.reconciler_proofs_needed,
+                matching=settings.matching_rules(),
             ),
             inputs=INPUTS,
             now=lambda: datetime.now(UTC),
