@@ -61,10 +61,14 @@ def import_(
     log.set_up(level="critical")
     settings = FeedsSettings.load(variables_here())
     asked = Asked(form=form, csv_map=_map(csv_map), account=account, is_dry=is_dry)
+    is_alone = not settings.postgres_dsn.get_secret_value()
     try:
-        if is_dry:
-            _show_contents(read_only(file, asked, settings), as_json=as_json)
-            if not settings.postgres_dsn.get_secret_value():
+        if is_dry or is_alone:
+            # Without a database too, what is wrong with the file itself is said first.
+            found = read_only(file, asked, settings)
+            if is_dry:
+                _show_contents(found, as_json=as_json)
+            if is_dry and is_alone:
                 Talk().done("no database here: what of it is new cannot be said")
                 return
         files = BankFiles(settings, require_database(settings))
