@@ -15,7 +15,7 @@ PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check lint types test faults bench bench-ingest bench-ledger fuzz lock clean
+.PHONY: help setup demo run check lint types test faults bench bench-ingest bench-ledger fuzz soak vendor-models lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,11 +63,20 @@ fuzz: setup ## Ten minutes of a fuzzer at the door (ARGS=-max_total_time=60)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/fuzz.txt
 	$(BIN)/python -m tests.soak.fuzz_door $(ARGS)
 
+soak: setup ## Kill the ledger hundreds of times (ARGS="--times 200 --minutes 60")
+	$(BIN)/python -m tests.soak.kills $(ARGS)
+
+vendor-models: setup ## Hold the bank feeds against the models of the vendors' own libraries
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/vendor.txt
+	$(BIN)/pytest -q tests/unit/feeds/test_vendor_models.py
+
 lock: setup ## Renew the locks (ARGS=--upgrade for the newest versions)
 	$(PIP_COMPILE) --quiet $(ARGS) --all-extras -o locks/dev.txt
 	$(PIP_COMPILE) --quiet -c locks/dev.txt -o locks/runtime.txt
 	$(BIN)/uv pip compile locks/fuzz.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --quiet $(ARGS) -o locks/fuzz.txt
+	$(BIN)/uv pip compile locks/vendor.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --quiet $(ARGS) -o locks/vendor.txt
 	$(BIN)/python -m sandbox.stack.locks
 
 clean: ## Stop the stack; delete .venv, .tallystick and caches
