@@ -14,6 +14,9 @@ SHARED_OUT := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
+# The tests start hundreds of processes: none of them should compile our sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run check lint types test faults bench bench-ingest bench-ledger fuzz soak vendor-models lock clean
 
