@@ -41,8 +41,8 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.WEBHOOK_ENDPOINT_DISABLED: "Mend what made it fail, then switch it on at Stripe.",
         K.WEBHOOK_ENDPOINT_MISCONFIGURED: "Set it at Stripe as it is expected here.",
         K.BOOKS_DIFFER: "Keep the data; look where they part: `tallystick rebuild --keep`.",
-        K.BANK_FEED_STALE: "Read why in the feeds' log and /readyz; ask the bank, or drop its file.",
-        K.AMBIGUOUS_MATCH: "Decide which candidate the line settles and book the match by hand.",
+        K.BANK_FEED_STALE: "Read why in its log and on /readyz; ask the bank, or bring its file.",
+        K.AMBIGUOUS_MATCH: "Decide which candidate the line settles, and match it by hand.",
     }
 )
 
