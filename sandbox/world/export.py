@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 from sandbox.bank.facts import Line
-from sandbox.stripe.facts import BalanceTransaction, Event, Payout
+from sandbox.stripe.facts import BalanceTransaction, Event, Invoice, Payout
+from sandbox.stripe.shapes.billing import invoice_lines
 from sandbox.stripe.shapes.money import balance_object
 from sandbox.stripe.shapes.render import event_object
+from sandbox.stripe.shapes.view import EMBEDDED_MAX, list_object
+from sandbox.stripe.store import Store
 from sandbox.world.calendar import text_of
 from sandbox.world.jsons import JsonObject
 from sandbox.world.state import State
@@ -35,6 +38,7 @@ def exported(state: State) -> Iterator[JsonObject]:
             yield told | {"account": store.account}
     for payout in store.every(Payout):
         yield _line("stripe.objects", store.shown(payout, now), now) | {"account": store.account}
+    yield from _whole_invoices(store, now)
     own = [txn for txn in store.every(BalanceTransaction) if txn.owner == store.account]
     balance_at_stripe = balance_object(own, store.view(now))
     yield _line("stripe.objects", balance_at_stripe, now) | {"account": store.account}
@@ -48,6 +52,16 @@ def exported(state: State) -> Iterator[JsonObject]:
             "as_of": text_of(now),
         }
         yield _line("bank.observations", balance, now)
+
+
+def _whole_invoices(store: Store, now: int) -> Iterator[JsonObject]:
+    """Invoices of more lines than an event shows: whoever polls asks for them and tells them all."""
+    for invoice in store.every(Invoice):
+        if len(invoice.lines) > EMBEDDED_MAX:
+            whole = invoice_lines(invoice, store.view(now))
+            lines = list_object(f"/v1/invoices/{invoice.id}/lines", whole)
+            told = _line("stripe.objects", store.shown(invoice, now) | {"lines": lines}, now)
+            yield told | {"account": store.account}
 
 
 def _line(topic: str, value: JsonObject, received_at: int) -> JsonObject:

@@ -29,7 +29,7 @@ from tests.support.ledger import fresh_topics, until
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 
-SEGMENTS, EACH = 16, 100
+SEGMENTS, EACH = 40, 100
 KILLS = (0.1, 0.4, 0.7)
 TOPICS_COPIED = (STRIPE_EVENTS, BANK_OBSERVATIONS)
 

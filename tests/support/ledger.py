@@ -258,12 +258,12 @@ class LedgerRig:
         return bool(behind == 0)
 
     async def records(self, topic: str) -> list[Record]:
-        """Everything on a topic."""
+        """Everything on a topic, partition by partition."""
         ends = await end_offsets(self.bootstrap, [topic])
         found: list[Record] = []
         async for batch in scan(self.bootstrap, {p: (0, end) for p, end in ends.items()}):
             found.extend(batch)
-        return found
+        return sorted(found, key=lambda record: (record.partition, record.offset))
 
     async def entries(self) -> list[EntryBooked]:
         """All of ``ledger.entries``."""

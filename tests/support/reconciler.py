@@ -241,12 +241,12 @@ class ReconcilerRig:
             await connection.close()
 
     async def records(self, topic: str) -> list[Record]:
-        """Everything on a topic, in order within a partition."""
+        """Everything on a topic, partition by partition."""
         ends = await end_offsets(self.bootstrap, [topic])
         found: list[Record] = []
         async for batch in scan(self.bootstrap, {p: (0, end) for p, end in ends.items()}):
             found.extend(batch)
-        return found
+        return sorted(found, key=lambda record: (record.partition, record.offset))
 
     async def matches(self) -> list[MatchMade | MatchUndone]:
         """All match records."""
