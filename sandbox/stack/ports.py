@@ -1,8 +1,12 @@
 """Ports on loopback: which are free, and who sits on those that are not."""
 
 import contextlib
+import os
 import secrets
 import socket
+import tempfile
+import time
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -13,6 +17,7 @@ LOOPBACK: Final = "127.0.0.1"
 FREE_PORT_MIN: Final = 20_000
 FREE_PORT_MAX: Final = 32_000
 TRIES_MAX: Final = 1_000
+GIVEN_SECONDS: Final = 180.0
 PORT_MAX: Final = 65_535
 
 
@@ -36,7 +41,9 @@ def answers(port: int) -> bool:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports that are free now, all different.
+    """Ports that are free now, all different, and given to nobody else in the last minutes.
+
+    Who gets a port listens on it only later: the server on it may be the last of ten to start.
 
     They lie below the range from which the system gives ports to outgoing connections: a client
     that keeps trying a server which is down could otherwise be given the server's own port.
@@ -46,13 +53,29 @@ def free_ports(count: int) -> tuple[int, ...]:
         if len(found) == count:
             return tuple(found)
         port = FREE_PORT_MIN + secrets.randbelow(FREE_PORT_MAX - FREE_PORT_MIN)
-        if is_free(port):
+        if is_free(port) and _is_ours(port):
             found.add(port)
     raise StackProblem(
         f"No {count} free ports were found",
         why=f"{TRIES_MAX} ports between {FREE_PORT_MIN} and {FREE_PORT_MAX} were tried",
         fix="see with `ss -ltn` who holds them, or set the ports by hand (TALLYSTICK_STACK_…_PORT)",
     )
+
+
+def _is_ours(port: int) -> bool:
+    """Whether nobody of this machine was given the port lately; from now on it is ours."""
+    folder = Path(tempfile.gettempdir()) / f"tallystick-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    given = folder / str(port)
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - given.stat().st_mtime < GIVEN_SECONDS:
+            return False
+        given.unlink()
+    try:
+        given.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def holder(port: int) -> str:

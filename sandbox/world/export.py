@@ -55,7 +55,7 @@ def exported(state: State) -> Iterator[JsonObject]:
 
 
 def _whole_invoices(store: Store, now: int) -> Iterator[JsonObject]:
-    """Invoices of more lines than an event shows: whoever polls asks for them and tells them all."""
+    """Invoices of more lines than an event shows: who polls asks for them and tells them all."""
     for invoice in store.every(Invoice):
         if len(invoice.lines) > EMBEDDED_MAX:
             whole = invoice_lines(invoice, store.view(now))
