@@ -16,6 +16,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import type_of
 
 SOURCE: Final = "tallystick/console"
+_SAID_ELSEWHERE: Final = ("book", "idempotency_key", "actor")
 
 
 class Answer(IntEnum):
@@ -77,6 +78,20 @@ def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
         BadRequest: No key, no JSON object, a field that the address or the token says, or a
             command that is none.
     """
+    said = request_said(body, book=book, idempotency_key=idempotency_key, actor=actor)
+    try:
+        command = LEDGER_COMMAND.validate_json(said)
+    except ValidationError as error:
+        raise BadRequest(problems(error)) from None
+    return Asked(command, _message_id(_content(command)), _before(command, idempotency_key))
+
+
+def request_said(body: bytes, *, book: str, idempotency_key: str, actor: str) -> bytes:
+    """What a request says as JSON: its body, with what its address, header and token say.
+
+    Raises:
+        BadRequest: No key, no JSON object, or a field that is said elsewhere.
+    """
     is_plain = idempotency_key.isascii() and idempotency_key.isprintable()
     if not is_plain or not 1 <= len(idempotency_key) <= KEY_LENGTH_MAX:
         raise BadRequest(f"Idempotency-Key: 1 to {KEY_LENGTH_MAX} printable ASCII characters")
@@ -86,15 +101,11 @@ def asked(body: bytes, *, book: str, idempotency_key: str, actor: str) -> Asked:
         raise BadRequest("the body is no JSON") from None
     if not isinstance(told, dict):
         raise BadRequest("the body is no JSON object")
-    for name in ("book", "idempotency_key", "actor"):
+    for name in _SAID_ELSEWHERE:
         if name in told:
             raise BadRequest(f"{name}: said by the address, the header and the token, not here")
-    said: Json = {**told, "book": book, "idempotency_key": command_key(actor, idempotency_key)}
-    try:
-        command = LEDGER_COMMAND.validate_json(json.dumps(said | {"actor": actor}))
-    except ValidationError as error:
-        raise BadRequest(problems(error)) from None
-    return Asked(command, _message_id(_content(command)), _before(command, idempotency_key))
+    key = command_key(actor, idempotency_key)
+    return json.dumps({**told, "book": book, "idempotency_key": key, "actor": actor}).encode()
 
 
 def _content(command: Command) -> bytes:

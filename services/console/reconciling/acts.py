@@ -4,18 +4,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
 
 from pydantic import ValidationError
 
-from services.console.intake import SOURCE, problems
-from services.console.views import BadRequest, Json
+from services.console.intake import SOURCE, problems, request_said
+from services.console.views import BadRequest
 from shared.contracts.acts import RECONCILER_ACT, Act
-from shared.contracts.commands import KEY_LENGTH_MAX, command_key
 from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import type_of
-
-_SAID_ELSEWHERE: Final = ("book", "idempotency_key", "actor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +55,9 @@ def asked_act(body: bytes, *, book: str, idempotency_key: str, actor: str) -> As
     Raises:
         BadRequest: No key, no JSON object, a field that the address or the token says, or no act.
     """
-    is_plain = idempotency_key.isascii() and idempotency_key.isprintable()
-    if not is_plain or not 1 <= len(idempotency_key) <= KEY_LENGTH_MAX:
-        raise BadRequest(f"Idempotency-Key: 1 to {KEY_LENGTH_MAX} printable ASCII characters")
+    said = request_said(body, book=book, idempotency_key=idempotency_key, actor=actor)
     try:
-        told: Any = json.loads(body)  # Any: JSON
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is no JSON") from None
-    if not isinstance(told, dict):
-        raise BadRequest("the body is no JSON object")
-    for name in _SAID_ELSEWHERE:
-        if name in told:
-            raise BadRequest(f"{name}: said by the address, the header and the token, not here")
-    said: Json = {
-        **told,
-        "book": book,
-        "idempotency_key": command_key(actor, idempotency_key),
-        "actor": actor,
-    }
-    try:
-        act = RECONCILER_ACT.validate_json(json.dumps(said))
+        act = RECONCILER_ACT.validate_json(said)
     except ValidationError as error:
         raise BadRequest(problems(error)) from None
     told_again = act.model_dump(mode="json", exclude_defaults=True) | {"kind": act.kind}
