@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.feeds.shell import plaid
 from services.feeds.shell.bank_api import BankRefused
@@ -45,6 +46,11 @@ async def test_lines_come_with_our_sign_once_and_their_changes_as_revisions(
         [(spent, 2, LineState.POSTED, "-1006"), (paid, 2, LineState.REMOVED, "12345")]
     )
     assert (await feed.balances())[-1] == ("-1006", True)
+    read_at = REGISTRY.get_sample_value(
+        "tallystick_feeds_bank_read_timestamp_seconds", {"account": feed.poll.name}
+    )
+    assert read_at is not None
+    assert read_at > 0
 
 
 async def test_pending_line_posts_under_a_new_id_and_its_old_one_goes(feed: PlaidFeed) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from services.feeds.config import Bank, Provider
 from services.feeds.shell.bank_api import BankAccountAt, Poll
@@ -33,27 +33,50 @@ class Means:
         return self.timeout_seconds * PATIENCE_IN_TIMEOUTS
 
 
-class IncreaseAsker:
-    """A bank of Increase's shape: windows of lines."""
-
-    def __init__(self, bank: Bank, means: Means) -> None:
-        self._means = means
-        self._api = IncreaseApi(
-            base_url=bank.base_url,
-            key=bank.key,
-            timeout_seconds=means.timeout_seconds,
-            patience_seconds=means.patience_seconds,
-        )
+class _Api(Protocol):
+    """What an asker needs of a bank's adapter, whatever it reads by."""
 
     async def accounts(self) -> tuple[BankAccountAt, ...]:
         """The open accounts, by the bank's own names."""
-        return await self._api.accounts()
+        ...
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A bank's adapter, and what makes the reading of one of its accounts."""
+
+    api: _Api
+    reading: Callable[[BankAccountAt, str], Poll]
+
+    async def accounts(self) -> tuple[BankAccountAt, ...]:
+        """The open accounts, by the bank's own names."""
+        return await self.api.accounts()
 
     def poll(self, account: BankAccountAt, book: str) -> Poll:
         """What reads an account."""
-        means = self._means
+        return self.reading(account, book)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.api.close()
+
+
+def increase(bank: Bank, means: Means) -> Asker:
+    """A bank of Increase's shape: windows of lines."""
+    api = IncreaseApi(
+        base_url=bank.base_url,
+        key=bank.key,
+        timeout_seconds=means.timeout_seconds,
+        patience_seconds=means.patience_seconds,
+    )
+
+    def reading(account: BankAccountAt, book: str) -> Poll:
         return AccountPoll(
-            api=self._api,
+            api=api,
             account=account,
             book=book,
             store=means.store,
@@ -62,34 +85,23 @@ class IncreaseAsker:
             rules=means.rules,
         )
 
-    async def close(self) -> None:
-        """Give the connections back."""
-        await self._api.close()
+    return _Asking(api, reading)
 
 
-class PlaidAsker:
+def plaid(bank: Bank, means: Means) -> Asker:
     """An Item at Plaid: changes since a cursor."""
+    api = PlaidApi(
+        base_url=bank.base_url,
+        client_id=bank.client_id,
+        secret=bank.key,
+        access_token=bank.access_token,
+        timeout_seconds=means.timeout_seconds,
+        patience_seconds=means.patience_seconds,
+    )
 
-    def __init__(self, bank: Bank, means: Means) -> None:
-        self._means = means
-        self._api = PlaidApi(
-            base_url=bank.base_url,
-            client_id=bank.client_id,
-            secret=bank.key,
-            access_token=bank.access_token,
-            timeout_seconds=means.timeout_seconds,
-            patience_seconds=means.patience_seconds,
-        )
-
-    async def accounts(self) -> tuple[BankAccountAt, ...]:
-        """The Item's accounts."""
-        return await self._api.accounts()
-
-    def poll(self, account: BankAccountAt, book: str) -> Poll:
-        """What reads an account."""
-        means = self._means
+    def reading(account: BankAccountAt, book: str) -> Poll:
         return ChangesPoll(
-            api=self._api,
+            api=api,
             account=account,
             book=book,
             store=means.store,
@@ -98,9 +110,7 @@ class PlaidAsker:
             balance_tries=means.rules.balance_tries,
         )
 
-    async def close(self) -> None:
-        """Give the connections back."""
-        await self._api.close()
+    return _Asking(api, reading)
 
 
 def asker(means: Means) -> Callable[[Bank], Asker]:
@@ -109,9 +119,9 @@ def asker(means: Means) -> Callable[[Bank], Asker]:
     def made(bank: Bank) -> Asker:
         match bank.provider:
             case Provider.INCREASE:
-                return IncreaseAsker(bank, means)
+                return increase(bank, means)
             case Provider.PLAID:
-                return PlaidAsker(bank, means)
+                return plaid(bank, means)
             case _:
                 assert_never(bank.provider)
 

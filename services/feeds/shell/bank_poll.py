@@ -5,22 +5,16 @@ balance ─▶ lines since the window ─▶ balance      agreed when it stood s
 and last the balance, in the same partition: whoever reads it has read the lines before it
 """
 
-import uuid
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from prometheus_client import Counter, Gauge
-
 from services.feeds.revisions import (
     Form,
     ToldBalance,
     ToldLine,
-    balance_observation,
-    in_order,
-    line_observation,
     removed,
     reread_from,
     successors,
@@ -29,26 +23,12 @@ from services.feeds.revisions import (
 )
 from services.feeds.shell.bank_api import BankAccountAt, BankApi, BankRefused, Poll, ReadingBroken
 from services.feeds.shell.store import FeedStore
-from services.feeds.shell.telling import Telling, forms_on_topic
+from services.feeds.shell.telling import UNREADABLE, Telling, forms_on_topic
 from shared.contracts.errors import Unavailable
-from shared.contracts.observations import BankBalance, BankLine
 from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Publisher
 
 WALKS_MAX: Final = 3
-
-_TOLD = Counter(
-    "tallystick_feeds_bank_lines_told_total", "Bank lines told, by what became of them", ["state"]
-)
-_UNREADABLE = Counter(
-    "tallystick_feeds_bank_lines_unreadable_total", "Bank lines that make no sense"
-)
-_DISAGREED = Counter(
-    "tallystick_feeds_bank_balances_disagreed_total", "Readings whose balance moved meanwhile"
-)
-_READ_AT = Gauge(
-    "tallystick_feeds_bank_read_timestamp_seconds", "When an account was last read", ["account"]
-)
 _log = log.get(__name__)
 
 
@@ -89,9 +69,7 @@ class AccountPoll:
     ) -> None:
         self._api = api
         self._account = account
-        self._book = book
         self._store = store
-        self._publisher = publisher
         self._kafka = kafka
         self._rules = rules
         self._telling = Telling(
@@ -126,17 +104,10 @@ class AccountPoll:
             self.name, since=since, ids=[line.id for line in reading.lines]
         )
         forms = successors(known, reading.lines) + await self._gone(known, reading, since)
-        await self._store.decide(
-            self.name,
-            [(form, self._line_message(form, at)) for form in in_order(forms)],
-            watermark=watermark_after(watermark, reading.lines),
+        await self._telling.tell_forms(
+            forms, at, watermark=watermark_after(watermark, reading.lines)
         )
-        for form in forms:
-            _TOLD.labels(form.line.state.value).inc()
-        await self._telling.tell_untold()
-        await self._tell_balance(reading, at)
-        await self._store.note_read(self.name, at)
-        _READ_AT.labels(self.name).set(at.timestamp())
+        await self._telling.tell_reading(reading.before, reading.after, at)
 
     async def _recollect(self) -> None:
         forms = await forms_on_topic(self._kafka, self.name)
@@ -150,8 +121,6 @@ class AccountPoll:
             if reading.has_agreed:
                 return reading
             reading = await self._read_once(since, reading.after)
-        if not reading.has_agreed:
-            _DISAGREED.inc()
         return reading
 
     async def _read_once(self, since: datetime, before: ToldBalance) -> _Reading:
@@ -170,7 +139,7 @@ class AccountPoll:
             except ReadingBroken as error:
                 _log.info("reading.begun_anew", account=self.name, reason=str(error))
                 continue
-            _UNREADABLE.inc(unreadable)
+            UNREADABLE.inc(unreadable)
             return tuple(lines), unreadable == 0
         raise Unavailable(f"{self.name}: the bank's pages broke off {WALKS_MAX} times")
 
@@ -188,23 +157,6 @@ class AccountPoll:
                 if not await self._api.has_line(form.line)
             ]
         )
-
-    async def _tell_balance(self, reading: _Reading, at: datetime) -> None:
-        observation: BankBalance = balance_observation(
-            reading.before,
-            reading.after,
-            account=self.name,
-            provider=self._api.provider,
-            observed_at=at,
-            reading=uuid.uuid4().hex,
-        )
-        await self._telling.tell_balance(observation)
-
-    def _line_message(self, form: Form, at: datetime) -> bytes:
-        observation: BankLine = line_observation(
-            form, account=self.name, provider=self._api.provider, observed_at=at
-        )
-        return observation.model_dump_json().encode()
 
 
 async def poll_each(polls: Sequence[Poll]) -> dict[str, str]:

@@ -4,7 +4,6 @@ The cursor moves in the transaction that writes what it led to: a process that d
 reads the same changes again, and nothing is new about them.
 """
 
-import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -16,16 +15,13 @@ from services.feeds.revisions import (
     Form,
     ToldBalance,
     ToldLine,
-    balance_observation,
-    in_order,
-    line_observation,
     removed,
     successors,
 )
 from services.feeds.shell.bank_api import BankAccountAt, ReadingBroken
 from services.feeds.shell.plaid import CursorForgotten
 from services.feeds.shell.store import FeedStore
-from services.feeds.shell.telling import Telling, forms_on_topic
+from services.feeds.shell.telling import UNREADABLE, Telling, forms_on_topic
 from shared.contracts.errors import Unavailable
 from shared.contracts.observations import LineState
 from shared.runtime import log
@@ -114,16 +110,7 @@ class ChangesPoll:
             after = await self._api.balance(self._account)
             if after.ledger == before.ledger:
                 break
-        observation = balance_observation(
-            before,
-            after,
-            account=self.name,
-            provider=self._api.provider,
-            observed_at=at,
-            reading=uuid.uuid4().hex,
-        )
-        await self._telling.tell_balance(observation)
-        await self._store.note_read(self.name, at)
+        await self._telling.tell_reading(before, after, at)
 
     async def _read(self, at: datetime) -> None:
         """Read what changed, write it down with the cursor behind it, and tell it."""
@@ -141,21 +128,9 @@ class ChangesPoll:
             for line_id in sorted(gone & known.keys())
             if known[line_id].line.state is not LineState.REMOVED
         )
-        decided = [(form, self._message(form, at)) for form in in_order(forms)]
-        await self._store.decide(
-            self.name,
-            decided,
-            watermark=None,
-            # A line that makes no sense is asked for again: the cursor waits for it.
-            place=None if walk.unreadable else walk.cursor,
-        )
-        await self._telling.tell_untold()
-
-    def _message(self, form: Form, at: datetime) -> bytes:
-        observation = line_observation(
-            form, account=self.name, provider=self._api.provider, observed_at=at
-        )
-        return observation.model_dump_json().encode()
+        # A line that makes no sense is asked for again: the cursor waits for it.
+        place = None if walk.unreadable else walk.cursor
+        await self._telling.tell_forms(forms, at, watermark=None, place=place)
 
     async def _known(self, walk: _Walk) -> dict[str, Form]:
         since = _EVER if walk.is_from_start else datetime.max.replace(tzinfo=UTC)
@@ -188,4 +163,5 @@ class ChangesPoll:
                     _log.warning("bank_line.unreadable", account=self.name, reason=why)
                 walk.is_ready = page.is_ready
                 walk.cursor = page.cursor
+        UNREADABLE.inc(walk.unreadable)
         return walk

@@ -1,13 +1,22 @@
 """Telling what was decided: lines, then closing balances, each until Kafka has acknowledged it."""
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
 
+from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
-from services.feeds.revisions import Form, recollected
+from services.feeds.revisions import (
+    Form,
+    ToldBalance,
+    balance_observation,
+    in_order,
+    line_observation,
+    recollected,
+)
 from services.feeds.shell.store import FeedStore, Untold
 from shared.contracts.envelope import Envelope
 from shared.contracts.observations import BANK_OBSERVATION, BankBalance, BankLine
@@ -26,6 +35,19 @@ LINE_TYPE: Final = "com.tallystick.bank.line.v1"
 BALANCE_TYPE: Final = "com.tallystick.bank.balance.v1"
 PUBLISH_SECONDS_MAX: Final = 30.0
 TOLD_AT_ONCE: Final = 500
+
+_TOLD = Counter(
+    "tallystick_feeds_bank_lines_told_total", "Bank lines told, by what became of them", ["state"]
+)
+UNREADABLE: Final = Counter(
+    "tallystick_feeds_bank_lines_unreadable_total", "Bank lines that make no sense"
+)
+_DISAGREED = Counter(
+    "tallystick_feeds_bank_balances_disagreed_total", "Readings whose balance moved meanwhile"
+)
+_READ_AT = Gauge(
+    "tallystick_feeds_bank_read_timestamp_seconds", "When an account was last read", ["account"]
+)
 _log = log.get(__name__)
 
 
@@ -57,6 +79,51 @@ class Telling:
                 [self._balance(one.reading, one.message) for one in balances], PUBLISH_SECONDS_MAX
             )
             await self._store.told_balances(self._account, [one.reading for one in balances])
+
+    async def tell_forms(
+        self,
+        forms: Sequence[Form],
+        at: datetime,
+        *,
+        watermark: datetime | None,
+        place: str | None = None,
+    ) -> None:
+        """Write new forms of lines down, read at a time, with what they lead to; then tell them.
+
+        Raises:
+            Unavailable: Kafka or Postgres cannot be had now; what is written down is told later.
+        """
+        decided = [(form, self._line_message(form, at)) for form in in_order(forms)]
+        await self._store.decide(self._account, decided, watermark=watermark, place=place)
+        for form in forms:
+            _TOLD.labels(form.line.state.value).inc()
+        await self.tell_untold()
+
+    async def tell_reading(self, before: ToldBalance, after: ToldBalance, at: datetime) -> None:
+        """Tell the balance before and after the lines: with it the account has been read.
+
+        Raises:
+            Unavailable: Kafka or Postgres cannot be had now.
+        """
+        if before.ledger != after.ledger:
+            _DISAGREED.inc()
+        observation = balance_observation(
+            before,
+            after,
+            account=self._account,
+            provider=self._provider,
+            observed_at=at,
+            reading=uuid.uuid4().hex,
+        )
+        await self.tell_balance(observation)
+        await self._store.note_read(self._account, at)
+        _READ_AT.labels(self._account).set(at.timestamp())
+
+    def _line_message(self, form: Form, at: datetime) -> bytes:
+        observation = line_observation(
+            form, account=self._account, provider=self._provider, observed_at=at
+        )
+        return observation.model_dump_json().encode()
 
     async def tell_balance(self, balance: BankBalance) -> None:
         """Publish a balance that nobody has to remember: the next reading tells another.
