@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, cast
+from typing import Annotated
 
 import typer
 
@@ -17,16 +17,14 @@ from services.console.reconciling.acts import AskedAct, asked_act
 from services.console.shell.act_desk import ActDesk
 from services.console.shell.readers import Snapshot, Views
 from services.console.views import BadRequest, Json
-from shared.contracts.commands import command_key
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.runtime import log
 from shared.runtime.kafka import Publisher
 from shared.runtime.settings import Settings
-from tallystick.cli.ask import actor_here, refused, require_book
+from tallystick.cli.ask import AWAIT_SECONDS, actor_here, require_book, show_answer
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 
-AWAIT_SECONDS: Final = 20.0
 Forced = Annotated[bool, typer.Option("--force", help="Against the rules; takes a --reason.")]
 Line = Annotated[str, typer.Argument(metavar="LINE", help="ACCOUNT/LINE, such as main/tx_1.")]
 
@@ -58,7 +56,8 @@ def act(
             fix="see `--help`, or docs/howto/work-discrepancies.md",
             code=ExitCode.USAGE,
         ) from None
-    _show(asyncio.run(_send(settings, asked)), key, as_json=as_json)
+    found = asyncio.run(_send(settings, asked))
+    show_answer(found, key, as_json=as_json, what="act", judge="reconciler")
 
 
 def line_named(text: str) -> dict[str, str]:
@@ -102,36 +101,3 @@ async def rows_here(settings: Settings, query: str, *arguments: object) -> list[
 
 async def _rows(moment: Snapshot, query: str, *arguments: object) -> list[Json]:
     return [dict(row) for row in await moment.rows(query, *arguments)]
-
-
-def _show(found: tuple[Answer, Json], key: str, *, as_json: bool) -> None:
-    status, told = found
-    if as_json:
-        print(json.dumps({"status": status.name.lower(), "key": key, **told}, indent=2))
-    match status:
-        case Answer.BOOKED | Answer.REPLAYED:
-            if as_json:
-                return
-            before = " (asked before under this key)" if status is Answer.REPLAYED else ""
-            print(f"{told.get('reason') or 'done'}{before}")
-            print(f"  act        {command_key(actor_here(), key)}")
-            decided = cast("Mapping[str, object]", told.get("decided") or {})
-            for name, value in decided.items():
-                shown = value if isinstance(value, str) else json.dumps(value)
-                print(f"  {name.replace('_', ' '):<16} {shown}")
-        case Answer.PENDING:
-            raise Problem(
-                "It was sent, and the reconciler has not decided on it yet",
-                why=f"no decision within {AWAIT_SECONDS:g} seconds",
-                fix=f"look with `tallystick status`; ask again with --key {key}: it is done once",
-                code=ExitCode.UNREACHABLE,
-            )
-        case Answer.REFUSED:
-            raise refused(told)
-        case Answer.CONFLICT:
-            raise Problem(
-                "This key was used for another act",
-                why=str(told.get("reason")),
-                fix="choose another --key; the first act stands",
-                code=ExitCode.REFUSED,
-            )

@@ -58,7 +58,7 @@ def ask(
     """
     key = key or uuid.uuid4().hex[:16]
     found = ask_all([told], book=book, keys=[key])[0]
-    _show(found, key, as_json=as_json)
+    show_answer(found, key, as_json=as_json, what="command", judge="ledger")
 
 
 def ask_all(
@@ -169,18 +169,25 @@ async def _send(settings: Settings, wanted: Sequence[Asked]) -> list[tuple[Answe
     return found
 
 
-def _show(found: tuple[Answer, Json], key: str, *, as_json: bool) -> None:
+def show_answer(
+    found: tuple[Answer, Json], key: str, *, as_json: bool, what: str, judge: str
+) -> None:
+    """Show what became of what was asked for, whoever judges it.
+
+    Raises:
+        Problem: Refused, contradicted, or not decided in time; each says what to do.
+    """
     status, told = found
     if as_json:
         print(json.dumps({"status": status.name.lower(), "key": key, **told}, indent=2))
     match status:
         case Answer.BOOKED | Answer.REPLAYED:
             if not as_json:
-                print("\n".join(_lines(status, told, key)))
+                print("\n".join(_lines(status, told, key, what)))
         case Answer.PENDING:
             raise Problem(
-                "It was sent, and the ledger has not decided on it yet",
-                why=f"no outcome within {AWAIT_SECONDS:g} seconds",
+                f"It was sent, and the {judge} has not decided on it yet",
+                why=f"no decision within {AWAIT_SECONDS:g} seconds",
                 fix=f"look with `tallystick status`; ask again with --key {key}: it is done once",
                 code=ExitCode.UNREACHABLE,
             )
@@ -188,9 +195,9 @@ def _show(found: tuple[Answer, Json], key: str, *, as_json: bool) -> None:
             raise refused(told)
         case Answer.CONFLICT:
             raise Problem(
-                "This key was used for another command",
+                f"This key was used for another {what}",
                 why=str(told.get("reason")),
-                fix="choose another --key; the first command stands",
+                fix=f"choose another --key; the first {what} stands",
                 code=ExitCode.REFUSED,
             )
 
@@ -208,12 +215,12 @@ def refused(told: Json) -> Problem:
     )
 
 
-def _lines(status: Answer, told: Json, key: str) -> list[str]:
+def _lines(status: Answer, told: Json, key: str, what: str) -> list[str]:
     said = str(told.get("reason") or "done")
     lines = [said if status is Answer.BOOKED else f"{said} (asked before under this key)"]
     if told.get("reference"):
         lines.append(f"  reference  {told['reference']}")
-    lines.append(f"  command    {command_key(actor_here(), key)}")
+    lines.append(f"  {what:<10} {command_key(actor_here(), key)}")
     decided = cast("Mapping[str, object]", told.get("decided") or {})
     for name, value in decided.items():
         shown = value if isinstance(value, str) else json.dumps(value)
