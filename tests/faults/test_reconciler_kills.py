@@ -116,6 +116,7 @@ async def test_two_workers_killed_again_and_again_keep_what_the_topics_tell(
             kill(second)
             await sending
     with one.process() as first, two.process() as second:
+        second.await_answer()
         await one.quiet(first, seconds=120)
         assert (first.stop(), second.stop()) == (0, 0)
     database = await Database.open(database_dsn, search_path="reconciler", connections_max=1)

@@ -1,5 +1,6 @@
 """The reconciler as a process of its own on a real stack, and the messages that it reads."""
 
+import asyncio
 import json
 import os
 import signal
@@ -270,7 +271,11 @@ class ReconcilerRig:
         return dict(found)
 
     async def quiet(self, running: ServiceProcess, *, seconds: float = 60.0) -> None:
-        """Wait until all that stands on the inputs was read, and all that was found is told."""
+        """Wait until all that stands on the inputs was read, and all that was found is told.
+
+        By a reconciler that answers: the tables alone may have been quiet before it was started.
+        """
+        await asyncio.to_thread(running.await_answer)
         ends = await end_offsets(self.bootstrap, INPUTS)
 
         async def is_quiet() -> bool:
