@@ -107,10 +107,11 @@ class BookManualEntry(_Command):
     """Book these postings: balanced per currency, or refused.
 
     With ``floor`` it is refused too where it would take more from an account than is available.
+    Effective when the command is recorded, unless it says otherwise; so are the two below.
     """
 
     kind: Literal["manual_entry"] = "manual_entry"
-    effective_at: AwareDatetime
+    effective_at: AwareDatetime | None = None
     postings: tuple[ManualPosting, ...]
     description: Note = ""
     floor: bool = False
@@ -142,7 +143,7 @@ class BookExpense(_StrictCommand):
     paid_from_key: SubKey = ""
     key: SubKey = ""
     supplier: Annotated[str, Field(max_length=200)] = ""
-    effective_at: AwareDatetime
+    effective_at: AwareDatetime | None = None
     description: Note = ""
     floor: bool = False
 
@@ -158,7 +159,7 @@ class OwnerCapital(_StrictCommand):
     amount: MoneyOnWire
     account: AccountName
     key: SubKey = ""
-    effective_at: AwareDatetime
+    effective_at: AwareDatetime | None = None
     description: Note = ""
     floor: bool = False
 

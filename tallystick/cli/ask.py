@@ -40,7 +40,10 @@ UnderKey = Annotated[
 Because = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The outcome as JSON.")]
 Takes = Annotated[
-    str, typer.Option("--on", help="The day, or the time with its zone, when it took effect.")
+    str,
+    typer.Option(
+        "--on", help="The day, or the time with its zone, when it took effect; else when recorded."
+    ),
 ]
 
 
@@ -95,14 +98,16 @@ def require_book(settings: Settings, name: str) -> BookData:
     return found
 
 
-def taking_effect(text: str, book: str) -> str:
-    """When something took effect: now, a day's beginning in the book's time zone, or a time.
+def taking_effect(text: str, book: str) -> str | None:
+    """When something took effect: a day's beginning in the book's time zone, or a time.
+
+    Without one it is left to the record: asked again later, the same is asked.
 
     Raises:
         Problem: Not of these forms.
     """
     if not text:
-        return rfc3339(datetime.now(UTC))
+        return None
     zone = require_book(settings_here(), book).zone
     try:
         if len(text) == len("2026-11-30"):

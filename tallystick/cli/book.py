@@ -85,7 +85,7 @@ def reverse(
     told: Json = {
         "kind": "reverse_entry",
         "reference": reference,
-        "effective_at": taking_effect(on, book) if on else None,
+        "effective_at": taking_effect(on, book),
         "reason": reason,
     }
     ask(told, book=book, key=key, as_json=as_json)

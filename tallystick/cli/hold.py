@@ -71,7 +71,7 @@ def settle(
         "to": name,
         "to_key": sub_key,
         "amount": amount_told(amount) if amount else None,
-        "effective_at": taking_effect(on, book) if on else None,
+        "effective_at": taking_effect(on, book),
         "description": description,
     }
     ask(told, book=book, key=key, as_json=as_json)

@@ -47,7 +47,8 @@ WrittenTo = Annotated[
     ),
 ]
 TakingEffect = Annotated[
-    str, typer.Option("--on", help="The day that the corrections take effect; else now.")
+    str,
+    typer.Option("--on", help="The day that the corrections take effect; else when recorded."),
 ]
 
 
@@ -59,7 +60,7 @@ class _Wanted:
     written: Format
     book: str
     corrections: Path | None
-    effective_at: str
+    effective_at: str | None
 
 
 def what_if(
@@ -165,7 +166,7 @@ async def _correcting(held: AsyncExitStack, dsn: str, wanted: _Wanted) -> Correc
     known = (await in_force_at(dsn)).last()
     journal = await held.enter_async_context(journal_at(dsn))
     tx = await held.enter_async_context(journal.transaction())
-    at = datetime.fromisoformat(wanted.effective_at)
+    at = datetime.fromisoformat(wanted.effective_at) if wanted.effective_at else None
     try:
         return held.enter_context(
             Corrections(wanted.corrections, wanted.book, known.named(wanted.book).chart, at, tx)

@@ -30,7 +30,7 @@ class Corrections:
     file: Path
     book: str
     chart: Chart
-    effective_at: datetime
+    effective_at: datetime | None
     journal: Tx
     reason: str = REASON
     facts: int = 0
@@ -73,7 +73,9 @@ class Corrections:
         self.facts += 1
         for command in made.commands:
             # The book is named to whoever sends them, the actor is who does.
-            told: Mapping[str, object] = command.model_dump(mode="json", exclude={"book", "actor"})
+            told: Mapping[str, object] = command.model_dump(
+                mode="json", exclude={"book", "actor"}, exclude_none=True
+            )
             if self._out is not None:
                 self._out.write(orjson.dumps(told).decode() + "\n")
             self.commands += 1

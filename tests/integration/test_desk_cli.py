@@ -83,6 +83,9 @@ def test_what_is_asked_for_by_hand_is_booked_once_or_refused_with_the_way_out(
 
         desk.booked("accounts", "open", "expenses:office", "Office")
         bought = ("book", "expense", "office", "5 usd", "--from", "assets:bank:main")
+        untold = (*bought, "--key", "k2", "--reason", "asked twice, a moment apart")
+        assert desk.booked(*untold).startswith("booked\n")
+        assert desk.booked(*untold).startswith("booked (asked before under this key)")
         desk.booked(*bought, "--on", "2026-11-02")
         desk.booked("period", "close", "--through", "2026-11-02")
         closed = desk.refused(*bought, "--on", "2026-11-02")
@@ -113,4 +116,4 @@ def test_what_is_asked_for_by_hand_is_booked_once_or_refused_with_the_way_out(
     net = asyncio.run(
         rig.value("select net_minor from ledger_read.trial_balance where account = $1", account)
     )
-    assert net == -4_500
+    assert net == -5_000

@@ -84,7 +84,9 @@ def refusal_of(refused: Refused, key: str) -> Remark:
     return Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused), decided=said)
 
 
-def manual_entry(command: BookManualEntry, book: BookInForce, find: Find) -> Entry:
+def manual_entry(
+    command: BookManualEntry, book: BookInForce, find: Find, *, effective_at: datetime
+) -> Entry:
     """A person's entry, as asked for, when every rule holds.
 
         Dr …                                    as the command says
@@ -109,10 +111,12 @@ def manual_entry(command: BookManualEntry, book: BookInForce, find: Find) -> Ent
             values={"currency": excess.currency.code, "excess_minor": str(excess.minor)},
             way_out="add the missing posting",
         )
-    return _entry(command, book, lines, command.effective_at, said=command.description)
+    return _entry(command, book, lines, effective_at, said=command.description)
 
 
-def book_expense(command: BookExpense, book: BookInForce, find: Find) -> Entry:
+def book_expense(
+    command: BookExpense, book: BookInForce, find: Find, *, effective_at: datetime
+) -> Entry:
     """What was bought, at once or owed for.
 
         Dr expenses:CATEGORY                    amount
@@ -136,10 +140,12 @@ def book_expense(command: BookExpense, book: BookInForce, find: Find) -> Entry:
         credit(account(paid.name), amount, key=command.paid_from_key),
     ]
     said = ": ".join(part for part in (command.supplier, command.description) if part)
-    return _entry(command, book, lines, command.effective_at, said=said, kind="expense")
+    return _entry(command, book, lines, effective_at, said=said, kind="expense")
 
 
-def owner_capital(command: OwnerCapital, book: BookInForce, find: Find) -> Entry:
+def owner_capital(
+    command: OwnerCapital, book: BookInForce, find: Find, *, effective_at: datetime
+) -> Entry:
     """What an owner puts in; taken out, the sides are turned.
 
         Dr the account                          amount
@@ -157,7 +163,7 @@ def owner_capital(command: OwnerCapital, book: BookInForce, find: Find) -> Entry
         debit(account(known.name), amount, key=command.key),
         credit(OWNER_EQUITY, amount),
     ]
-    return _entry(command, book, lines, command.effective_at, said=command.description)
+    return _entry(command, book, lines, effective_at, said=command.description)
 
 
 def reverse_entry(

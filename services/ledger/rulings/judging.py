@@ -182,14 +182,14 @@ def _ruling(command: Command, case: Case) -> Ruling:
 
 
 def _booked(command: BookManualEntry | BookExpense | OwnerCapital, case: Case) -> Ruling:
+    at = case.effective(command.effective_at)
     match command:
         case BookManualEntry():
-            made = commands.manual_entry(command, case.book, case.find)
+            made = commands.manual_entry(command, case.book, case.find, effective_at=at)
         case BookExpense():
-            made = commands.book_expense(command, case.book, case.find)
+            made = commands.book_expense(command, case.book, case.find, effective_at=at)
         case OwnerCapital():
-            made = commands.owner_capital(command, case.book, case.find)
-    case.require_open(case.day(made.effective_at))
+            made = commands.owner_capital(command, case.book, case.find, effective_at=at)
     case.require_floors(made, is_asked=command.floor)
     return Ruling("booked", (made,))
 

@@ -42,12 +42,13 @@ def correction(
     apart: EntryDifference,
     chart: Chart,
     *,
-    effective_at: datetime,
+    effective_at: datetime | None,
     reason: str,
     reversed_before: Collection[str] = (),
 ) -> Correction:
     """The commands that make the books say of a fact what they would say, from a day on.
 
+    Without a day it is the one on which they are recorded.
     Their keys are a function of the fact and of what it would be, so that the same correction asked
     for twice is made once. ``reversed_before`` are references that some entry reverses already.
     """

@@ -60,7 +60,7 @@ def booked(asked: Sequence[Correcting], originals: Sequence[Entry | None]) -> li
     for command in asked:
         match command:
             case BookManualEntry():
-                made.append(commands.manual_entry(command, BookInForce(), find))
+                made.append(commands.manual_entry(command, BookInForce(), find, effective_at=AT))
             case ReverseEntry():
                 original = known[Reference(command.reference)]
                 made.append(

@@ -52,6 +52,25 @@ def test_expense_is_booked_against_what_it_was_paid_from() -> None:
     assert judged.entries[0].description == "Example Cloud: May"
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("book_expense", paid(100)),
+        ("manual_entry", by_hand(100)),
+        (
+            "owner_capital",
+            {"direction": "contribute", "amount": usd(100), "account": "assets:bank:main"},
+        ),
+    ],
+)
+def test_command_that_says_no_time_takes_effect_when_it_is_recorded(
+    kind: str, fields: Json
+) -> None:
+    desk = Desk()
+    (booked,) = desk.does(kind, **{k: v for k, v in fields.items() if k != "effective_at"}).entries
+    assert booked.effective_at == desk.now
+
+
 def test_expense_that_is_owed_for_grows_the_payable() -> None:
     judged = Desk().does("book_expense", **paid(900, paid_from="liabilities:payable"))
     assert books_of(judged) == dedent("""\
