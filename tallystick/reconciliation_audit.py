@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from services.reconciler.config import ReconcilerSettings
 from services.reconciler.shell.audit import Audited, audit
-from services.reconciler.shell.in_hand import Rules
+from services.reconciler.shell.judging.in_hand import Rules
 from services.reconciler.shell.process import INPUTS, SCHEMA
 from shared.runtime.postgres import Database
 from tallystick.cli.reach import variables_here

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from services.reconciler.rules import MatchingRules, default_rules, rules_of
+from services.reconciler.rules.matching_rules import MatchingRules, default_rules, rules_of
 from shared.contracts.errors import Unreadable
 from shared.runtime.settings import Settings, SettingsInvalid
 

@@ -4,31 +4,30 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from services.reconciler.amounts import Pool, pool_of
-from services.reconciler.balances import below_zero, drifts
-from services.reconciler.breaks import line_breaks, payout_breaks
-from services.reconciler.by_hand import by_hand, for_rules, lay_beside
-from services.reconciler.calendars import SETTLING_TIME, midnight
-from services.reconciler.candidates import open_in_suspense
-from services.reconciler.exchange import exchange_matches
-from services.reconciler.explain import discrepancy, money
-from services.reconciler.facts import (
+from services.reconciler.breaks.at_bank import line_breaks, payout_breaks
+from services.reconciler.breaks.balances import below_zero, drifts
+from services.reconciler.breaks.exchange import exchange_matches
+from services.reconciler.breaks.in_transit import in_transit_breaks, open_keys
+from services.reconciler.facts.kinds import (
     IN_TRANSIT,
     MATCH_KINDS,
     SETTLING,
     SUSPENSE,
     Booking,
     Concern,
-    Facts,
     Leg,
-    Proof,
 )
-from services.reconciler.findings import Discrepancy, Match, Reconciliation, Settles
-from services.reconciler.in_transit import in_transit_breaks, open_keys
-from services.reconciler.matching import Table, Taken
-from services.reconciler.passes import matched
+from services.reconciler.facts.known import Facts, Proof
+from services.reconciler.findings.explain import discrepancy, money
+from services.reconciler.findings.found import Discrepancy, Match, Reconciliation, Settles
+from services.reconciler.matching.amounts import Pool, pool_of
+from services.reconciler.matching.by_hand import by_hand, for_rules, lay_beside
+from services.reconciler.matching.candidates import open_in_suspense
+from services.reconciler.matching.passes import matched
+from services.reconciler.matching.scores import next_best, score_of
+from services.reconciler.matching.table import Table, Taken
+from services.reconciler.rules.calendars import SETTLING_TIME, midnight
 from services.reconciler.scope import dormant_facts, next_change
-from services.reconciler.scores import next_best, score_of
 from shared.contracts.discrepancies import DiscrepancyKind, match_id
 from shared.contracts.messages import MatchKind
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from services.reconciler.calendars import SETTLING_TIME, due_at, waited_until
-from services.reconciler.expectations import Expectation
-from services.reconciler.facts import (
+from services.reconciler.breaks.in_transit import open_keys
+from services.reconciler.evidence.references import Evidence
+from services.reconciler.evidence.spelling import handles_of_line, handles_of_names
+from services.reconciler.facts.kinds import (
     CONNECT,
     IN_TRANSIT,
     MATCH_KINDS,
@@ -20,16 +21,15 @@ from services.reconciler.facts import (
     Booking,
     Concern,
     Fact,
-    Facts,
     Line,
     Transfer,
 )
-from services.reconciler.findings import Discrepancy, Match
-from services.reconciler.in_transit import open_keys
-from services.reconciler.matching import WEAK_RULES, Table, Taken
-from services.reconciler.references import Evidence
-from services.reconciler.rulings import Ruling
-from services.reconciler.spelling import handles_of_line, handles_of_names
+from services.reconciler.facts.known import Facts
+from services.reconciler.facts.rulings import Ruling
+from services.reconciler.findings.found import Discrepancy, Match
+from services.reconciler.matching.table import WEAK_RULES, Table, Taken
+from services.reconciler.rules.calendars import SETTLING_TIME, due_at, waited_until
+from services.reconciler.rules.expectations import Expectation
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.messages import MatchKind, MatchMade
 

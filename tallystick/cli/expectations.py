@@ -12,8 +12,8 @@ from tallystick.cli.problems import ExitCode
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from services.reconciler.facts import Facts
-    from services.reconciler.waits import Wait
+    from services.reconciler.breaks.waits import Wait
+    from services.reconciler.facts.known import Facts
 
 _WIDTH: Final = 110
 
@@ -55,8 +55,8 @@ def expectations(
 
 
 def _waits(known: "Sequence[tuple[Facts, datetime]]") -> "Iterator[tuple[str, Wait]]":
-    from services.reconciler.passes import matched  # noqa: PLC0415
-    from services.reconciler.waits import waits_of  # noqa: PLC0415
+    from services.reconciler.breaks.waits import waits_of  # noqa: PLC0415
+    from services.reconciler.matching.passes import matched  # noqa: PLC0415
 
     for facts, at in known:
         table = matched(facts, at=at)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.reconciler.facts import Facts
+from services.reconciler.facts.known import Facts
 from shared.contracts.errors import Unavailable
 from tallystick.cli.preview import lines_of, options_of
 from tallystick.cli.reach import kafka_away, settings_here

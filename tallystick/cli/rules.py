@@ -10,7 +10,7 @@ import typer
 from tallystick.cli.problems import ExitCode
 
 if TYPE_CHECKING:
-    from services.reconciler.rules import MatchingRules
+    from services.reconciler.rules.matching_rules import MatchingRules
 
 app = typer.Typer(no_args_is_help=True, help="How bank lines are matched: checked and tried.")
 

@@ -10,23 +10,22 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from services.ledger.posting_rules import Input
-from services.reconciler.balances import latest_proofs, ledger_stripe_of
-from services.reconciler.expectations import Expectation
-from services.reconciler.facts import (
+from services.reconciler.breaks.balances import latest_proofs, ledger_stripe_of
+from services.reconciler.facts.kinds import (
     BalanceTransaction,
     Booking,
     Concern,
     Fact,
-    Facts,
     Line,
     Reading,
     StripeBalance,
     Transfer,
-    fold,
 )
-from services.reconciler.findings import Match
-from services.reconciler.readers import facts_of
+from services.reconciler.facts.known import Facts, fold
+from services.reconciler.facts.readers import facts_of
+from services.reconciler.findings.found import Match
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.expectations import Expectation
 from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.envelope import Envelope

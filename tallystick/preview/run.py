@@ -8,7 +8,7 @@ from typing import Final
 from services.ledger.activation.in_force import InForce
 from services.ledger.decisions import COMMAND, FOREIGN_ACCOUNT, UNREADABLE
 from services.ledger.posting_rules import Decision, Input, Remark, decide
-from services.reconciler.facts import Facts
+from services.reconciler.facts.known import Facts
 from shared.contracts import topics
 from shared.contracts.books import BookData
 from shared.contracts.discrepancies import DiscrepancyKind

@@ -7,11 +7,12 @@ from typing import Final
 
 from sandbox.reconbench.model import Line as MadeLine
 from sandbox.reconbench.model import Payout, World
-from services.reconciler.expectations import Expectation, Expected, Stage
-from services.reconciler.facts import Fact, Facts, Line, fold
-from services.reconciler.findings import Discrepancy, Match, Reconciliation
-from services.reconciler.matching import OVER, SHORT
-from services.reconciler.rules import MatchingRules, default_rules
+from services.reconciler.facts.kinds import Fact, Line
+from services.reconciler.facts.known import Facts, fold
+from services.reconciler.findings.found import Discrepancy, Match, Reconciliation
+from services.reconciler.matching.table import OVER, SHORT
+from services.reconciler.rules.expectations import Expectation, Expected, Stage
+from services.reconciler.rules.matching_rules import MatchingRules, default_rules
 from shared.contracts.books import BankAccount, BookData
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.observations import LineState

@@ -12,9 +12,10 @@ from typing import Final
 
 from rapidfuzz.fuzz import partial_ratio
 
-from services.reconciler.assignment import best_assignment
-from services.reconciler.expectations import Expectation, Stage
-from services.reconciler.facts import Facts, Line
+from services.reconciler.facts.kinds import Line
+from services.reconciler.facts.known import Facts
+from services.reconciler.matching.assignment import best_assignment
+from services.reconciler.rules.expectations import Expectation, Stage
 from shared.contracts.observations import LineState
 from tallystick.reconbench.answers import Answers
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from sandbox.reconbench.generate import world_of
 from sandbox.reconbench.model import World
-from services.reconciler.calendars import due_at
-from services.reconciler.facts import Facts
+from services.reconciler.facts.known import Facts
 from services.reconciler.reconcile import reconcile
-from services.reconciler.rules import MatchingRules, default_rules
+from services.reconciler.rules.calendars import due_at
+from services.reconciler.rules.matching_rules import MatchingRules, default_rules
 from tallystick.reconbench.answers import Answers, answers_of, facts_of
 from tallystick.reconbench.baselines import BASELINES
 from tallystick.reconbench.scores import Scores, scores_of

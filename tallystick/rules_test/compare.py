@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.reconciler.facts import Facts
-from services.reconciler.findings import Discrepancy, Match
+from services.reconciler.facts.known import Facts
+from services.reconciler.findings.found import Discrepancy, Match
 from services.reconciler.reconcile import reconcile
-from services.reconciler.rules import MatchingRules
+from services.reconciler.rules.matching_rules import MatchingRules
 from shared.contracts.discrepancies import DiscrepancyId
 
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from services.reconciler.facts import Fact, Facts
-from services.reconciler.readers import facts_of
-from services.reconciler.rules import MatchingRules, rules_of
+from services.reconciler.facts.kinds import Fact
+from services.reconciler.facts.known import Facts
+from services.reconciler.facts.readers import facts_of
+from services.reconciler.rules.matching_rules import MatchingRules, rules_of
 from shared.contracts import topics
 from shared.contracts.books import BookData
 from shared.contracts.errors import Refused, Unreadable
@@ -44,7 +45,8 @@ def rules_from(path: Path) -> MatchingRules:
         raise Problem(
             f"The rules {path} cannot be used",
             why=str(error),
-            fix="compare with services/reconciler/rules.toml, or see docs/howto/try-other-rules.md",
+            fix="compare with services/reconciler/rules/rules.toml, "
+            "or see docs/howto/try-other-rules.md",
             code=ExitCode.USAGE,
         ) from None
 

@@ -5,7 +5,7 @@ from typing import Final, TextIO
 from rich.console import Console
 from rich.table import Table
 
-from services.reconciler.findings import Discrepancy
+from services.reconciler.findings.found import Discrepancy
 from tallystick.rules_test.compare import Compared, Moved, Placed
 
 SHOWN_MAX: Final = 50

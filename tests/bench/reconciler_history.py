@@ -16,9 +16,10 @@ from datetime import timedelta
 from typing import Final
 
 from sandbox.reconbench.generate import world_of
-from services.reconciler.expectations import Expectation
-from services.reconciler.facts import Fact, Facts, Line
+from services.reconciler.facts.kinds import Fact, Line
+from services.reconciler.facts.known import Facts
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.expectations import Expectation
 from services.reconciler.scope import hooks, meeting
 from tallystick.reconbench.answers import facts_of
 from tests.support.reconciler_facts import line, payout

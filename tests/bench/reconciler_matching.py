@@ -14,9 +14,10 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Final
 
-from services.reconciler.expectations import Expectation
-from services.reconciler.facts import Facts, Line
+from services.reconciler.facts.kinds import Line
+from services.reconciler.facts.known import Facts
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.expectations import Expectation
 from tests.support.reconciler_facts import facts_of, line, payout
 
 FIRST: Final = date(2026, 1, 5)

@@ -17,8 +17,8 @@ from services.ingest.signature import Secret, header_of
 from services.ledger.activation.in_force import InForce
 from services.ledger.decisions import Input
 from services.ledger.posting_rules import Decision, decide
-from services.reconciler.facts import Fact
-from services.reconciler.readers import facts_of
+from services.reconciler.facts.kinds import Fact
+from services.reconciler.facts.readers import facts_of
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.envelope import envelope_of
 from shared.contracts.journal import Book

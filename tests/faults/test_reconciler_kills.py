@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from services.reconciler.shell.audit import audit
-from services.reconciler.shell.in_hand import Rules
+from services.reconciler.shell.judging.in_hand import Rules
 from services.reconciler.shell.process import INPUTS
 from shared.contracts import topics
 from shared.contracts.acts import RECONCILER_ACT

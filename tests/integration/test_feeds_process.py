@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.reconciler.facts import Audited
-from services.reconciler.readers import facts_of
+from services.reconciler.facts.kinds import Audited
+from services.reconciler.facts.readers import facts_of
 from shared.contracts.audits import AuditReport
 from shared.contracts.books import BookMap
 from shared.contracts.discrepancies import DiscrepancyKind

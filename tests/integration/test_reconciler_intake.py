@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.reconciler.shell import intake, judge
-from services.reconciler.shell.conveyor import Conveyor
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
-from services.reconciler.shell.in_hand import Rules
-from services.reconciler.shell.intake import Intake
+from services.reconciler.shell.judging import judge
+from services.reconciler.shell.judging.in_hand import Rules
 from services.reconciler.shell.process import migrate_all
+from services.reconciler.shell.reading import intake
+from services.reconciler.shell.reading.conveyor import Conveyor
+from services.reconciler.shell.reading.intake import Intake
 from services.reconciler.shell.told import Told, told_by
 from shared.contracts import topics
 from shared.contracts.books import BookMap

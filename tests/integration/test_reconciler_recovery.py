@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from services.reconciler.shell.carrier import APP_ID
+from services.reconciler.shell.reading.carrier import APP_ID
 from shared.contracts import topics
 from shared.contracts.messages import MatchMade
 from shared.runtime.kafka import Publication, end_offsets

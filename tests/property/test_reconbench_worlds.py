@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from sandbox.reconbench.generate import world_of
 from sandbox.reconbench.model import World
-from services.reconciler.facts import Facts
-from services.reconciler.findings import difference
+from services.reconciler.facts.known import Facts
+from services.reconciler.findings.found import difference
 from services.reconciler.reconcile import reconcile
 from shared.contracts.messages import MatchMade
 from tallystick.reconbench.answers import answers_of, facts_of

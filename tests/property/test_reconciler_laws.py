@@ -7,11 +7,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reconciler.calendars import business_days_after
-from services.reconciler.expectations import Expectation, Expected, Stage
-from services.reconciler.facts import BalanceTransaction, Booking, Fact, Leg, Line, Transfer
-from services.reconciler.findings import Reconciliation
+from services.reconciler.facts.kinds import BalanceTransaction, Booking, Fact, Leg, Line, Transfer
+from services.reconciler.findings.found import Reconciliation
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.calendars import business_days_after
+from services.reconciler.rules.expectations import Expectation, Expected, Stage
 from shared.contracts.books import BankAccount, BookData
 from shared.contracts.messages import MatchKind
 from shared.contracts.observations import LineState

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reconciler.findings import Match, Reconciliation, difference
+from services.reconciler.findings.found import Match, Reconciliation, difference
 from services.reconciler.reconcile import reconcile
 from services.reconciler.scope import hooks, meeting
 from shared.contracts.messages import MatchMade

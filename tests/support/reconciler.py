@@ -14,24 +14,23 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
-from services.reconciler.contents import PayoutContents
-from services.reconciler.expectations import Expectation
-from services.reconciler.facts import (
+from services.reconciler.facts.contents import PayoutContents
+from services.reconciler.facts.kinds import (
     Audited,
     BalanceTransaction,
     Booking,
     Concern,
     Fact,
-    Facts,
     Line,
     StripeBalance,
     Transfer,
-    fold,
 )
-from services.reconciler.findings import Reconciliation
-from services.reconciler.readers import facts_of
+from services.reconciler.facts.known import Facts, fold
+from services.reconciler.facts.readers import facts_of
+from services.reconciler.facts.rulings import Ruling
+from services.reconciler.findings.found import Reconciliation
 from services.reconciler.reconcile import reconcile
-from services.reconciler.rulings import Ruling
+from services.reconciler.rules.expectations import Expectation
 from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.envelope import Envelope

@@ -7,25 +7,23 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from services.reconciler.contents import PayoutContents
-from services.reconciler.expectations import Expectation, Expected, Stage
-from services.reconciler.facts import (
+from services.reconciler.facts.contents import PayoutContents
+from services.reconciler.facts.kinds import (
     Audited,
     BalanceTransaction,
     Booking,
     Concern,
     Fact,
-    Facts,
     Leg,
     Line,
-    Proof,
     StripeBalance,
     Transfer,
-    fold,
 )
-from services.reconciler.findings import Match, Reconciliation
+from services.reconciler.facts.known import Facts, Proof, fold
+from services.reconciler.facts.rulings import Ruling
+from services.reconciler.findings.found import Match, Reconciliation
 from services.reconciler.reconcile import reconcile
-from services.reconciler.rulings import Ruling
+from services.reconciler.rules.expectations import Expectation, Expected, Stage
 from shared.contracts.books import BankAccount, BookData
 from shared.contracts.messages import MatchMade
 from shared.contracts.observations import LineState

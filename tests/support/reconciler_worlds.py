@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from random import Random
 
-from services.reconciler.calendars import business_days_after
-from services.reconciler.expectations import Expectation
-from services.reconciler.facts import Fact, Line
+from services.reconciler.facts.kinds import Fact, Line
+from services.reconciler.rules.calendars import business_days_after
+from services.reconciler.rules.expectations import Expectation
 from tests.support.reconciler_facts import line, payout
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"

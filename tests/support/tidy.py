@@ -43,8 +43,8 @@ ASSEMBLY: Final = ("config.py", "__main__.py")
 # Cores that read a file which belongs to them, at import, as part of their own text.
 READS_OWN_DATA: Final = {
     "services/ledger/chart.py": {"pathlib"},
-    "services/reconciler/bank_calendars.py": {"pathlib"},
-    "services/reconciler/rules.py": {"pathlib"},
+    "services/reconciler/rules/bank_calendars.py": {"pathlib"},
+    "services/reconciler/rules/matching_rules.py": {"pathlib"},
 }
 NOT_MONEY: Final = re.compile(r"second|timeout|interval|rate|ratio|score|similar|pause|wait|share")
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.reconciler.facts import Fact, Reading, fold
+from services.reconciler.facts.kinds import Fact, Reading
+from services.reconciler.facts.known import fold
+from services.reconciler.findings.replay import Kept, differences, worked_states
 from services.reconciler.reconcile import reconcile
-from services.reconciler.replay import Kept, differences, worked_states
-from services.reconciler.shell import acts
-from services.reconciler.shell.fact_json import fact_of
-from services.reconciler.shell.in_hand import Rules, facts_in_hand
-from services.reconciler.shell.memory import SQL, OpenBook
+from services.reconciler.shell.judging import acts
+from services.reconciler.shell.judging.in_hand import Rules, facts_in_hand
+from services.reconciler.shell.keeping.fact_json import fact_of
+from services.reconciler.shell.keeping.memory import SQL, OpenBook
 from services.reconciler.shell.told import told_by
 from shared.contracts.acts import ACT_DECIDED, Act, ActDecided
 from shared.contracts.discrepancies import DiscrepancyState

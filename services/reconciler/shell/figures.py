@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from services.reconciler.shell.judge import Judgement
+from services.reconciler.shell.judging.judge import Judgement
 from shared.contracts.messages import MatchMade
 from shared.runtime.kafka import Partition
 

@@ -15,15 +15,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.reconciler.config import ReconcilerSettings
-from services.reconciler.shell.carrier import Carrier
-from services.reconciler.shell.conveyor import Conveyor
 from services.reconciler.shell.failpoints import Failpoints
 from services.reconciler.shell.figures import Figures
-from services.reconciler.shell.in_hand import Rules
-from services.reconciler.shell.intake import Intake
-from services.reconciler.shell.outbox import Postman
-from services.reconciler.shell.recall import OWN_TOPICS, recall
-from services.reconciler.shell.watch import Watch
+from services.reconciler.shell.judging.in_hand import Rules
+from services.reconciler.shell.reading.carrier import Carrier
+from services.reconciler.shell.reading.conveyor import Conveyor
+from services.reconciler.shell.reading.intake import Intake
+from services.reconciler.shell.reading.recall import OWN_TOPICS, recall
+from services.reconciler.shell.reading.watch import Watch
+from services.reconciler.shell.telling.outbox import Postman
 from shared.contracts.errors import Unavailable
 from shared.contracts.topics import (
     BANK_OBSERVATIONS,

@@ -7,9 +7,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.reconciler.facts import BANK, BANK_LINE_KINDS, STRIPE_BALANCE, Fact, Reading
-from services.reconciler.readers import facts_of
-from services.reconciler.shell.fact_json import storable
+from services.reconciler.facts.kinds import BANK, BANK_LINE_KINDS, STRIPE_BALANCE, Fact, Reading
+from services.reconciler.facts.readers import facts_of
+from services.reconciler.shell.keeping.fact_json import storable
 from shared.contracts.acts import RECONCILER_ACT, Act
 from shared.contracts.books import BookMap
 from shared.contracts.errors import InvariantBroken, Unreadable

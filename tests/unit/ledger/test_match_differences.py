@@ -6,7 +6,7 @@ import pytest
 
 from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import decide
-from services.reconciler.findings import Match
+from services.reconciler.findings.found import Match
 from services.reconciler.reconcile import reconcile
 from shared.contracts import topics
 from shared.contracts.messages import MatchMade, MatchUndone

@@ -5,8 +5,9 @@ from itertools import permutations
 
 import pytest
 
-from services.reconciler.facts import Audited, Facts, fold
-from services.reconciler.readers import facts_of
+from services.reconciler.facts.kinds import Audited
+from services.reconciler.facts.known import Facts, fold
+from services.reconciler.facts.readers import facts_of
 from services.reconciler.reconcile import reconcile
 from shared.contracts import topics
 from shared.contracts.audits import AuditReport

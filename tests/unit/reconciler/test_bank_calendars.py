@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.reconciler.bank_calendars import calendars, calendars_of, easter
+from services.reconciler.rules.bank_calendars import calendars, calendars_of, easter
 from shared.contracts.errors import Unreadable
 
 OF_2026 = {

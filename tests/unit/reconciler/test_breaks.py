@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.reconciler.balances import cash_at, drifts, latest_proofs
-from services.reconciler.expectations import Stage
-from services.reconciler.explain import NEXT_STEPS
-from services.reconciler.facts import Booking, Concern, Facts, Leg, Proof, Reading, StripeBalance
+from services.reconciler.breaks.balances import cash_at, drifts, latest_proofs
+from services.reconciler.facts.kinds import Booking, Concern, Leg, Reading, StripeBalance
+from services.reconciler.facts.known import Facts, Proof
+from services.reconciler.findings.explain import NEXT_STEPS
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.expectations import Stage
 from shared.contracts.books import BankAccount, BookData
 from shared.contracts.discrepancies import DiscrepancyKind
 from tests.support.reconciler_facts import (

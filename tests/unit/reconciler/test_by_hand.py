@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from services.reconciler.deciding import Asked, matched_by_hand, unmatched, written_off
-from services.reconciler.expectations import Stage
-from services.reconciler.facts import Fact
-from services.reconciler.findings import Match, Reconciliation
-from services.reconciler.rulings import Ruling
-from services.reconciler.working import NotAllowed
+from services.reconciler.acts.deciding import Asked, matched_by_hand, unmatched, written_off
+from services.reconciler.acts.working import NotAllowed
+from services.reconciler.facts.kinds import Fact
+from services.reconciler.facts.rulings import Ruling
+from services.reconciler.findings.found import Match, Reconciliation
+from services.reconciler.rules.expectations import Stage
 from shared.contracts.acts import MatchByHand, UnmatchLines, WriteOff
 from shared.contracts.messages import MatchKind
 from shared.contracts.observations import LineState
@@ -246,7 +246,7 @@ def test_two_banks_with_one_line_id_are_ruled_about_apart() -> None:
 
 
 def test_key_in_transit_that_stays_open_though_all_agrees_is_said_after_a_while() -> None:
-    from services.reconciler.facts import IN_TRANSIT, SUSPENSE, Leg  # noqa: PLC0415
+    from services.reconciler.facts.kinds import IN_TRANSIT, SUSPENSE, Leg  # noqa: PLC0415
 
     known: list[Fact] = [payout(), line(f"STRIPE {A}")]
     legs = (Leg(SUSPENSE, "l1", "usd", 10_000), Leg(IN_TRANSIT, A, "usd", -10_000))

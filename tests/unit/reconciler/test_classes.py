@@ -5,14 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.reconciler.classes import (
-    CLASSES,
-    ages_at,
-    bucket_of,
-    days_open,
-    severity_of,
-)
-from services.reconciler.explain import NEXT_STEPS, PROBABLE_CAUSES
+from services.reconciler.findings.classes import CLASSES, ages_at, bucket_of, days_open, severity_of
+from services.reconciler.findings.explain import NEXT_STEPS, PROBABLE_CAUSES
 from shared.contracts.discrepancies import BreakClass, DiscrepancyKind, Severity
 from shared.contracts.money import Money
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.reconciler.exchange import SETTLED, TRANSFERRED
-from services.reconciler.facts import BalanceTransaction, Booking, Fact, Leg, Transfer
-from services.reconciler.findings import Reconciliation
+from services.reconciler.breaks.exchange import SETTLED, TRANSFERRED
+from services.reconciler.facts.kinds import BalanceTransaction, Booking, Fact, Leg, Transfer
+from services.reconciler.findings.found import Reconciliation
 from shared.contracts.messages import MatchKind
 from tests.support.reconciler_facts import LATER, booking, found, said
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from services.reconciler import life
-from services.reconciler.findings import Discrepancy
+from services.reconciler.findings import life
+from services.reconciler.findings.found import Discrepancy
 from shared.contracts.discrepancies import DiscrepancyId, DiscrepancyKind, DiscrepancyState
 from shared.contracts.messages import DiscrepancyReported
 from shared.contracts.money import Money

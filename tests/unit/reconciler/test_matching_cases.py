@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.reconciler.expectations import Expectation, Stage
-from services.reconciler.facts import Leg
-from services.reconciler.matching import AMOUNT, COMBINATION
+from services.reconciler.facts.kinds import Leg
+from services.reconciler.matching.table import AMOUNT, COMBINATION
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.expectations import Expectation, Stage
 from shared.contracts.books import BankAccount, BookData
 from shared.contracts.observations import LineState
 from tests.support.reconciler_facts import (

@@ -4,9 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.reconciler.expectations import Stage
-from services.reconciler.findings import difference
-from services.reconciler.matching import (
+from services.reconciler.findings.found import difference
+from services.reconciler.matching.table import (
     AMOUNT,
     REFERENCE,
     REFERENCE_ONLY,
@@ -15,6 +14,7 @@ from services.reconciler.matching import (
     RETURNED,
 )
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.expectations import Stage
 from shared.contracts.messages import MatchMade, MatchUndone
 from tests.support.reconciler_facts import (
     ARRIVAL,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reconciler.assignment import best_assignment
-from services.reconciler.matching import (
+from services.reconciler.matching.assignment import best_assignment
+from services.reconciler.matching.table import (
     ASSIGNMENT,
     PARTS,
     REFERENCE,

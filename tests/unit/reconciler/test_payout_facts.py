@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.reconciler.contents import PayoutContents
-from services.reconciler.facts import BalanceTransaction, Fact
-from services.reconciler.readers import facts_of
+from services.reconciler.facts.contents import PayoutContents
+from services.reconciler.facts.kinds import BalanceTransaction, Fact
+from services.reconciler.facts.readers import facts_of
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.contracts.envelope import Envelope

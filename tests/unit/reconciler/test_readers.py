@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.reconciler.expectations import Expectation, Expected, Stage
-from services.reconciler.facts import (
+from services.reconciler.facts.kinds import (
     BalanceTransaction,
     Booking,
     Concern,
@@ -17,7 +16,8 @@ from services.reconciler.facts import (
     StripeBalance,
     Transfer,
 )
-from services.reconciler.readers import facts_of
+from services.reconciler.facts.readers import facts_of
+from services.reconciler.rules.expectations import Expectation, Expected, Stage
 from shared.contracts import topics
 from shared.contracts.books import BankAccount, BookData, BookMap, Mode
 from shared.contracts.discrepancies import DiscrepancyKind

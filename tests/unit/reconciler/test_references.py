@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.reconciler.mentions import Certainty, index_of
-from services.reconciler.references import Evidence, evidence_of
+from services.reconciler.evidence.mentions import Certainty, index_of
+from services.reconciler.evidence.references import Evidence, evidence_of
 from tests.support.reconciler_facts import A, B, line, payout
 
 # Of one account, as Stripe makes ids: all have LkdIwHu7ix in them.

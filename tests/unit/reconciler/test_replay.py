@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.reconciler.replay import Kept, differences, worked_states
+from services.reconciler.findings.replay import Kept, differences, worked_states
 from services.reconciler.shell.figures import Pace
 from shared.contracts.acts import Act, ActDecided, Decided, WorkAct, WorkDiscrepancies
 from shared.contracts.discrepancies import DiscrepancyState, ReasonCode

@@ -4,9 +4,15 @@ from datetime import date
 
 import pytest
 
-from services.reconciler.expectations import Expected
 from services.reconciler.reconcile import reconcile
-from services.reconciler.rules import RULES_FILE, MatchingRules, Pass, default_rules, rules_of
+from services.reconciler.rules.expectations import Expected
+from services.reconciler.rules.matching_rules import (
+    RULES_FILE,
+    MatchingRules,
+    Pass,
+    default_rules,
+    rules_of,
+)
 from shared.contracts.errors import Unreadable
 from tests.support.reconciler_facts import SOON, A, facts_of, line, payout, said, settled
 

@@ -1,6 +1,6 @@
 """Scope: what a new fact brings along, and what it leaves asleep."""
 
-from services.reconciler.facts import Fact, Transfer
+from services.reconciler.facts.kinds import Fact, Transfer
 from services.reconciler.scope import hooks, meeting
 from tests.support.reconciler_facts import A, line, payout
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.reconciler.facts import Fact
+from services.reconciler.facts.kinds import Fact
 from services.reconciler.reconcile import reconcile
 from tests.support.reconciler_facts import LATER, facts_of, line, payout
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from services.reconciler.balances import below_zero
-from services.reconciler.facts import StripeBalance
+from services.reconciler.breaks.balances import below_zero
+from services.reconciler.facts.kinds import StripeBalance
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WORD = StripeBalance("acct_1", "usd", -500, AT)

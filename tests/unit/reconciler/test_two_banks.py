@@ -1,6 +1,6 @@
 """Two banks of one book that give their lines the same ids."""
 
-from services.reconciler.facts import Booking, Leg
+from services.reconciler.facts.kinds import Booking, Leg
 from shared.contracts.books import BankAccount, BookData
 from tests.support.reconciler_facts import LATER, A, booking, found, line, payout, said
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.reconciler.words import names_in, proper_words
+from services.reconciler.evidence.words import names_in, proper_words
 
 OURS = ("Northwind Goods",)
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.reconciler import life
-from services.reconciler.explain import discrepancy
-from services.reconciler.findings import Discrepancy
-from services.reconciler.working import COMMENTS_MAX, NotAllowed, worked
+from services.reconciler.acts.working import COMMENTS_MAX, NotAllowed, worked
+from services.reconciler.findings import life
+from services.reconciler.findings.explain import discrepancy
+from services.reconciler.findings.found import Discrepancy
 from shared.contracts.acts import WorkAct, WorkDiscrepancies
 from shared.contracts.discrepancies import (
     DiscrepancyKind,

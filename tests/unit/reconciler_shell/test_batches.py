@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.reconciler.shell.batches import Batch, Gap, delivered
+from services.reconciler.shell.reading.batches import Batch, Gap, delivered
 from shared.runtime.kafka import Partition, Record
 
 PLACE = Partition("bank.observations", 3)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.reconciler.shell.carrier import Carrier
+from services.reconciler.shell.reading.carrier import Carrier
 from shared.runtime.kafka import KafkaAddress, Record
 
 

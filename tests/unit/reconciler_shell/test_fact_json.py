@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.reconciler.expectations import Expectation, Expected, Stage
-from services.reconciler.facts import (
+from services.reconciler.facts.kinds import (
     Audited,
     BalanceTransaction,
     Booking,
@@ -14,12 +13,13 @@ from services.reconciler.facts import (
     Fact,
     Leg,
     Line,
-    Proof,
     Reading,
     StripeBalance,
     Transfer,
 )
-from services.reconciler.shell.fact_json import (
+from services.reconciler.facts.known import Proof
+from services.reconciler.rules.expectations import Expectation, Expected, Stage
+from services.reconciler.shell.keeping.fact_json import (
     fact_of,
     fact_text,
     kind_of,

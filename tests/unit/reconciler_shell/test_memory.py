@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from services.reconciler.shell.memory import last_of
+from services.reconciler.shell.keeping.memory import last_of
 from shared.contracts.messages import MatchKind, MatchMade, MatchUndone
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)

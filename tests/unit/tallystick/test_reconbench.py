@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from sandbox.reconbench.generate import world_of
 from sandbox.reconbench.model import CASES
-from services.reconciler.rules import RULES_FILE
+from services.reconciler.rules.matching_rules import RULES_FILE
 from tallystick.cli.bench import app as bench
 from tallystick.cli.rules import app as rules
 from tallystick.reconbench.run import run

@@ -1,0 +1,1 @@
+"""What people do about matches, discrepancies and periods, and what a book must stand at."""

@@ -1,0 +1,1 @@
+"""What reconciliation says: matches and discrepancies, their classes, words and life."""

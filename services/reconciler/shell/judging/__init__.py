@@ -1,0 +1,1 @@
+"""A book judged, and acts about it decided, in one transaction."""

@@ -1,0 +1,1 @@
+"""What Postgres keeps of a book: facts, matches, discrepancies, balances."""

@@ -1,0 +1,1 @@
+"""Records on their way in: delivered or missed, each batch taken in by one transaction."""

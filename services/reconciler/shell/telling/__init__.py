@@ -1,0 +1,1 @@
+"""What is published: letters, and the outbox that carries them."""
