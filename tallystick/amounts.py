@@ -6,9 +6,12 @@ from typing import Final
 from shared.contracts.errors import AmountOutOfRange, CurrencyUnknown
 from shared.contracts.money import Money, MoneyOnWire, currency_of
 
-_NUMBER: Final = re.compile(r"([0-9]{1,31})(?:\.([0-9]+))?", re.ASCII)
+_NUMBER: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?", re.ASCII)
 _AMOUNT: Final = re.compile(r"(\S+?)\s*([A-Za-z]{2,10})", re.ASCII)
 _LEG: Final = re.compile(r"([^\[\]=]+)(?:\[(.*)\])?=(.+)", re.DOTALL)
+
+# More are past every amount, and a number of very many takes long to read.
+DIGITS_MAX: Final = 200
 
 Json = dict[str, object]
 
@@ -31,7 +34,10 @@ def minor_of(text: str, currency: str) -> int:
     decimals = number[2] or ""
     if decimals[exponent:].strip("0"):
         raise AmountInvalid(f"{text[:40]} has more decimals than {currency}, which has {exponent}")
-    minor = int(number[1] + decimals[:exponent].ljust(exponent, "0"))
+    written = number[1] + decimals[:exponent].ljust(exponent, "0")
+    if len(written) > DIGITS_MAX:
+        raise AmountInvalid(f"{text[:40]} {currency} is past 10^30 minor units, the most there is")
+    minor = int(written)
     if minor == 0:
         raise AmountInvalid(f"{text[:40]!r} is no amount of {currency} above zero")
     return minor

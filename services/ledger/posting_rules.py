@@ -48,7 +48,7 @@ from services.ledger.readers import fields as read
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from services.ledger.readers.exact_json import JsonObject, as_object, parse_object
 from services.ledger.rules import balance_transactions
-from services.ledger.rules.commands import CommandRefused, refusal_of
+from services.ledger.rules.refusals import CommandRefused, refusal_of
 from services.ledger.rulings.asking import Asked
 from shared.contracts import references, topics
 from shared.contracts.books import Basis, BookData, BookMap, Mode

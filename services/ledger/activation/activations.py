@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from services.ledger.activation.in_force import InForce
 from services.ledger.chart import Chart, chart_of, default_chart
-from services.ledger.rules.commands import CommandRefused
+from services.ledger.rules.refusals import CommandRefused
 from shared.contracts.books import Basis, BookMap
 from shared.contracts.commands import Activated
 from shared.contracts.errors import Refused

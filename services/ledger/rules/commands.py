@@ -4,19 +4,17 @@ Each rule is given the accounts as they are known where the command is judged. W
 and whether an amount is available is no matter of a rule: see ``judging``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
-from pydantic import JsonValue
-
-from services.ledger.account_changes import KnownAccount
 from services.ledger.accounts import SUSPENSE
 from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import Root
-from services.ledger.decisions import COMMAND, Remark
 from services.ledger.holds import Hold
+from services.ledger.rules.refusals import CommandRefused
+from services.ledger.rules.usable import Find, in_utc, known_currency, positive, usable
 from shared.contracts import references
 from shared.contracts.commands import (
     BookExpense,
@@ -30,7 +28,6 @@ from shared.contracts.commands import (
     SettleHold,
     Side,
 )
-from shared.contracts.errors import Refused
 from shared.contracts.journal import (
     Account,
     Direction,
@@ -42,46 +39,11 @@ from shared.contracts.journal import (
     entry,
     reversal_of,
 )
-from shared.contracts.messages import OutcomeKind
-from shared.contracts.money import Money, MoneyOnWire, currency_of
+from shared.contracts.money import Money
 
-ASK_ANEW: Final = "correct it and ask again under another key"
 OWNER_EQUITY: Final = Account("equity:owner")
-Find = Callable[[str], KnownAccount | None]
 # What a match has cleared is the reconciler's to undo, which would only make it again.
 _OF_THE_RECONCILER: Final = frozenset({"match", "match_undone"})
-
-
-class CommandRefused(Refused):
-    """A command that breaks a rule of the books; says the rule, the values and the way out."""
-
-    reason = "command"
-
-    def __init__(
-        self,
-        said: str,
-        *,
-        rule: str = "form",
-        values: Mapping[str, str] | None = None,
-        way_out: str = "",
-    ) -> None:
-        self.rule = rule
-        self.values = dict(values or {})
-        self.way_out = way_out
-        super().__init__(f"{said}; {way_out}" if way_out else said)
-
-
-def refusal_of(refused: Refused, key: str) -> Remark:
-    """The answer to a refused command: the sentence, and the rule, the values and the way out."""
-    if not isinstance(refused, CommandRefused):
-        # What cannot be read breaks no rule of the books, but that of its form.
-        refused = CommandRefused(str(refused), rule=refused.reason, way_out=ASK_ANEW)
-    said: dict[str, JsonValue] = {
-        "rule": refused.rule,
-        "values": dict(sorted(refused.values.items())),
-        "way_out": refused.way_out or ASK_ANEW,
-    }
-    return Remark(OutcomeKind.REFUSED, COMMAND, key, str(refused), decided=said)
 
 
 def manual_entry(
@@ -100,6 +62,8 @@ def manual_entry(
     if len(command.postings) < 2:
         raise CommandRefused(
             f"an entry has two or more postings, not {len(command.postings)}",
+            rule="two_postings",
+            values={"postings": str(len(command.postings))},
             way_out="name both sides",
         )
     lines = [_manual_line(posting, find) for posting in command.postings]
@@ -253,89 +217,17 @@ def exchange_rate(command: SetExchangeRate) -> str:
     """A rate for statements: it moves no money; gives what was recorded, as a sentence.
 
     Raises:
-        CommandRefused: The two currencies are one.
-        CurrencyUnknown: One of them is not registered.
+        CommandRefused: The two currencies are one, or one of them is not registered.
     """
-    base, quote = currency_of(command.base), currency_of(command.quote)
+    base, quote = known_currency(command.base), known_currency(command.quote)
     if base == quote:
-        raise CommandRefused(f"a rate is between two currencies, not {base} and {quote}")
+        raise CommandRefused(
+            f"a rate is between two currencies, not {base} and {quote}",
+            rule="two_currencies",
+            values={"base": base.code, "quote": quote.code},
+            way_out="name the other currency",
+        )
     return f"1 {base} is {command.rate} {quote} on {command.on}"
-
-
-def usable(
-    name: str, find: Find, *, key: str = "", roots: tuple[Root, ...] | None = None
-) -> KnownAccount:
-    """The account of that name, if a command may post to it under that key.
-
-    Raises:
-        CommandRefused: It may not.
-    """
-    known = find(name)
-    if known is None:
-        raise CommandRefused(
-            f"an entry posts to accounts of the chart: {name[:120]!r} is not one",
-            rule="account_known",
-            values={"account": name[:120]},
-            way_out="choose another, open it by a command, or add it to the chart",
-        )
-    if not known.is_open:
-        raise CommandRefused(
-            f"{name} is closed",
-            rule="account_open",
-            values={"account": name},
-            way_out="choose another, or open it again",
-        )
-    if roots is not None and known.root not in roots:
-        raise CommandRefused(
-            f"{name} is none of {', '.join(roots)}",
-            rule="account_fits",
-            values={"account": name, "roots": ",".join(roots)},
-            way_out="choose another, or book it as a manual entry",
-        )
-    if known.is_mirror:
-        raise CommandRefused(
-            f"{name} always equals what Stripe says and takes balance transactions only",
-            rule="mirror",
-            values={"account": name},
-            way_out="book against a key of assets:stripe:settling or liabilities:suspense",
-        )
-    if known.is_clearing and not key:
-        raise CommandRefused(
-            f"{name} is cleared by key",
-            rule="clearing_key",
-            values={"account": name, "key": known.key},
-            way_out=f"name the {known.key} that this posting is about",
-        )
-    return known
-
-
-def positive(told: MoneyOnWire, name: str) -> Money:
-    """An amount that is above zero.
-
-    Raises:
-        CommandRefused: It is not.
-    """
-    amount = told.money()
-    if amount.minor <= 0:
-        raise CommandRefused(
-            f"an amount is above zero: {name} has {amount}",
-            rule="positive",
-            values={"account": name, "minor": str(amount.minor)},
-            way_out="turn the side instead",
-        )
-    return amount
-
-
-def in_utc(at: datetime) -> datetime:
-    """A moment in UTC.
-
-    Raises:
-        CommandRefused: UTC has no such year.
-    """
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise CommandRefused(f"an entry takes effect in the years 1 to 9999, not at {at}") from None
 
 
 def _entry(
@@ -357,7 +249,11 @@ def _entry(
         description=said or command.reason,
     )
     if booked is None:
-        raise CommandRefused("an entry moves money: no posting is above zero")
+        raise CommandRefused(
+            "an entry moves money: no posting is above zero",
+            rule="positive",
+            values={"postings": str(len(lines))},
+        )
     return booked
 
 

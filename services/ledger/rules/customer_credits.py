@@ -12,7 +12,7 @@ from services.ledger import accounts
 from services.ledger.activation.in_force import BookInForce
 from services.ledger.readers.billed import CustomerNamed
 from services.ledger.readers.told import Charge, ChargeState
-from services.ledger.rules.commands import CommandRefused
+from services.ledger.rules.refusals import CommandRefused
 from shared.contracts import references
 from shared.contracts.commands import GrantCredits, SpendCredits
 from shared.contracts.journal import Entry, Line, credit, debit, entry
@@ -171,7 +171,11 @@ def _by_command(
         description=command.description or command.reason,
     )
     if booked is None:
-        raise CommandRefused("an entry moves credits: the amount is not above zero")
+        raise CommandRefused(
+            "an entry moves credits: the amount is not above zero",
+            rule="positive",
+            values={"minor": str(amount.minor)},
+        )
     return booked
 
 

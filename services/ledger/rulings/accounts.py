@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from services.ledger.account_changes import AccountChange, KnownAccount
 from services.ledger.chart import Root
-from services.ledger.rules.commands import CommandRefused
+from services.ledger.rules.refusals import CommandRefused
 from services.ledger.rulings.cases import Case, Ruling
 from shared.contracts.commands import CloseAccount, OpenAccount, RenameAccount, Side
 from shared.contracts.journal import Direction, account

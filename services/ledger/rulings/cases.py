@@ -13,7 +13,8 @@ from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import Root
 from services.ledger.holds import Name
 from services.ledger.periods import day_of, first_open_day
-from services.ledger.rules.commands import CommandRefused, Find, in_utc
+from services.ledger.rules.refusals import CommandRefused
+from services.ledger.rules.usable import Find, in_utc
 from services.ledger.rulings.standing import Standing
 from shared.contracts.journal import Entry
 from shared.contracts.money import Money, currency_of

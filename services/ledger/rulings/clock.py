@@ -8,8 +8,9 @@ from pydantic import JsonValue
 
 from services.ledger import accounts
 from services.ledger.periods import day_of, first_open_day, midnight
-from services.ledger.rules.commands import CommandRefused, in_utc
+from services.ledger.rules.refusals import CommandRefused
 from services.ledger.rules.revenue_release import released
+from services.ledger.rules.usable import in_utc
 from services.ledger.rulings.cases import Case, Ruling
 from services.ledger.unearned import Clock
 from shared.contracts.commands import TickClock

@@ -5,7 +5,7 @@ from pydantic import JsonValue
 from services.ledger import accounts
 from services.ledger.holds import Name
 from services.ledger.rules import customer_credits
-from services.ledger.rules.commands import positive, usable
+from services.ledger.rules.usable import positive, usable
 from services.ledger.rulings.cases import Case, Ruling, overdrawn
 from shared.contracts.commands import GrantCredits, SpendCredits
 from shared.contracts.money import Money, MoneyOnWire

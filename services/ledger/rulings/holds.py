@@ -7,7 +7,8 @@ from pydantic import JsonValue
 from services.ledger.chart import Root
 from services.ledger.holds import Hold, HoldState
 from services.ledger.rules import commands
-from services.ledger.rules.commands import CommandRefused, in_utc, positive
+from services.ledger.rules.refusals import CommandRefused
+from services.ledger.rules.usable import in_utc, positive
 from services.ledger.rulings.cases import Case, Ruling, overdrawn
 from shared.contracts.commands import PlaceHold, ReleaseHold, SettleHold
 from shared.contracts.envelope import rfc3339

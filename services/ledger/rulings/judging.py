@@ -26,7 +26,7 @@ from pydantic import JsonValue
 
 from services.ledger.decisions import COMMAND, REPLAYED, Remark
 from services.ledger.rules import commands
-from services.ledger.rules.commands import CommandRefused, refusal_of
+from services.ledger.rules.refusals import CommandRefused, refusal_of
 from services.ledger.rulings.accounts import change_account
 from services.ledger.rulings.activations import put_in_force
 from services.ledger.rulings.asking import Asked

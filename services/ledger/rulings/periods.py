@@ -9,7 +9,7 @@ from datetime import date
 from pydantic import JsonValue
 
 from services.ledger.periods import FIRST_DAY, LAST_DAY, Closing, first_open_day
-from services.ledger.rules.commands import CommandRefused
+from services.ledger.rules.refusals import CommandRefused
 from services.ledger.rulings.cases import Case, Ruling
 from services.ledger.rulings.standing import PeriodFigures
 from shared.contracts.commands import ClosePeriod, LockPeriod, ReopenPeriod

@@ -66,6 +66,7 @@ class Desk:
         assert judged.remark.outcome is OutcomeKind.REFUSED, "it was accepted"
         decided = judged.remark.decided or {}
         assert decided.get("rule") == rule, judged.remark.detail
+        assert decided.get("values")
         assert decided.get("way_out")
         assert judged.entries == ()
         assert judged.effects == ()

@@ -92,6 +92,38 @@ def test_expense_of_nothing_is_refused() -> None:
     Desk().refuses("positive", "book_expense", **paid(0))
 
 
+@pytest.mark.parametrize(
+    ("amount", "rule"),
+    [
+        (usd(10**30 + 1), "amount_max"),
+        (usd(100) | {"currency": "zzz"}, "currency_known"),
+        (usd(100) | {"exponent": 3}, "currency_decimals"),
+        (usd(-100), "positive"),
+    ],
+)
+def test_amount_that_cannot_be_is_refused_with_rule_values_and_way_out(
+    amount: Json, rule: str
+) -> None:
+    desk = Desk()
+    desk.refuses(rule, "book_expense", **paid(1, amount=amount))
+    desk.refuses(rule, "place_hold", account="assets:bank:main", amount=amount, description="rent")
+    desk.refuses(rule, "spend_credits", customer="cus_1", amount=amount)
+    leg = {"account": "equity:owner", "side": "credit", "amount": usd(100)}
+    other = {"account": "assets:bank:main", "side": "debit", "amount": amount}
+    desk.refuses(rule, "manual_entry", postings=[leg, other])
+
+
+def test_entry_of_one_posting_and_rate_of_one_currency_are_refused() -> None:
+    leg = {"account": "equity:owner", "side": "credit", "amount": usd(100)}
+    Desk().refuses("two_postings", "manual_entry", postings=[leg])
+    Desk().refuses(
+        "two_currencies", "exchange_rate", base="usd", quote="usd", rate="1", on=NOON.date()
+    )
+    Desk().refuses(
+        "currency_known", "exchange_rate", base="zzz", quote="usd", rate="1", on=NOON.date()
+    )
+
+
 def test_owner_puts_money_in_and_takes_it_out() -> None:
     desk = Desk()
     fields: Json = {"amount": usd(5000), "account": "assets:bank:main", "effective_at": AT}

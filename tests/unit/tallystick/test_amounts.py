@@ -34,6 +34,11 @@ def test_text_that_is_no_amount_is_refused(text: str) -> None:
         amount_on_wire(text)
 
 
+def test_amount_that_is_too_large_is_said_to_be_so() -> None:
+    with pytest.raises(AmountInvalid, match="is past 10\\^30 minor units"):
+        amount_on_wire("1" + "0" * 31 + " usd")
+
+
 def test_posting_is_account_key_and_amount() -> None:
     assert posting_on_wire("assets:stripe:settling[ch_1=2]=5 usd", "debit") == {
         "account": "assets:stripe:settling",
