@@ -32,7 +32,7 @@ from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress
 from shared.runtime.positions import Log
 from tests.bench import statements
-from tests.bench.ledger_latency import measured
+from tests.bench.ledger_latency import at_share, measured
 from tests.bench.ledger_processor import Meter
 from tests.bench.ledger_runs import (
     Run,
@@ -185,9 +185,11 @@ async def measure(stack: RunningStack, asked: Asked) -> None:
         late = await measured(stack, rate=asked.rate, seconds=asked.seconds)
         say(
             f"webhook sent to entry committed at {asked.rate:g}/s:"
-            f" p50 {late.at(0.5):.1f} ms, p99 {late.at(0.99):.1f} ms,"
-            f" longest {late.at(1.0):.1f} ms, {len(late.milliseconds):,} events"
+            f" p50 {at_share(late.whole, 0.5):.1f} ms, p99 {at_share(late.whole, 0.99):.1f} ms,"
+            f" longest {late.whole[-1]:.1f} ms, {len(late.whole):,} events"
         )
+        for line in late.told():
+            say(f"  {line}")
     if "reads" in asked.parts:
         await _measure_reads(stack, asked)
 

@@ -50,6 +50,10 @@ class Meter:
         idle = machine.idle + getattr(machine, "iowait", 0.0)
         self.taken.append(_Taken(reached, by, sum(machine) - idle, idle))
 
+    def whole(self) -> str:
+        """What was taken from the first time that was taken down to the last."""
+        return _span(self.taken[0], self.taken[-1])
+
     def told(self) -> list[str]:
         """A line for the whole run, and for the first and the last third of it."""
         if len(self.taken) < 4 or self.taken[-1].reached <= self.taken[0].reached:
