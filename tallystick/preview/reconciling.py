@@ -5,27 +5,20 @@ that a preview reconciles what the services would.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from services.ledger.posting_rules import Input
 from services.reconciler.breaks.balances import latest_proofs, ledger_stripe_of
 from services.reconciler.facts.kinds import (
-    BalanceTransaction,
-    Booking,
-    Concern,
     Fact,
-    Line,
     Reading,
-    StripeBalance,
-    Transfer,
 )
 from services.reconciler.facts.known import Facts, fold
 from services.reconciler.facts.readers import facts_of
 from services.reconciler.findings.found import Match
 from services.reconciler.reconcile import reconcile
-from services.reconciler.rules.expectations import Expectation
 from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.envelope import Envelope
@@ -35,7 +28,6 @@ from shared.contracts.messages import MatchMade, Outcome, Position, entry_booked
 from tallystick.preview.books import Recorded
 from tallystick.preview.report import Found, MatchedLine
 
-F = TypeVar("F")
 _SOURCE: Final = "tallystick/preview"
 _NO_CHAIN: Final = "0" * 64
 
@@ -108,23 +100,13 @@ def reconciled(book: BookData, facts: Iterable[Fact], *, at: datetime) -> Reconc
 def known_of(book: BookData, facts: Iterable[Fact]) -> Facts:
     """What is known of a book when all of these facts are."""
     known = tuple(fold(facts).values())
-    bookings = tuple(_only(known, Booking))
-    return Facts(
-        book=book,
-        expectations=tuple(_only(known, Expectation)),
-        lines=tuple(_only(known, Line)),
-        bookings=bookings,
-        transfers=tuple(_only(known, Transfer)),
-        balance_transactions=tuple(_only(known, BalanceTransaction)),
-        concerns=tuple(_only(known, Concern)),
-        stripe_balances=tuple(_only(known, StripeBalance)),
-        proofs=latest_proofs(_only(known, Reading), bookings, book.zone),
-        ledger_stripe=ledger_stripe_of(bookings),
+    sorted_out = Facts.of(known, book)
+    readings = (fact for fact in known if isinstance(fact, Reading))
+    return replace(
+        sorted_out,
+        proofs=latest_proofs(readings, sorted_out.bookings, book.zone),
+        ledger_stripe=ledger_stripe_of(sorted_out.bookings),
     )
-
-
-def _only(facts: Iterable[Fact], kind: type[F]) -> Iterator[F]:
-    return (fact for fact in facts if isinstance(fact, kind))
 
 
 def _rows(match: Match) -> Iterator[MatchedLine]:

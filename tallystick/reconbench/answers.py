@@ -1,7 +1,7 @@
 """What a way of matching answers: what each line settles, and what is wrong with what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -57,16 +57,11 @@ def facts_of(world: World, rules: MatchingRules | None = None) -> Facts:
     told: list[Fact] = [
         _expectation(each) if isinstance(each, Payout) else _line(each) for each in world.records()
     ]
-    known = fold(told).values()
     accounts = tuple(
         BankAccount(name=name, currency=currency) for currency, name in world.accounts.items()
     )
-    return Facts(
-        book=BookData(bank_accounts=accounts),
-        expectations=tuple(f for f in known if isinstance(f, Expectation)),
-        lines=tuple(f for f in known if isinstance(f, Line)),
-        rules=rules or default_rules(),
-    )
+    known = Facts.of(fold(told).values(), BookData(bank_accounts=accounts))
+    return replace(known, rules=rules or default_rules())
 
 
 def answers_of(result: Reconciliation) -> Answers:

@@ -14,23 +14,13 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
-from services.reconciler.facts.contents import PayoutContents
 from services.reconciler.facts.kinds import (
-    Audited,
-    BalanceTransaction,
-    Booking,
-    Concern,
     Fact,
-    Line,
-    StripeBalance,
-    Transfer,
 )
 from services.reconciler.facts.known import Facts, fold
 from services.reconciler.facts.readers import facts_of
-from services.reconciler.facts.rulings import Ruling
 from services.reconciler.findings.found import Reconciliation
 from services.reconciler.reconcile import reconcile
-from services.reconciler.rules.expectations import Expectation
 from shared.contracts import topics
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.envelope import Envelope
@@ -317,20 +307,7 @@ class ReconcilerRig:
 
 def facts_from(told: Iterable[Fact], book: BookData | None = None) -> Facts:
     """Facts of one book, merged and sorted into their kinds."""
-    facts = list(fold(told).values())
-    return Facts(
-        book=book or BookData(),
-        expectations=tuple(f for f in facts if isinstance(f, Expectation)),
-        lines=tuple(f for f in facts if isinstance(f, Line)),
-        bookings=tuple(f for f in facts if isinstance(f, Booking)),
-        transfers=tuple(f for f in facts if isinstance(f, Transfer)),
-        balance_transactions=tuple(f for f in facts if isinstance(f, BalanceTransaction)),
-        concerns=tuple(f for f in facts if isinstance(f, Concern)),
-        stripe_balances=tuple(f for f in facts if isinstance(f, StripeBalance)),
-        audited=tuple(f for f in facts if isinstance(f, Audited)),
-        rulings=tuple(f for f in facts if isinstance(f, Ruling)),
-        contents=tuple(f for f in facts if isinstance(f, PayoutContents)),
-    )
+    return Facts.of(fold(told).values(), book or BookData())
 
 
 def kill(running: ServiceProcess) -> None:

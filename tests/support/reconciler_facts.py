@@ -4,23 +4,17 @@ Friday is 6 November 2026; the payouts of the cases arrive on Wednesday the 11th
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from services.reconciler.facts.contents import PayoutContents
 from services.reconciler.facts.kinds import (
-    Audited,
-    BalanceTransaction,
     Booking,
-    Concern,
     Fact,
     Leg,
     Line,
-    StripeBalance,
-    Transfer,
 )
 from services.reconciler.facts.known import Facts, Proof, fold
-from services.reconciler.facts.rulings import Ruling
 from services.reconciler.findings.found import Match, Reconciliation
 from services.reconciler.reconcile import reconcile
 from services.reconciler.rules.expectations import Expectation, Expected, Stage
@@ -111,19 +105,8 @@ def facts_of(
     read_until: Mapping[str, datetime] | None = None,
     heard_at: Mapping[str, datetime] | None = None,
 ) -> Facts:
-    known = tuple(fold(facts).values())
-    return Facts(
-        book=book,
-        expectations=tuple(f for f in known if isinstance(f, Expectation)),
-        lines=tuple(f for f in known if isinstance(f, Line)),
-        bookings=tuple(f for f in known if isinstance(f, Booking)),
-        transfers=tuple(f for f in known if isinstance(f, Transfer)),
-        balance_transactions=tuple(f for f in known if isinstance(f, BalanceTransaction)),
-        concerns=tuple(f for f in known if isinstance(f, Concern)),
-        audited=tuple(f for f in known if isinstance(f, Audited)),
-        stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
-        rulings=tuple(f for f in known if isinstance(f, Ruling)),
-        contents=tuple(f for f in known if isinstance(f, PayoutContents)),
+    return replace(
+        Facts.of(fold(facts).values(), book),
         proofs=tuple(proofs),
         standing=tuple(standing),
         ledger_stripe=ledger_stripe or {},

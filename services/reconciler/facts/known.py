@@ -1,10 +1,10 @@
 """What is known about one book: tellings merged into facts, and all the facts together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from services.reconciler.facts.contents import PayoutContents
 from services.reconciler.facts.kinds import (
@@ -42,6 +42,7 @@ class Proof:
         return self.bank_minor - self.ledger_minor
 
 
+_Kind = TypeVar("_Kind")
 _NO_TIMES: Final[Mapping[str, datetime]] = MappingProxyType({})
 _NO_SUMS: Final[Mapping[str, int]] = MappingProxyType({})
 
@@ -82,6 +83,32 @@ class Facts:
     require_readings: bool = False
     proofs_needed: int = 1
     rules: MatchingRules = field(default_factory=default_rules)
+
+    @classmethod
+    def of(cls, known: Iterable[Fact], book: BookData) -> "Facts":
+        """Facts that are merged already, each with its kind and in the order given.
+
+        A bank's readings are not among them: they are held against the ledger's cash first, and
+        what is known then are ``proofs``.
+        """
+        facts = tuple(known)
+        return cls(
+            book=book,
+            expectations=_only(facts, Expectation),
+            lines=_only(facts, Line),
+            bookings=_only(facts, Booking),
+            transfers=_only(facts, Transfer),
+            balance_transactions=_only(facts, BalanceTransaction),
+            concerns=_only(facts, Concern),
+            audited=_only(facts, Audited),
+            stripe_balances=_only(facts, StripeBalance),
+            rulings=_only(facts, Ruling),
+            contents=_only(facts, PayoutContents),
+        )
+
+
+def _only(facts: Sequence[Fact], kind: type[_Kind]) -> tuple[_Kind, ...]:
+    return tuple(fact for fact in facts if isinstance(fact, kind))
 
 
 def fold(

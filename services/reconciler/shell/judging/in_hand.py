@@ -1,22 +1,12 @@
 """What a judgement goes by: the open part of a book as the core's facts, and the rules."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from services.reconciler.facts.contents import PayoutContents
 from services.reconciler.facts.kinds import (
     STRIPE_BALANCE,
-    Audited,
-    BalanceTransaction,
-    Booking,
-    Concern,
-    Line,
-    StripeBalance,
-    Transfer,
 )
 from services.reconciler.facts.known import Facts, Proof
-from services.reconciler.facts.rulings import Ruling
-from services.reconciler.rules.expectations import Expectation
 from services.reconciler.rules.matching_rules import MatchingRules, default_rules
 from services.reconciler.shell.keeping.fact_json import proof_from
 from services.reconciler.shell.keeping.memory import SQL, OpenBook
@@ -52,19 +42,9 @@ async def facts_in_hand(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
     proofs: tuple[Proof, ...] = tuple(proof_from(row["body"]) for row in rows)
     readings = await tx.fetch(SQL["read_until"], book)
     sums = await tx.fetch(SQL["rest_sums_of"], book, STRIPE_BALANCE)
-    known = [open_book.facts[key] for key in sorted(open_book.facts)]
-    return Facts(
-        book=rules.book(book),
-        expectations=tuple(f for f in known if isinstance(f, Expectation)),
-        lines=tuple(f for f in known if isinstance(f, Line)),
-        bookings=tuple(f for f in known if isinstance(f, Booking)),
-        transfers=tuple(f for f in known if isinstance(f, Transfer)),
-        balance_transactions=tuple(f for f in known if isinstance(f, BalanceTransaction)),
-        concerns=tuple(f for f in known if isinstance(f, Concern)),
-        audited=tuple(f for f in known if isinstance(f, Audited)),
-        stripe_balances=tuple(f for f in known if isinstance(f, StripeBalance)),
-        rulings=tuple(f for f in known if isinstance(f, Ruling)),
-        contents=tuple(f for f in known if isinstance(f, PayoutContents)),
+    known = (open_book.facts[key] for key in sorted(open_book.facts))
+    return replace(
+        Facts.of(known, rules.book(book)),
         proofs=proofs,
         standing=tuple(open_book.matches[key] for key in sorted(open_book.matches)),
         read_until={row["account"]: row["at"] for row in readings},
