@@ -9,32 +9,26 @@ import pytest
 from tests.support.demo import RunningDemo, demo
 from tests.support.stack import scratch_folder
 
+SERVICES = ("door", "poller", "feeds", "ledger", "reconciler")
 KILLS = 10
 PAYMENTS = 150
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize(
-    ("services", "seed"),
-    [(("door", "poller", "feeds"), "101"), (("ledger",), "103"), (("reconciler",), "104")],
-    ids=["carriers", "ledger", "reconciler"],
-)
-def test_books_equal_the_world_when_each_service_is_killed_ten_times(
-    services: tuple[str, ...], seed: str
-) -> None:
+def test_books_equal_the_world_when_each_service_is_killed_ten_times() -> None:
     with (
         scratch_folder() as folder,
         demo(
             folder / "demo",
-            *("--scenario", "faults", "--payments", str(PAYMENTS), "--seed", seed),
-            *("--speed", "48"),
+            *("--scenario", "faults", "--payments", str(PAYMENTS), "--seed", "101"),
+            *("--speed", "36"),
         ) as running,
     ):
-        for kill in range(1, KILLS + 1):
-            # Spread over the month: each kill waits until more has been told than at the last.
-            _until_share(running, kill / (KILLS + 2))
-            for service in services:
+        for kill in range(KILLS):
+            # Spread over the month, one after the other: each dies while the others work.
+            for n, service in enumerate(SERVICES):
+                _until_share(running, (kill + (n + 1) / len(SERVICES)) / (KILLS + 1))
                 running.kill(service)
         assert running.wait(300) == 0, running.output[-6000:] + running.logs()
 
