@@ -30,7 +30,9 @@ from shared.contracts.money import Currency, currency_of
 from shared.contracts.monitors import MonitorState
 
 MONITORS_MAX: Final = 200
-_DEBIT_ROOTS: Final = ("assets", "expenses")
+_DEBIT_ROOTS: Final = ("assets", "expenses", "memo")
+# What was issued is the other side of what customers have.
+_BY_CREDIT: Final = ("memo:credits-issued",)
 
 
 def _exact(told: object) -> object:
@@ -159,7 +161,7 @@ class Value:
     @classmethod
     def balance(cls, name: str, minor: int) -> Self:
         """A balance, debit positive as it is kept, turned to the normal side of its account."""
-        is_debit = name.partition(":")[0] in _DEBIT_ROOTS
+        is_debit = name.partition(":")[0] in _DEBIT_ROOTS and name not in _BY_CREDIT
         return cls(Fraction(minor if is_debit else -minor))
 
 

@@ -68,6 +68,17 @@ def test_ceiling_is_breached_above_and_cleared_below() -> None:
     assert judged(owed, Value.balance("liabilities:payable", 9000), CLEARED) is CLEARED
 
 
+def test_credits_that_a_customer_has_are_above_zero() -> None:
+    # They are debits, as the chart keeps them; what was issued is their other side.
+    wallet = only(
+        '[[monitor]]\nname = "wallet"\naccount = "memo:credits"\nkey = "cus_1"\ncurrency = "usd"\n'
+        "falls_to = 0\n"
+    )
+    assert judged(wallet, Value.balance("memo:credits", 100), CLEARED) is CLEARED
+    assert judged(wallet, Value.balance("memo:credits", 0), CLEARED) is BREACHED
+    assert Value.balance("memo:credits-issued", -100) == Value.balance("memo:credits", 100)
+
+
 @pytest.mark.parametrize(
     ("ratio", "side", "state"),
     [
