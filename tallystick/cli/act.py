@@ -4,8 +4,6 @@ It goes the same way as one over HTTP, and is idempotent as that is.
 """
 
 import asyncio
-import json
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,12 +16,11 @@ from services.console.shell.act_desk import ActDesk
 from services.console.shell.readers import Snapshot, Views
 from services.console.views import BadRequest, Json
 from shared.contracts.journal import DEFAULT_BOOK
-from shared.runtime import log
-from shared.runtime.kafka import Publisher
 from shared.runtime.settings import Settings
-from tallystick.cli.ask import AWAIT_SECONDS, actor_here, require_book, show_answer
+from tallystick.cli.answered import AWAIT_SECONDS, show_answer
+from tallystick.cli.ask import actor_here, body_of, new_key, settings_for, way_in
 from tallystick.cli.problems import ExitCode, Problem
-from tallystick.cli.reach import require_database, settings_here
+from tallystick.cli.reach import require_database
 
 Forced = Annotated[bool, typer.Option("--force", help="Against the rules; takes a --reason.")]
 Line = Annotated[str, typer.Argument(metavar="LINE", help="ACCOUNT/LINE, such as main/tx_1.")]
@@ -41,15 +38,10 @@ def act(
     Raises:
         Problem: Refused, contradicted, or not decided in time; each says what to do.
     """
-    settings = settings_here()
-    log.set_up(level="error")
-    require_book(settings, book)
-    key = key or uuid.uuid4().hex[:16]
-    body = {name: value for name, value in told.items() if value is not None}
+    settings = settings_for(book)
+    key = key or new_key()
     try:
-        asked = asked_act(
-            json.dumps(body).encode(), book=book, idempotency_key=key, actor=actor_here()
-        )
+        asked = asked_act(body_of(told), book=book, idempotency_key=key, actor=actor_here())
     except BadRequest as error:
         raise Problem(
             f"That cannot be asked: {error}",
@@ -57,7 +49,7 @@ def act(
             code=ExitCode.USAGE,
         ) from None
     found = asyncio.run(_send(settings, asked))
-    show_answer(found, key, as_json=as_json, what="act", judge="reconciler")
+    show_answer(found, key, actor=actor_here(), as_json=as_json, what="act", judge="reconciler")
 
 
 def line_named(text: str) -> dict[str, str]:
@@ -78,15 +70,11 @@ def line_named(text: str) -> dict[str, str]:
 
 
 async def _send(settings: Settings, asked: AskedAct) -> tuple[Answer, Json]:
-    publisher = Publisher(settings.kafka, client_id="tallystick-cli")
-    views = Views(require_database(settings), "reconciler")
-    desk = ActDesk(publisher, views, await_seconds=AWAIT_SECONDS, clock=lambda: datetime.now(UTC))
-    try:
-        await publisher.start()
+    async with way_in(settings, "reconciler") as (publisher, views):
+        desk = ActDesk(
+            publisher, views, await_seconds=AWAIT_SECONDS, clock=lambda: datetime.now(UTC)
+        )
         return await desk.take(asked)
-    finally:
-        await publisher.stop()
-        await views.close()
 
 
 async def rows_here(settings: Settings, query: str, *arguments: object) -> list[Json]:

@@ -21,7 +21,8 @@ from shared.contracts.books import BookMap
 from shared.contracts.commands import OF_ALL_BOOKS, Activated
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.runtime.settings import SettingsInvalid
-from tallystick.cli.ask import AWAIT_SECONDS, AsJson, Because, InBook, UnderKey, ask_all
+from tallystick.cli.answered import AWAIT_SECONDS
+from tallystick.cli.ask import AsJson, Because, InBook, UnderKey, ask_all
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
 from tallystick.in_force_here import Told, activate, apart, commands_for, history_at, in_force_at

@@ -8,9 +8,10 @@ import asyncio
 import getpass
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Final, cast
+from typing import Annotated
 
 import typer
 
@@ -20,7 +21,6 @@ from services.console.shell.readers import Views
 from services.console.statements.moments import midnight
 from services.console.views import BadRequest
 from shared.contracts.books import BookData
-from shared.contracts.commands import command_key
 from shared.contracts.envelope import instant_of, rfc3339
 from shared.contracts.errors import Unreadable
 from shared.contracts.journal import DEFAULT_BOOK
@@ -28,10 +28,9 @@ from shared.runtime import log
 from shared.runtime.kafka import Publisher
 from shared.runtime.settings import Settings
 from tallystick.amounts import AmountInvalid, Json, amount_on_wire
+from tallystick.cli.answered import AWAIT_SECONDS, show_answer
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
-
-AWAIT_SECONDS: Final = 20.0
 
 InBook = Annotated[str, typer.Option("--book", help="The book.")]
 UnderKey = Annotated[
@@ -59,9 +58,14 @@ def ask(
     Raises:
         Problem: Refused, contradicted, or not decided in time; each says what to do.
     """
-    key = key or uuid.uuid4().hex[:16]
+    key = key or new_key()
     found = ask_all([told], book=book, keys=[key])[0]
-    show_answer(found, key, as_json=as_json, what="command", judge="ledger")
+    show_answer(found, key, actor=actor_here(), as_json=as_json, what="command", judge="ledger")
+
+
+def new_key() -> str:
+    """An idempotency key for what is asked without one."""
+    return uuid.uuid4().hex[:16]
 
 
 def ask_all(
@@ -73,11 +77,21 @@ def ask_all(
         Problem: A command is none.
         Unavailable: Kafka or Postgres is away.
     """
+    settings = settings_for(book)
+    wanted = [_asked(told, book, key) for told, key in zip(commands, keys, strict=True)]
+    return asyncio.run(_send(settings, wanted))
+
+
+def settings_for(book: str) -> Settings:
+    """The settings here, where something is to be asked of a book; the log stays quiet.
+
+    Raises:
+        Problem: There is no such book.
+    """
     settings = settings_here()
     log.set_up(level="error")
     require_book(settings, book)
-    wanted = [_asked(told, book, key) for told, key in zip(commands, keys, strict=True)]
-    return asyncio.run(_send(settings, wanted))
+    return settings
 
 
 def require_book(settings: Settings, name: str) -> BookData:
@@ -143,10 +157,31 @@ def no_amount(error: AmountInvalid) -> Problem:
     return Problem(str(error), fix="write it as '12.50 usd'; nothing was sent", code=ExitCode.USAGE)
 
 
-def _asked(told: Mapping[str, object], book: str, key: str) -> Asked:
-    body = {name: value for name, value in told.items() if value is not None}
+def body_of(told: Mapping[str, object]) -> bytes:
+    """What is asked for as a request says it; what was left out is not in it."""
+    return json.dumps({name: value for name, value in told.items() if value is not None}).encode()
+
+
+@asynccontextmanager
+async def way_in(settings: Settings, schema: str) -> AsyncGenerator[tuple[Publisher, Views]]:
+    """What a desk needs: somebody who publishes, and the views in which answers are found.
+
+    Raises:
+        Unavailable: Kafka is away.
+    """
+    publisher = Publisher(settings.kafka, client_id="tallystick-cli")
+    views = Views(require_database(settings), schema)
     try:
-        return asked(json.dumps(body).encode(), book=book, idempotency_key=key, actor=actor_here())
+        await publisher.start()
+        yield publisher, views
+    finally:
+        await publisher.stop()
+        await views.close()
+
+
+def _asked(told: Mapping[str, object], book: str, key: str) -> Asked:
+    try:
+        return asked(body_of(told), book=book, idempotency_key=key, actor=actor_here())
     except BadRequest as error:
         raise Problem(
             f"That is no command: {error}",
@@ -156,78 +191,13 @@ def _asked(told: Mapping[str, object], book: str, key: str) -> Asked:
 
 
 async def _send(settings: Settings, wanted: Sequence[Asked]) -> list[tuple[Answer, Json]]:
-    publisher = Publisher(settings.kafka, client_id="tallystick-cli")
-    views = Views(require_database(settings), "ledger")
-    desk = CommandDesk(
-        publisher, views, await_seconds=AWAIT_SECONDS, clock=lambda: datetime.now(UTC)
-    )
     found: list[tuple[Answer, Json]] = []
-    try:
-        await publisher.start()
+    async with way_in(settings, "ledger") as (publisher, views):
+        desk = CommandDesk(
+            publisher, views, await_seconds=AWAIT_SECONDS, clock=lambda: datetime.now(UTC)
+        )
         for each in wanted:
             found.append(await desk.take(each))
             if found[-1][0] not in (Answer.BOOKED, Answer.REPLAYED):
                 break
-    finally:
-        await publisher.stop()
-        await views.close()
     return found
-
-
-def show_answer(
-    found: tuple[Answer, Json], key: str, *, as_json: bool, what: str, judge: str
-) -> None:
-    """Show what became of what was asked for, whoever judges it.
-
-    Raises:
-        Problem: Refused, contradicted, or not decided in time; each says what to do.
-    """
-    status, told = found
-    if as_json:
-        print(json.dumps({"status": status.name.lower(), "key": key, **told}, indent=2))
-    match status:
-        case Answer.BOOKED | Answer.REPLAYED:
-            if not as_json:
-                print("\n".join(_lines(status, told, key, what)))
-        case Answer.PENDING:
-            raise Problem(
-                f"It was sent, and the {judge} has not decided on it yet",
-                why=f"no decision within {AWAIT_SECONDS:g} seconds",
-                fix=f"look with `tallystick status`; ask again with --key {key}: it is done once",
-                code=ExitCode.UNREACHABLE,
-            )
-        case Answer.REFUSED:
-            raise refused(told)
-        case Answer.CONFLICT:
-            raise Problem(
-                f"This key was used for another {what}",
-                why=str(told.get("reason")),
-                fix=f"choose another --key; the first {what} stands",
-                code=ExitCode.REFUSED,
-            )
-
-
-def refused(told: Json) -> Problem:
-    """A refusal, in the rule's own words."""
-    why = str(told.get("reason") or "")
-    decided = cast("Mapping[str, object]", told.get("decided") or {})
-    way_out = str(decided.get("way_out") or "")
-    return Problem(
-        "Refused",
-        why=why.removesuffix(f"; {way_out}") if way_out else why,
-        fix=way_out,
-        code=ExitCode.REFUSED,
-    )
-
-
-def _lines(status: Answer, told: Json, key: str, what: str) -> list[str]:
-    said = str(told.get("reason") or "done")
-    lines = [said if status is Answer.BOOKED else f"{said} (asked before under this key)"]
-    if told.get("reference"):
-        lines.append(f"  reference  {told['reference']}")
-    lines.append(f"  {what:<10} {command_key(actor_here(), key)}")
-    decided = cast("Mapping[str, object]", told.get("decided") or {})
-    for name, value in decided.items():
-        shown = value if isinstance(value, str) else json.dumps(value)
-        lines.append(f"  {name.replace('_', ' '):<10} {shown}")
-    return lines
