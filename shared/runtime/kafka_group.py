@@ -25,8 +25,7 @@ from shared.runtime.kafka_client import (
 Positions = Callable[[frozenset[Partition]], Awaitable[Mapping[Partition, int]]]
 SESSION_SECONDS: Final = 10
 MANY: Final = 100
-# How soon it is asked again whether who is busy still is.
-BUSY_LOOK_SECONDS: Final = 0.001
+COMPANY_MILLISECONDS: Final = 60_000
 HINT_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
@@ -126,11 +125,11 @@ class GroupReader:
             except (KafkaFault, OSError) as error:
                 _log.info("left the group unheard: %s", error)
 
-    async def next_batch(self, is_busy: Callable[[], bool] = lambda: False) -> Batch:
+    async def next_batch(self, free: asyncio.Event | None = None) -> Batch:
         """The next records; an empty batch when none came in time.
 
-        While whoever asks ``is_busy`` with the batch before, a few records are not given out: work
-        on them could not begin, and more may come.
+        Until whoever asks is ``free`` of the batch before, a few records are not given out: work on
+        them could not begin, and more may come.
 
         Raises:
             Unavailable: Kafka or the positions cannot be had now.
@@ -139,7 +138,7 @@ class GroupReader:
         try:
             if self._shared_out:
                 await self.seek_anew()
-            return await self._gathered(is_busy)
+            return await self._gathered(free)
         except BaseException as error:
             # What had been taken from the client is lost with the error, so it is read again.
             self._reshared()
@@ -206,7 +205,7 @@ class GroupReader:
                 _log.debug("offsets not committed: %s", error)
             await asyncio.sleep(HINT_SECONDS)  # a display needs no more
 
-    async def _gathered(self, is_busy: Callable[[], bool]) -> Batch:
+    async def _gathered(self, free: asyncio.Event | None) -> Batch:
         """What is there; under load a little longer, since larger batches cost less a record.
 
         A few records are not kept waiting for more, unless nobody waits for them yet.
@@ -216,30 +215,51 @@ class GroupReader:
         size, wait = 0, bounds.wait_seconds
         began = 0.0
         while len(records) < bounds.records_max and size < bounds.bytes_max:
-            found = await self._client.getmany(
-                timeout_ms=max(1, int(wait * 1000)), max_records=bounds.records_max - len(records)
+            is_few = 0 < len(records) < MANY
+            found = await self._found(
+                wait, bounds.records_max - len(records), until=free if is_few else None
             )
             if self._shared_out:
                 return Batch((), {})
             fresh = [r for raws in found.values() for r in self._in_order(raws)]
             await self._check_gaps()
-            if not fresh and not (records and len(records) < MANY and is_busy()):
+            if not fresh:
                 break
             records.extend(fresh)
             size += sum(record.size_bytes for record in fresh)
             now = time.monotonic()
             began = began or now
-            wait = self._rest_of_wait(len(records), now - began, is_busy=is_busy())
-            if wait <= 0:
+            if len(records) >= MANY:
+                wait = bounds.gather_seconds - (now - began)
+                if wait <= 0:
+                    break
+            elif free is None or free.is_set():
                 break
         moves = {p: (before[p], n) for p, n in self._next.items() if n != before[p]}
         return Batch(tuple(records), moves)
 
-    def _rest_of_wait(self, count: int, waited: float, *, is_busy: bool) -> float:
-        """How much longer a batch is filled that holds so many records."""
-        if count >= MANY:
-            return self._bounds.gather_seconds - waited
-        return BUSY_LOOK_SECONDS if is_busy else 0.0
+    async def _found(
+        self, wait: float, records_max: int, *, until: asyncio.Event | None
+    ) -> Mapping[Any, Iterable[Any]]:  # Any: aiokafka has no types
+        """What comes within a time or, if that is told, until an event; what had come is given."""
+        if until is None:
+            asked = self._client.getmany(
+                timeout_ms=max(1, int(wait * 1000)), max_records=records_max
+            )
+            found: Mapping[Any, Iterable[Any]] = await asked  # Any: as above
+            return found
+        coming = asyncio.ensure_future(
+            self._client.getmany(timeout_ms=COMPANY_MILLISECONDS, max_records=records_max)
+        )
+        over = asyncio.ensure_future(until.wait())
+        try:
+            await asyncio.wait({coming, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+            # The client keeps what it has until it gives that out, and it gives out at once.
+            coming.cancel()
+            await asyncio.wait({coming})
+        return {} if coming.cancelled() else coming.result()
 
     def _in_order(self, raws: Iterable[Any]) -> list[Record]:  # Any: aiokafka has no types
         """The records of one partition that follow our position.

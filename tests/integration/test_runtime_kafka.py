@@ -254,7 +254,7 @@ async def test_group_bounds_a_batch_in_records(kafka_bootstrap: str, topic: Topi
 async def test_group_gives_few_records_out_when_the_batch_before_is_done(
     kafka_bootstrap: str, topic: Topic
 ) -> None:
-    kept, busy = Kept(), asyncio.Event()
+    kept, free = Kept(), asyncio.Event()
     reader = GroupReader(
         kafka_bootstrap, group=uuid.uuid4().hex, topics=[topic.name], positions=kept
     )
@@ -264,14 +264,13 @@ async def test_group_gives_few_records_out_when_the_batch_before_is_done(
         async with producer(kafka_bootstrap) as publisher:
             await publisher.publish_all([one], 20)
             assert len(await read(reader, kept, 1)) == 1
-            busy.set()
-            batch = asyncio.create_task(reader.next_batch(busy.is_set))
+            batch = asyncio.create_task(reader.next_batch(free))
             await publisher.publish_all([one], 20)
             await until("the second to be read", lambda: has_read(reader, 2))
             await publisher.publish_all([one], 20)
             await until("the third to be read", lambda: has_read(reader, 3))
         assert not batch.done()
-        busy.clear()
+        free.set()
         assert len(kept.take(await batch)) == 2
     finally:
         await reader.stop()

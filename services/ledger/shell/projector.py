@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from services.ledger.shell import measures
@@ -43,7 +43,7 @@ class Projector:
     failpoints: Failpoints
     booked: asyncio.Event
     _must_learn: bool = False
-    _is_booking: bool = False
+    _free: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, stop: asyncio.Event) -> None:
         """The loop; what is in hand when ``stop`` is set is finished.
@@ -76,6 +76,7 @@ class Projector:
         if self._must_learn:
             await learn_what_is_in_force(self.booker.database, self.decider, self.booker.books)
             self._must_learn = False
+        self._free.set()
         upcoming = asyncio.create_task(self._decided_batch())
         try:
             while not stop.is_set():
@@ -91,7 +92,7 @@ class Projector:
             self.reader.seek_later()
 
     async def _decided_batch(self) -> tuple[Batch, list[Decided]]:
-        batch = await self.reader.next_batch(lambda: self._is_booking)
+        batch = await self.reader.next_batch(self._free)
         measures.PARTITIONS.set(len(self.reader.partitions))
         decided: list[Decided] = []
         for number, record in enumerate(batch.records, 1):
@@ -104,11 +105,11 @@ class Projector:
     async def _take_in(self, batch: Batch, decided: Sequence[Decided]) -> None:
         began = time.monotonic()
         self.failpoints.reached(Failpoint.BEFORE_TX)
-        self._is_booking = True
+        self._free.clear()
         try:
             booked = await self.booker.take(decided, batch.moves)
         finally:
-            self._is_booking = False
+            self._free.set()
         self.failpoints.reached(Failpoint.AFTER_COMMIT)
         self.booked.set()
         _report(booked, seconds=time.monotonic() - began)
