@@ -9,8 +9,8 @@ has the same trees told again, or larger ones, never others.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -40,9 +40,13 @@ from shared.runtime.postgres import Database, Tx
 
 HEALTH: Final = "trees"
 BEAT_SECONDS_MAX: Final = 120.0
-ORIGINS_MAX: Final = 16
+ORIGINS_MAX: Final = 64
+# Of all origins together: what is held in memory at once.
 ENTRIES_AT_ONCE: Final = 5_000
+# What is left over of so few is looked for in the next interval, and not at once.
+FEW: Final = 500
 HASHED_AT_ONCE: Final = 500
+_Tree = tuple[int, str]
 _logger = log.get(__name__)
 
 
@@ -105,7 +109,7 @@ class TreeKeeper:
         while not stop.is_set():
             self.health.beat(HEALTH, next_within_seconds=BEAT_SECONDS_MAX)
             try:
-                while await self.grow() and not stop.is_set():
+                while await self.grow() >= FEW and not stop.is_set():
                     self.health.beat(HEALTH, next_within_seconds=BEAT_SECONDS_MAX)
                 await self.publish_heads()
             except Unavailable as error:
@@ -179,10 +183,8 @@ async def grow_trees(database: Database) -> int:
     """
     async with database.transaction() as tx:
         await tx.execute(SQL["begin_tree_origins"])
-        grown = 0
-        for due in await tx.fetch(SQL["tree_origins_due"], ORIGINS_MAX):
-            grown += await _grow_origin(tx, due)
-    return grown
+        due = await tx.fetch(SQL["tree_origins_due"], ORIGINS_MAX)
+        return await _grow_origins(tx, due) if due else 0
 
 
 def _goes_on(told: TreeHead, head: TreeHead) -> bool:
@@ -207,34 +209,47 @@ def _goes_on(told: TreeHead, head: TreeHead) -> bool:
     return True
 
 
-async def _grow_origin(tx: Tx, due: Columns) -> int:
-    origin_id, after = due["origin_id"], due["sequence"]
-    up_to = min(due["up_to"], after + ENTRIES_AT_ONCE)
-    leaves: defaultdict[str, list[tuple[int, bytes]]] = defaultdict(list)
-    rows = await tx.fetch(SQL["tree_leaves"], origin_id, after, up_to)
-    for sequence, book, chain in rows:
-        leaves[book].append((sequence, chain))
-    if len(rows) != up_to - after:
-        raise InvariantBroken(
-            f"{origin_name(due['topic'], due['partition'])}: the journal has {len(rows)} entries"
-            f" after sequence {after} and up to {up_to}"
-        )
-    trees = {
-        row["book"]: _Growth(Frontier.from_bytes(row["size"], row["peaks"]))
-        for row in await tx.fetch(SQL["trees_of_origin"], origin_id, list(leaves))
+async def _grow_origins(tx: Tx, due: Sequence[Columns]) -> int:
+    """Take what is due of origins into their trees, so much of each that all is not too much."""
+    share = max(1, ENTRIES_AT_ONCE // len(due))
+    spans = {
+        each["origin_id"]: (each["sequence"], min(each["up_to"], each["sequence"] + share))
+        for each in due
     }
-    for book, of_book in sorted(leaves.items()):
-        await trees.setdefault(book, _Growth()).take(of_book)
-    tiles = [(book, *tile) for book, growth in sorted(trees.items()) for tile in growth.tiles]
+    leaves: defaultdict[_Tree, list[tuple[int, bytes]]] = defaultdict(list)
+    found: Counter[int] = Counter()
+    for origin_id, sequence, book, chain in await tx.fetch(
+        SQL["tree_leaves"], list(spans), *_columns(spans.values())
+    ):
+        leaves[origin_id, book].append((sequence, chain))
+        found[origin_id] += 1
+    for each in due:
+        after, up_to = spans[each["origin_id"]]
+        if found[each["origin_id"]] != up_to - after:
+            raise InvariantBroken(
+                f"{origin_name(each['topic'], each['partition'])}: the journal has"
+                f" {found[each['origin_id']]} entries after sequence {after} and up to {up_to}"
+            )
+    trees = {
+        (row["origin_id"], row["book"]): _Growth(Frontier.from_bytes(row["size"], row["peaks"]))
+        for row in await tx.fetch(SQL["trees_of_origins"], *_columns(leaves))
+    }
+    for tree, of_tree in sorted(leaves.items()):
+        await trees.setdefault(tree, _Growth()).take(of_tree)
+    tiles = [(*tree, *tile) for tree, growth in sorted(trees.items()) for tile in growth.tiles]
     if tiles:
-        await tx.execute(SQL["keep_tiles"], origin_id, *map(list, zip(*tiles, strict=True)))
+        await tx.execute(SQL["keep_tiles"], *_columns(tiles))
     grown = [
-        (book, growth.tree.size, growth.sequence, growth.chain, growth.tree.to_bytes())
-        for book, growth in sorted(trees.items())
+        (*tree, growth.tree.size, growth.sequence, growth.chain, growth.tree.to_bytes())
+        for tree, growth in sorted(trees.items())
     ]
-    await tx.execute(SQL["grow_trees"], origin_id, *map(list, zip(*grown, strict=True)))
-    await tx.execute(SQL["move_tree_origin"], origin_id, up_to)
-    return len(rows)
+    await tx.execute(SQL["grow_trees"], *_columns(grown))
+    await tx.execute(SQL["move_tree_origins"], list(spans), [up_to for _, up_to in spans.values()])
+    return found.total()
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _grown(row: Columns) -> Grown:

@@ -20,25 +20,26 @@ limit $1
 for update of t skip locked
 
 -- name: tree_leaves
--- The links of an origin's entries after one sequence and up to another, in order.
-select sequence, book, chain
-from entries
-where origin_id = $1 and sequence > $2 and sequence <= $3
-order by sequence
+-- The links of origins' entries after one sequence and up to another, in order.
+select e.origin_id, e.sequence, e.book, e.chain
+from unnest($1::integer[], $2::bigint[], $3::bigint[]) as n (origin_id, after, up_to)
+join entries as e
+    on e.origin_id = n.origin_id and e.sequence > n.after and e.sequence <= n.up_to
+order by e.origin_id, e.sequence
 
--- name: trees_of_origin
--- The trees of an origin, of certain books. No row: that book has none there.
-select book, size, sequence, peaks
-from trees
-where origin_id = $1 and book = any($2::text[])
+-- name: trees_of_origins
+-- The trees of certain origins and books. No row: the book has none there.
+select t.origin_id, t.book, t.size, t.sequence, t.peaks
+from unnest($1::integer[], $2::text[]) as n (origin_id, book)
+join trees as t on t.origin_id = n.origin_id and t.book = n.book
 
 -- name: grow_trees!
--- What an origin's trees have become.
+-- What trees have become.
 insert into trees as t (book, origin_id, size, sequence, chain, peaks)
-select book, $1::integer, size, sequence, chain, peaks
-from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[])
-    as n (book, size, sequence, chain, peaks)
-order by book
+select book, origin_id, size, sequence, chain, peaks
+from unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[])
+    as n (origin_id, book, size, sequence, chain, peaks)
+order by origin_id, book
 on conflict (book, origin_id) do update
 set
     size = excluded.size,
@@ -47,17 +48,18 @@ set
     peaks = excluded.peaks
 
 -- name: keep_tiles!
--- Perfect subtrees of an origin's trees that have become complete.
+-- Perfect subtrees of origins' trees that have become complete.
 insert into tree_tiles (book, origin_id, position, hash, sequence)
-select book, $1::integer, position, hash, sequence
-from unnest($2::text[], $3::bigint[], $4::bytea[], $5::bigint[])
-    as n (book, position, hash, sequence)
+select book, origin_id, position, hash, sequence
+from unnest($1::integer[], $2::text[], $3::bigint[], $4::bytea[], $5::bigint[])
+    as n (origin_id, book, position, hash, sequence)
 
--- name: move_tree_origin!
--- How far an origin's entries stand in trees.
-update tree_origins
-set sequence = $2
-where origin_id = $1
+-- name: move_tree_origins!
+-- How far origins' entries stand in trees.
+update tree_origins as t
+set sequence = n.sequence
+from unnest($1::integer[], $2::bigint[]) as n (origin_id, sequence)
+where t.origin_id = n.origin_id
 
 -- name: heads_due
 -- Books whose trees have more entries than their last head told.
