@@ -1,16 +1,28 @@
 """What a run takes of the processors: for each message, by who takes it, and as the journal grows.
 
 Wall-clock rates depend on what else the machine does. Processor time for each message does so much
-less, and the share of the machine that others had says how far a rate is to be believed.
+less, and the share of the machine that others had says how far a rate is to be believed. What a
+processor does in a second is not the same each second either, where a machine is shared or caches
+are: the same few messages are decided each time, and what that takes is told beside the others.
 """
 
+import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
 
 import psutil
 
 from sandbox.stack.process import ProcessRecord
+from services.ledger.activation.in_force import InForce
+from services.ledger.shell.booking.deciding import Decider
+from shared.runtime.kafka import Record
+from tests.bench.ledger_mix import CREATED, messages
 from tests.support.stack import RunningStack
+
+_DECIDED: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class _Taken:
     by: Mapping[str, float]
     busy: float
     idle: float
+    yardstick: float
 
 
 @dataclass(slots=True)
@@ -48,7 +61,11 @@ class Meter:
         machine = psutil.cpu_times()
         by = {name: sum(map(_seconds, pids)) for name, pids in self.roots.items()}
         idle = machine.idle + getattr(machine, "iowait", 0.0)
-        self.taken.append(_Taken(reached, by, sum(machine) - idle, idle))
+        self.taken.append(_Taken(reached, by, sum(machine) - idle, idle, _yardstick()))
+
+    def whole(self) -> str:
+        """What was taken from the first time that was taken down to the last."""
+        return _span(self.taken[0], self.taken[-1])
 
     def whole(self) -> str:
         """What was taken from the first time that was taken down to the last."""
@@ -64,7 +81,15 @@ class Meter:
             ("first third", self.taken[0], self.taken[third]),
             ("last third", self.taken[-1 - third], self.taken[-1]),
         )
-        return [f"{name}: {_span(first, last)}" for name, first, last in spans]
+        return [
+            f"{name}: {_span(first, last)}; to decide the same {self._usual(first, last):.1f} µs"
+            for name, first, last in spans
+        ]
+
+    def _usual(self, first: _Taken, last: _Taken) -> float:
+        """The median of what the yardstick took from one time to another, in millionths."""
+        among = self.taken[self.taken.index(first) : self.taken.index(last) + 1]
+        return statistics.median(each.yardstick for each in among) * 1e6
 
 
 def _span(first: _Taken, last: _Taken) -> str:
@@ -77,6 +102,33 @@ def _span(first: _Taken, last: _Taken) -> str:
         f"{each} µs of processor a message; of the machine {sum(own.values()) / whole:.0%},"
         f" others {max(0.0, busy - sum(own.values())) / whole:.0%}"
     )
+
+
+@cache
+def _the_same() -> tuple[Record, ...]:
+    """A few messages of the mix."""
+    return tuple(
+        Record(
+            topic=told.topic,
+            partition=0,
+            offset=offset,
+            key=told.key,
+            value=told.envelope.data,
+            headers=tuple(told.envelope.headers()),
+            timestamp_ms=CREATED * 1000,
+        )
+        for offset, told in enumerate(messages(_DECIDED))
+        if told.envelope is not None
+    )
+
+
+def _yardstick() -> float:
+    """Seconds of processor to decide one message, of the same few each time."""
+    decider = Decider(InForce())
+    began = time.process_time()
+    for record in _the_same():
+        decider.decided(record)
+    return (time.process_time() - began) / _DECIDED
 
 
 def _seconds(pid: int) -> float:
