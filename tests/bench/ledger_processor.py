@@ -67,10 +67,6 @@ class Meter:
         """What was taken from the first time that was taken down to the last."""
         return _span(self.taken[0], self.taken[-1])
 
-    def whole(self) -> str:
-        """What was taken from the first time that was taken down to the last."""
-        return _span(self.taken[0], self.taken[-1])
-
     def told(self) -> list[str]:
         """A line for the whole run, and for the first and the last third of it."""
         if len(self.taken) < 4 or self.taken[-1].reached <= self.taken[0].reached:
