@@ -141,7 +141,7 @@ class Desk:
             now_seconds=received_at.timestamp(),
             tolerance_seconds=self._tolerance_seconds,
         )
-        if verdict.reason is not SignatureReason.ACCEPTED:
+        if not verdict.is_accepted:
             detail = verdict.detail
             if verdict.reason is SignatureReason.BAD_SIGNATURE:
                 detail += _out_of_force(body, header, endpoint, received_at)

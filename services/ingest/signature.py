@@ -43,6 +43,10 @@ class SignatureReason(StrEnum):
     NOT_JSON = "not_json"
 
 
+# A member is looked up anew each time that it is named.
+_ACCEPTED: Final = SignatureReason.ACCEPTED
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A signing secret and the name that it has in verdicts, which tells nothing of it.
@@ -99,7 +103,7 @@ class SignatureVerdict(NamedTuple):
     @property
     def is_accepted(self) -> bool:
         """Whether the delivery is Stripe's and fresh."""
-        return self.reason is SignatureReason.ACCEPTED
+        return self.reason is _ACCEPTED
 
 
 class _Header(NamedTuple):
@@ -128,7 +132,8 @@ def verify(
     signatures: tuple[str, ...]
     plain = _PLAIN.fullmatch(header)
     if plain is not None:
-        timestamp, signatures = plain[1], (plain[2],)
+        timestamp, only = plain.groups()
+        signatures = (only,)
     else:
         parsed = _parsed(header)
         if isinstance(parsed, SignatureVerdict):
@@ -157,9 +162,7 @@ def verify(
         return SignatureVerdict(
             SignatureReason.NOT_JSON, "the body is not UTF-8", secret=name, signed_at=signed_at
         )
-    return SignatureVerdict(
-        SignatureReason.ACCEPTED, "signature and time are right", secret=name, signed_at=signed_at
-    )
+    return SignatureVerdict(_ACCEPTED, "signature and time are right", name, signed_at)
 
 
 def signature_of(body: bytes, secret: str, timestamp: str) -> str:

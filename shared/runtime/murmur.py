@@ -17,8 +17,8 @@ def murmur2(data: bytes) -> int:
     found = _SEED ^ len(data)
     for word in struct.unpack_from(f"<{words}I", data):
         mixed = (word * _MIX) & _WORD
-        mixed = ((mixed ^ (mixed >> 24)) * _MIX) & _WORD
-        found = ((found * _MIX) & _WORD) ^ mixed
+        # Cut to a word once for both products: what lies above it never comes down.
+        found = ((found * _MIX) ^ ((mixed ^ (mixed >> 24)) * _MIX)) & _WORD
     rest = data[words << 2 :]
     if rest:
         found = ((found ^ int.from_bytes(rest, "little")) * _MIX) & _WORD

@@ -8,6 +8,7 @@ wrong with them is a 4xx, and what we cannot promise is a 503.
 """
 
 import asyncio
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,8 @@ _OTHER_VERSIONS = Counter(
 )
 _IN_FLIGHT = Gauge("tallystick_ingest_in_flight", "Deliveries that are being answered")
 _OUTCOMES: Final = MappingProxyType({200: "accepted"} | dict.fromkeys(LATER, "later"))
+_ACCEPTED: Final = VerdictReason.ACCEPTED
+_NOW: Final = functools.partial(datetime.now, UTC)
 _Act = Callable[[Delivery, float], None]
 _log = log.get(__name__)
 
@@ -85,10 +88,6 @@ class DoorLimits:
     body_timeout_seconds: float
     in_flight_max: int
     publish_timeout_seconds: float
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Door:
@@ -105,7 +104,7 @@ class Door:
         health: Health,
         guard: Guard | None = None,
         failpoint: Failpoint | None = None,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = _NOW,
     ) -> None:
         self._books = books
         self._limits = limits
@@ -152,9 +151,9 @@ class Door:
         is_full = self._in_flight >= self._limits.in_flight_max
         self._in_flight += 1
         told = self._guard.refusal(peer, at)
-        if told is None:
-            told = _unavailable("too many deliveries at once") if is_full else None
-        if told is None:
+        if told is None and is_full:
+            told = _unavailable("too many deliveries at once")
+        if told is None and (delivery.desk is None or b"content-encoding" in named):
             told = _refusal_of_head(delivery, named)
         if told is not None:
             self._refuse(delivery, told)
@@ -241,9 +240,11 @@ class Door:
         if not self._is_open:
             self._refuse(delivery, _unavailable("the topics are not there yet"))
             return
-        self._pass(FailpointPlace.BEFORE_SEND)
+        failpoint, is_watched = self._failpoint, False
+        if failpoint is not None:
+            failpoint.passed(FailpointPlace.BEFORE_SEND)
+            is_watched = failpoint.place is FailpointPlace.AFTER_SEND
         row = told.key, told.data, told.headers
-        is_watched = self._failpoint and self._failpoint.place is FailpointPlace.AFTER_SEND
         try:
             if is_watched or not self._outbox.post(row, delivery):
                 task = asyncio.get_running_loop().create_task(self._send(delivery, row))
@@ -260,7 +261,7 @@ class Door:
             task = asyncio.ensure_future(publishing)
             if self._failpoint is not None:
                 await asyncio.wait({task}, timeout=_AFTER_SEND_SECONDS)
-                self._pass(FailpointPlace.AFTER_SEND)
+                self._failpoint.passed(FailpointPlace.AFTER_SEND)
             await task
         except Unavailable as error:
             self._settled([delivery], error)
@@ -279,8 +280,9 @@ class Door:
             self._each(self._lose, deliveries, now)
             return
         self._health.ready("kafka")
-        for _ in deliveries:
-            self._pass(FailpointPlace.AFTER_ACK)
+        if self._failpoint is not None:
+            for _ in deliveries:
+                self._failpoint.passed(FailpointPlace.AFTER_ACK)
         # Answers come first and in a row: who waits for them sends on while we write down the rest.
         self._each(self._accept, deliveries, now)
         self._each(self._tell_accepted, deliveries, now)
@@ -296,13 +298,14 @@ class Door:
 
     def _accept(self, delivery: Delivery, now: float) -> None:
         _ACK_SECONDS.observe(now - delivery.judged_at)
-        self._pass(FailpointPlace.BEFORE_REPLY)
+        if self._failpoint is not None:
+            self._failpoint.passed(FailpointPlace.BEFORE_REPLY)
         self._answer(delivery, ACCEPTED)
 
     def _tell_accepted(self, delivery: Delivery, now: float) -> None:
         told = delivery.told
         assert told is not None  # noqa: S101  # only what was admitted was posted
-        self._tell(delivery, told, VerdictReason.ACCEPTED, 200, detail=told.detail, now=now)
+        self._tell(delivery, told, _ACCEPTED, 200, detail=told.detail, now=now)
         if told.expected_version:
             _OTHER_VERSIONS.inc(delivery.name)
 
@@ -345,20 +348,22 @@ class Door:
         _DELIVERIES.inc(name, _OUTCOMES.get(status, "refused"), str(reason))
         _SECONDS.observe(now - began_at)
         self._guard.tell(
+            # By place, as the fields stand: by name it costs twice as much.
             Said(
-                endpoint=name,
-                reason=reason,
-                status=status,
-                received_at=delivery.received_at,
-                peer=delivery.peer,
-                event_id=named.event_id,
-                event_type=named.event_type,
-                body_sha256=delivery.body_sha256,
-                body_bytes=delivery.body_bytes,
-                secret_id=named.secret,
-                detail=detail,
-                judged_microseconds=round((judged_at - began_at) * 1e6),
-                ack_microseconds=round((now - judged_at) * 1e6),
+                name,
+                reason,
+                status,
+                delivery.received_at,
+                delivery.peer,
+                named.event_id,
+                named.event_type,
+                delivery.body_sha256,
+                delivery.body_bytes,
+                named.secret,
+                detail,
+                1,
+                round((judged_at - began_at) * 1e6),
+                round((now - judged_at) * 1e6),
             ),
             book="" if desk is None else desk.book,
         )
@@ -377,10 +382,6 @@ class Door:
     def _too_large(self) -> Turned:
         detail = f"the body is larger than {self._limits.body_bytes_max} bytes"
         return Turned(VerdictReason.BODY_TOO_LARGE, 413, detail)
-
-    def _pass(self, place: FailpointPlace) -> None:
-        if self._failpoint is not None:
-            self._failpoint.passed(place)
 
 
 def _refusal_of_head(delivery: Delivery, named: Named) -> Turned | None:
