@@ -117,7 +117,11 @@ def _statements() -> Json:
     by = {
         "name": "by",
         "in": "query",
-        "schema": {"type": "string", "enum": ["account", "key", *Unit], "default": "account"},
+        "schema": {
+            "type": "string",
+            "enum": ["account", "key", "tag", *Unit],
+            "default": "account",
+        },
         "description": "what to sum up by; keys as they stand now, under an account",
     }
     depth = {
@@ -126,6 +130,9 @@ def _statements() -> Json:
         "schema": {"type": "integer", "minimum": 1, "maximum": DEPTH_MAX, "default": DEPTH_MAX},
         "description": "how many segments of an account's name are kept",
     }
+    tags = _query(
+        "tags", "slices named here: `NAME=ACCOUNT,ACCOUNT;NAME=…`, by tag or by a span of time"
+    )
     account = {
         "name": "account",
         "in": "path",
@@ -148,7 +155,8 @@ def _statements() -> Json:
             "Every account's statement, one after the other", [under, *listed, _AFTER, _LIMIT]
         ),
         f"{path}/roll-up": _reading(
-            "Turnover by account prefix, by key or by span of time", [by, under, depth, *listed]
+            "Turnover by account prefix, by key, by tag or by span of time",
+            [by, under, depth, tags, *listed],
         ),
     }
     for told in made.values():

@@ -40,6 +40,7 @@ from services.console.statements.query import (
     UnknownAccount,
     asked_of,
     depth_of,
+    tags_of,
 )
 from services.console.statements.report import Kind
 from services.console.views import BadRequest
@@ -197,8 +198,12 @@ def roll_up(
     under: Annotated[str, typer.Argument(help="Only this account and those under it.")] = "",
     book: Book = DEFAULT_BOOK,
     by: Annotated[
-        str, typer.Option(help="account, key, day, week, month, quarter or year.")
+        str, typer.Option(help="account, key, tag, day, week, month, quarter or year.")
     ] = ACCOUNT,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="NAME=ACCOUNT,…", help="A slice of accounts, named here."),
+    ] = None,
     depth: Annotated[str, typer.Option(help="How many segments of a name to keep.")] = "",
     first: First = "",
     last: Last = "",
@@ -206,13 +211,16 @@ def roll_up(
     recorded_as_of: Recorded = "",
     written: Written = Format.TABLE,
 ) -> None:
-    """Turnover by account prefix, by key or by span of time."""
+    """Turnover by account prefix, by key, by tag or by span of time."""
 
     async def read(shelf: Shelf) -> None:
         asked = shelf.asked(
             OF_A_PERIOD, from_=first, to=last, as_of=as_of, recorded_as_of=recorded_as_of
         )
-        lines = await rolled_up(shelf.views, asked, by=by, under=under, depth=depth_of(depth))
+        tags = tags_of(";".join(tag or []))
+        lines = await rolled_up(
+            shelf.views, asked, by=by, under=under, depth=depth_of(depth), tags=tags
+        )
         basis = await basis_of(shelf.views, asked, shelf.now)
         match written:
             case Format.JSON:

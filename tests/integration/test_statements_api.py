@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -129,6 +130,26 @@ async def test_answer_is_tagged_by_what_it_holds_for_and_not_told_twice(shown: S
         assert other.status_code == 200
 
 
+async def test_answer_is_the_same_until_something_is_booked_or_commanded(shown: Shown) -> None:
+    tag = (await shown.get("balance-sheet")).headers["etag"]
+    moved = "update ledger.positions set next_offset = next_offset + $2 where topic = $1"
+    made = (
+        "insert into ledger.positions select cluster_id, topic_id, 'bank.observations', 0, 7"
+        " from ledger.positions limit 1 on conflict do nothing"
+    )
+    connection = await asyncpg.connect(shown.dsn)
+    try:
+        # A balance that was read at the bank books nothing.
+        await connection.execute(made)
+        assert (await shown.get("balance-sheet")).headers["etag"] == tag
+        await connection.execute(moved, "ledger.commands", 1)
+        assert (await shown.get("balance-sheet")).headers["etag"] != tag
+    finally:
+        await connection.execute(moved, "ledger.commands", -1)
+        await connection.execute("delete from ledger.positions where topic = 'bank.observations'")
+        await connection.close()
+
+
 async def test_account_and_ledger_page_to_their_end(shown: Shown) -> None:
     for path in ("accounts/revenue:stripe", "general-ledger"):
         lines: list[Json] = []
@@ -160,6 +181,24 @@ async def test_roll_ups_by_prefix_by_key_and_by_month(shown: Shown) -> None:
         ("2026-03-01", "5000"),
         ("2026-02-01", "20000"),
     ]
+    tags = "earned=revenue;cash=assets:bank,assets:stripe"
+    by_tag = (await shown.get("roll-up", by="tag", tags=tags, to="2026-02-28")).json()["lines"]
+    assert [(n["tag"], n["account"], n["net"]["minor"]) for n in by_tag] == [
+        ("(untagged)", None, "-100000"), ("cash", None, "120000"), ("earned", None, "-20000"),
+    ]  # fmt: skip
+    told = json.dumps({"earned": ["revenue"], "cash": ["assets:bank", "assets:stripe"]})
+    connection = await asyncpg.connect(shown.dsn)
+    in_sql = await connection.fetch(
+        "select tag, currency, debit_minor - credit_minor as net"
+        " from ledger_read.turnover_by_tag('main', $1::jsonb, null, '2026-02-28')", told,
+    )  # fmt: skip
+    await connection.close()
+    assert [tuple(row) for row in in_sql] == [("cash", "usd", 120_000), ("earned", "usd", -20_000)]
+    monthly = (await shown.get("roll-up", by="month", account="revenue", tags=tags)).json()["lines"]
+    assert [(n["begins"], n["tag"], n["credit"]["minor"]) for n in monthly] == [
+        ("2026-03-01", "earned", "5000"),
+        ("2026-02-01", "earned", "20000"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +216,9 @@ async def test_roll_ups_by_prefix_by_key_and_by_month(shown: Shown) -> None:
         ("roll-up", {"by": "key", "account": "assets", "as_of": "2026-01-01"}, 400),
         ("roll-up", {"by": "day", "as_of": "2026-01-01T10:00:00Z"}, 400),
         ("roll-up", {"depth": "9"}, 400),
+        ("roll-up", {"by": "tag"}, 400),
+        ("roll-up", {"by": "tag", "tags": "cloud"}, 400),
+        ("roll-up", {"tags": "a=b:c"}, 400),
         ("nonsense", {}, 404),
     ],
 )

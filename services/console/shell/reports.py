@@ -39,13 +39,20 @@ from services.console.statements.report import (
     Statement,
     used_rates,
 )
-from services.console.statements.roll_up import Part, RollUpLine, Unit, roll_up
+from services.console.statements.roll_up import (
+    NO_TAGS,
+    Part,
+    RollUpLine,
+    Tags,
+    Unit,
+    roll_up,
+)
 from services.console.statements.solvency import RUNWAY_DAYS, solvency
 from services.console.views import BadRequest
 from shared.contracts.money import Currency
 
 KEYS_MAX: Final = 10_000
-ACCOUNT, KEY = "account", "key"
+ACCOUNT, KEY, TAG = "account", "key", "tag"
 _ONE_DAY: Final = timedelta(days=1)
 Made = Statement | tuple[MissingRate, ...] | None
 
@@ -185,15 +192,17 @@ async def _solvency(
 
 
 async def rolled_up(
-    moment: Snapshot, asked: Asked, *, by: str, under: str, depth: int
+    moment: Snapshot, asked: Asked, *, by: str, under: str, depth: int, tags: Tags = NO_TAGS
 ) -> list[RollUpLine]:
-    """A roll-up by ``account``, by ``key``, or by a unit of time.
+    """A roll-up by ``account``, by ``key``, by ``tag``, or by a unit of time, of tags as well.
 
     Raises:
-        BadRequest: No way to roll up; keys of another time than now, or of no account; a moment
-            within a day where days are rolled up.
+        BadRequest: No way to roll up; tags where they do not count, or none where they do; keys of
+            another time than now, or of no account; a moment within a day where days are rolled up.
     """
     figures = Figures(moment, asked.book)
+    if (by == TAG and not tags) or (tags and by in (ACCOUNT, KEY)):
+        raise BadRequest("tags: say which, and roll up by tag or by a span of time")
     if by == KEY:
         if asked.as_of != EVER or asked.period.first or asked.period.last or not under:
             raise BadRequest(
@@ -201,15 +210,15 @@ async def rolled_up(
                 " statement of the account"
             )
         parts = await figures.by_key(under, KEYS_MAX)
-        return roll_up(parts, prefix=under, depth=depth)
-    if by == ACCOUNT:
+        return roll_up(parts, prefix=under, depth=depth, tags=tags)
+    if by in (ACCOUNT, TAG):
         turned_over = await figures.turnover(asked.end, first=asked.period.first)
-        return roll_up([Part(f) for f in turned_over], prefix=under, depth=depth)
+        return roll_up([Part(f) for f in turned_over], prefix=under, depth=depth, tags=tags)
     if by not in set(Unit):
-        raise BadRequest(f"by: one of {ACCOUNT}, {KEY}, {', '.join(Unit)}")
+        raise BadRequest(f"by: one of {ACCOUNT}, {KEY}, {TAG}, {', '.join(Unit)}")
     if any(
         m is not None and m.rest_from is not None for m in (asked.end.effective, asked.end.recorded)
     ):
         raise BadRequest("by: spans of time are made of whole days: give days, not times")
     parts = await figures.by_unit(asked.end, Unit(by), first=asked.period.first)
-    return roll_up(parts, prefix=under, depth=depth)
+    return roll_up(parts, prefix=under, depth=depth, tags=tags)

@@ -1,4 +1,4 @@
-"""Statements over HTTP: the same words as on the command line, answers tagged by their position."""
+"""Statements over HTTP: the same words as on the command line, answers tagged by what they tell."""
 
 import hashlib
 import json
@@ -28,6 +28,7 @@ from services.console.statements.query import (
     Asked,
     asked_of,
     depth_of,
+    tags_of,
 )
 from services.console.statements.report import Kind
 from services.console.views import BadRequest, Json
@@ -106,9 +107,9 @@ class StatementsApi:
             return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
 
     async def roll_up(self, request: Request) -> Response:
-        """Turnover by account prefix, by key, or by span of time."""
+        """Turnover by account prefix, by key, by tag, or by span of time."""
         async with self._reading(request) as (book, moment):
-            asked = self._asked(book, request, _LIST | {ACCOUNT, "by", "depth"})
+            asked = self._asked(book, request, _LIST | {ACCOUNT, "by", "depth", "tags"})
             now = self._clock()
             tag = await self._tag(moment, request, asked, now)
             if (same := _unchanged(request, tag)) is not None:
@@ -120,6 +121,7 @@ class StatementsApi:
                 by=words.get("by", ACCOUNT),
                 under=words.get(ACCOUNT, ""),
                 depth=depth_of(words.get("depth", "")),
+                tags=tags_of(words.get("tags", "")),
             )
             told = {"by": words.get("by", ACCOUNT), "lines": roll_up_json(lines)}
             return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
@@ -131,14 +133,14 @@ class StatementsApi:
         return asked_of(named, dict(request.query_params), known)
 
     async def _tag(self, moment: Snapshot, request: Request, asked: Asked, now: datetime) -> str:
-        """What an answer is a function of: what is asked, the book, the day, and the positions."""
-        positions = await moment.rows("positions")
+        """What an answer is a function of: what is asked, the book, the day, and what was told."""
+        rows = await moment.rows("what_was_told")
         told = [
             request.url.path,
             sorted(request.query_params.items()),
             asked.book.model_dump_json(),
             now.astimezone(asked.book.zone).date().isoformat(),
-            [[p["topic"], p["partition"], p["next_offset"]] for p in positions],
+            [[row["topic"], row["partition"], row["told"]] for row in rows],
         ]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         return f'W/"{digest[:32]}"'

@@ -129,7 +129,8 @@ def roll_up_json(lines: Iterable[RollUpLine]) -> list[Json]:
     """Lines of a roll-up; nets are debit positive."""
     return [
         {
-            "account": line.name,
+            "account": line.name or None,
+            "tag": line.tag or None,
             "begins": line.begins.isoformat() if line.begins is not None else None,
             "key": line.key or None,
             "debit": money(line.debit, line.currency),

@@ -152,7 +152,7 @@ def roll_up_lines(
     rows = [
         (
             line.begins.isoformat() if line.begins is not None else _plain(line.key),
-            _named(line.name, names),
+            _plain(line.tag) if line.tag else _named(line.name, names),
             f"{_grouped(line.debit, line.currency.exponent)} {line.currency}",
             f"{_grouped(line.credit, line.currency.exponent)} {line.currency}",
             _side(line.net, line.currency),
@@ -160,9 +160,10 @@ def roll_up_lines(
         for line in lines
     ]
     by = "key" if any(line.key for line in lines) else "from"
+    what = "tag" if any(line.tag for line in lines) else "account"
     return [
         Styled(f"{title}{_when(basis)}", "heading"),
-        *_columns((by, "account", "debit", "credit", "net"), rows, left=2),
+        *_columns((by, what, "debit", "credit", "net"), rows, left=2),
         Styled(""),
         *foot(basis),
     ]
@@ -225,7 +226,7 @@ def account_csv(statements: Sequence[AccountStatement]) -> str:
 
 def roll_up_csv(lines: Iterable[RollUpLine]) -> str:
     """A roll-up as CSV."""
-    head = ("account", "begins", "key", "currency", "exponent", "debit", "credit", "net")
+    head = ("account", "begins", "key", "currency", "exponent", "debit", "credit", "net", "tag")
     rows = [
         (
             line.name, line.begins or "", line.key, line.currency.code, line.currency.exponent,
@@ -233,6 +234,7 @@ def roll_up_csv(lines: Iterable[RollUpLine]) -> str:
                 decimal_text(minor, line.currency.exponent)
                 for minor in (line.debit, line.credit, line.net)
             ),
+            line.tag,
         )
         for line in lines
     ]  # fmt: skip

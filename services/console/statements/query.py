@@ -13,6 +13,7 @@ from services.console.statements.moments import (
     moment,
     period,
 )
+from services.console.statements.roll_up import Tags
 from services.console.views import BadRequest
 from shared.contracts.books import BookData
 from shared.contracts.errors import CurrencyUnknown
@@ -21,6 +22,7 @@ from shared.contracts.money import Currency, currency_of
 STANDING: Final = frozenset({"as_of", "recorded_as_of", "currency", "reporting"})
 OF_A_PERIOD: Final = STANDING | {"from", "to"}
 DEPTH_MAX: Final = 8
+TAGS_MAX: Final = 100
 
 
 class UnknownAccount(BadRequest):
@@ -83,6 +85,27 @@ def asked_of(book: BookData, words: Mapping[str, str], known: Iterable[str]) -> 
         _currency(words.get("currency", ""), "currency"),
         _currency(reporting, "reporting"),
     )
+
+
+def tags_of(text: str) -> Tags:
+    """Tags as words say them: ``cloud=expenses:compute,expenses:domain;travel=expenses:travel``.
+
+    Raises:
+        BadRequest: Not of that form, named twice, or too many.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for each in filter(None, text.split(";")):
+        name, equals, listed = each.partition("=")
+        name = name.strip()
+        accounts = tuple(filter(None, (one.strip() for one in listed.split(","))))
+        if not equals or not name or not accounts:
+            raise BadRequest(f"tags: {each[:60]!r} is none; write NAME=ACCOUNT,ACCOUNT;NAME=…")
+        if name in found:
+            raise BadRequest(f"tags: {name[:60]!r} is named twice")
+        found[name] = accounts
+    if len(found) > TAGS_MAX:
+        raise BadRequest(f"tags: at most {TAGS_MAX}")
+    return found
 
 
 def depth_of(text: str) -> int:

@@ -1,13 +1,22 @@
-"""Roll-ups: turnover by account prefix, by key or by span of time, each currency by itself."""
+"""Roll-ups: turnover by account prefix, by key, by tag or by span of time, each currency by itself.
+
+A tag is a name for accounts and all that is under them, thought of when it is asked: a slice that
+somebody decides on years later goes back to the first entry.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 from services.console.statements.figures import MEMO, Figure, root_of
 from shared.contracts.money import Currency
+
+Tags = Mapping[str, tuple[str, ...]]
+NO_TAGS: Final[Tags] = {}
+UNTAGGED: Final = "(untagged)"
 
 
 class Unit(StrEnum):
@@ -31,7 +40,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class RollUpLine:
-    """What stands under a prefix (of a span, of a key) in a currency."""
+    """What stands under a prefix, or a tag, (of a span, of a key) in a currency.
+
+    Of a tag the name is empty.
+    """
 
     name: str
     begins: date | None
@@ -39,6 +51,7 @@ class RollUpLine:
     currency: Currency
     debit: int
     credit: int
+    tag: str = ""
 
     @property
     def net(self) -> int:
@@ -51,8 +64,19 @@ def is_under(account: str, prefix: str) -> bool:
     return not prefix or account == prefix or account.startswith(f"{prefix}:")
 
 
-def roll_up(parts: Iterable[Part], *, prefix: str = "", depth: int = 8) -> list[RollUpLine]:
-    """Sums of accounts under ``prefix``, their names cut to ``depth`` segments."""
+def tags_of(account: str, tags: Tags) -> list[str]:
+    """The tags that an account has; an account with several counts in each."""
+    found = [name for name, under in tags.items() if any(is_under(account, one) for one in under)]
+    return found or [UNTAGGED]
+
+
+def roll_up(
+    parts: Iterable[Part], *, prefix: str = "", depth: int = 8, tags: Tags = NO_TAGS
+) -> list[RollUpLine]:
+    """Sums of accounts under ``prefix``, their names cut to ``depth`` segments.
+
+    With tags, sums of these instead; what has none is told as such.
+    """
     sums: defaultdict[tuple[Currency, str, date | None, str], list[int]] = defaultdict(
         lambda: [0, 0]
     )
@@ -61,11 +85,14 @@ def roll_up(parts: Iterable[Part], *, prefix: str = "", depth: int = 8) -> list[
         if root_of(figure.account) == MEMO or not is_under(figure.account, prefix):
             continue
         name = ":".join(figure.account.split(":")[:depth])
-        found = sums[figure.currency, name, part.begins, part.key]
-        found[0] += figure.debit
-        found[1] += figure.credit
+        for each in tags_of(figure.account, tags) if tags else [name]:
+            found = sums[figure.currency, each, part.begins, part.key]
+            found[0] += figure.debit
+            found[1] += figure.credit
     return [
-        RollUpLine(name, begins, key, currency, debit, credit)
+        RollUpLine(
+            "" if tags else name, begins, key, currency, debit, credit, name if tags else ""
+        )
         for (currency, name, begins, key), (debit, credit) in sorted(
             sums.items(), key=lambda item: (item[0][0], item[0][1], item[0][2] or date.min,
                                             item[0][3]),

@@ -23,9 +23,11 @@ from services.console.statements.income import (
     translated_cash_flow,
     translated_income_statement,
 )
+from services.console.statements.query import tags_of
 from services.console.statements.roll_up import Part, roll_up
 from services.console.statements.sheet import RowKind, Sheet
 from services.console.statements.solvency import solvency
+from services.console.views import BadRequest
 from shared.contracts.money import decimal_text
 from tests.support.statements import EUR, JPY, USD, Leg, booked, closing, turned_over
 
@@ -289,6 +291,26 @@ def test_roll_up_cuts_names_and_keeps_what_is_under_the_prefix() -> None:
         "assets", "equity", "expenses", "liabilities", "revenue",
     ]  # fmt: skip
     assert roll_up(parts, prefix="asset") == []
+
+
+def test_roll_up_by_tag_sums_what_each_names_and_tells_what_none_does() -> None:
+    parts = [Part(figure) for figure in turned_over(SHOP)]
+    tags = tags_of("cash = assets:bank, assets:stripe; bank=assets:bank")
+    made = roll_up(parts, prefix="assets", tags={**tags, "nothing": ("assets:none",)})
+    # What two tags name counts in both.
+    assert [(line.tag, line.name, line.net) for line in made] == [
+        ("bank", "", 100_000),
+        ("cash", "", 143_520),
+    ]
+    assert [line.tag for line in roll_up(parts, tags=tags)] == ["(untagged)", "bank", "cash"]
+    rest = next(line for line in roll_up(parts, tags=tags) if line.tag == "(untagged)")
+    assert rest.net == -143_520
+
+
+@pytest.mark.parametrize("text", ["cloud", "=a:b", "cloud=", "cloud= , ", "a=x:y;a=x:z"])
+def test_tags_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="tags"):
+        tags_of(text)
 
 
 def test_parts_of_a_span_add_up_and_a_missing_rate_stays_missing() -> None:

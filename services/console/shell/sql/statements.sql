@@ -70,6 +70,17 @@ where
 order by effective_day
 limit $6
 
+-- name: what_was_told
+-- What statements are a function of: the entries of each input, and the commands, which tell rates,
+-- names and periods besides. Messages that book nothing are no part of it.
+select topic, partition, sequence as told
+from origins
+union all
+select topic, partition, next_offset as told
+from positions
+where topic = 'ledger.commands'
+order by topic, partition, told
+
 -- name: origin_numbers
 -- The number of each input partition in this database, and its last entry's time.
 select origin_id, topic, partition, last_recorded_at
