@@ -98,6 +98,34 @@ async def test_what_if_from_a_position_on_leaves_the_entries_before_it(rig: Ledg
         assert "revenue:refunds" not in render(each.there)
 
 
+async def test_what_if_leaves_the_first_of_two_contradicting_tellings_the_first(
+    rig: LedgerRig,
+) -> None:
+    async with rig.ledger():
+        # Of one half the event came first, of the other what the API told; and an event's id twice.
+        await rig.publish(
+            *(event(f"evt_{n}", charge(f"ch_{n}", 100)) for n in range(10)),
+            *(polled(charge(f"ch_{n}", 170)) for n in range(10, 20)),
+        )
+        await rig.caught_up()
+        await rig.publish(
+            *(polled(charge(f"ch_{n}", 170)) for n in range(10)),
+            *(event(f"evt_{n}", charge(f"ch_{n}", 100)) for n in range(10, 20)),
+            *(event(f"evt_{n}", charge(f"ch_other_{n}", 300)) for n in range(10)),
+        )
+        await rig.caught_up()
+    assert (
+        await rig.value("select count(*) from ledger_read.outcomes where outcome = 'conflict'")
+        == 30
+    )
+    same = supposed(Activated.BASIS, "cash", book=MAIN)
+    async with what_if(rig.settings().kafka, rig.dsn, BookMap(), [same]) as found:
+        assert found.balances == ()
+        assert [each async for each in found.entries()] == []
+    compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, BookMap())
+    assert compared.differences == ()
+
+
 async def test_what_if_of_what_is_in_force_is_no_difference(rig: LedgerRig) -> None:
     async with rig.ledger():
         await tell(rig, 20)

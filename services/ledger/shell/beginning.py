@@ -32,6 +32,7 @@ from services.ledger.chart import DEFAULT_CHART, chart_of
 from services.ledger.shell.booking.activated import Kept, keep_activations, read_activations
 from services.ledger.shell.booking.books import Books
 from services.ledger.shell.booking.deciding import Decider
+from services.ledger.shell.booking.decision_records import contradicting
 from services.ledger.shell.queries import SQL
 from shared.contracts.books import BookMap
 from shared.contracts.commands import LEDGER_COMMAND, Activate, Activated
@@ -109,7 +110,7 @@ async def begin_books(database: Database, kafka: KafkaAddress, files: Files) -> 
 
 
 async def learn_what_is_in_force(database: Database, decider: Decider, books: Books) -> None:
-    """Decide and sum by what the journal says was put in force.
+    """Decide and sum by what the journal says was put in force, and which events came first.
 
     Raises:
         InvariantBroken: It was put in force by a later program than this.
@@ -117,7 +118,8 @@ async def learn_what_is_in_force(database: Database, decider: Decider, books: Bo
     """
     async with database.transaction() as tx:
         decider.learn(await read_activations(tx))
-    books.learn(decider.activations().book_maps())
+        later = await contradicting(tx)
+    books.learn(decider.activations().book_maps(), later)
 
 
 async def require_files_in_force(

@@ -72,14 +72,15 @@ class Caused:
 class Batch:
     """A batch on its way through the transaction.
 
-    ``closings`` are those of its books; ``recorded`` are decisions that were made before, by the
-    identity of the message; ``asked`` are the commands to judge, ``again`` those that were answered
-    before, with the place of the message that was; ``extra`` is what one kind of command alone is
-    judged by, by that kind.
+    ``contradicting`` are messages that came behind another of their id; ``closings`` are those of
+    its books; ``recorded`` are decisions that were made before, by the identity of the message;
+    ``asked`` are the commands to judge, ``again`` those that were answered before, with the place
+    of the message that was; ``extra`` is what one kind of command alone is judged by, by that kind.
     """
 
     decided: Sequence[Decided]
     heads: Mapping[tuple[str, int], Head]
+    contradicting: frozenset[tuple[Partition, int]] = frozenset()
     tellings: list[Told] = field(default_factory=list[Told])
     conflicting: list[Told] = field(default_factory=list[Told])
     remarks: dict[int, list[Remark]] = field(default_factory=dict[int, list[Remark]])

@@ -87,9 +87,16 @@ class Books:
         self._zones = zones_of(book_map)
         self._reached = reached
         self._open_months: frozenset[date] = frozenset()
+        self._contradicting: frozenset[tuple[Partition, int]] = frozenset()
 
-    def learn(self, book_maps: Iterable[BookMap]) -> None:
-        """Know the time zones of books that were put in force since; a known book keeps its own."""
+    def learn(
+        self, book_maps: Iterable[BookMap], contradicting: frozenset[tuple[Partition, int]]
+    ) -> None:
+        """Know the time zones of books that were put in force since; a known book keeps its own.
+
+        Messages that are ``contradicting`` are never the first under their id.
+        """
+        self._contradicting = contradicting
         for book_map in book_maps:
             self._zones |= zones_of(book_map)
 
@@ -125,7 +132,7 @@ class Books:
         await move_positions(tx, self._log, moves)
         last_activation, heads = await _heads(tx)
         require_decided_under_all(last_activation, decided, moves)
-        batch = Batch(decided, heads)
+        batch = Batch(decided, heads, self._contradicting)
         if is_putting:
             batch.extra[KIND] = await putting_in_force(tx, self._log, self._first, self._rules)
         batch.booked.messages = len(decided)

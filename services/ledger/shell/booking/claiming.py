@@ -63,6 +63,10 @@ async def remember(tx: Tx, batch: Batch) -> None:
 
 
 def _may_be_first(batch: Batch, each: Decided) -> bool:
+    if batch.contradicting:
+        place = (Partition(each.record.topic, each.record.partition), each.record.offset)
+        if place in batch.contradicting:
+            return False
     record = batch.recorded.get(id(each))
     return record is None or record.is_first
 

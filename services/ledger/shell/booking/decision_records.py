@@ -1,6 +1,7 @@
 """Decisions as our own topics tell them: kept for messages that are not booked yet, then followed.
 
-The entries of a decision are published before its outcome, so what stands here may be a half.
+The entries of a decision are published before its outcome, so what stands here may be a half. That
+of two events under one id one was the first, which no reference tells, is such a decision too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,9 +15,11 @@ from services.ledger.rulings.judging import Recorded
 from services.ledger.shell.booking.batch import Batch, Place
 from services.ledger.shell.booking.rows import Columns
 from services.ledger.shell.queries import SQL
+from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.journal import Account, Book, Entry, Posting, Reference
 from shared.contracts.messages import EntryBooked, Outcome, OutcomeKind
 from shared.contracts.topics import LEDGER_COMMANDS
+from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Tx
 
 Json = dict[str, Any]  # Any: JSON
@@ -46,7 +49,10 @@ class DecisionRecords:
     def outcome(self, origin_id: int, told: Outcome) -> None:
         """Take in what a command was answered; of one message the first answer is the decision."""
         place = (origin_id, told.caused_by.offset)
-        if told.caused_by.topic == LEDGER_COMMANDS and self._is_to_come(place):
+        is_decision = (
+            told.caused_by.topic == LEDGER_COMMANDS or told.reason == DiscrepancyKind.EVENT_CONFLICT
+        )
+        if is_decision and self._is_to_come(place):
             self._outcomes.setdefault(place, told)
 
     def _is_to_come(self, place: Place) -> bool:
@@ -77,6 +83,14 @@ class DecisionRecords:
             told.decided,
             entries,
         )
+
+
+async def contradicting(tx: Tx) -> frozenset[tuple[Partition, int]]:
+    """The messages of which it is on record that another had their id before."""
+    rows = await tx.fetch(SQL["contradicting_events"], DiscrepancyKind.EVENT_CONFLICT)
+    return frozenset(
+        (Partition(row["topic"], row["partition"]), row["caused_offset"]) for row in rows
+    )
 
 
 async def records_of(tx: Tx, batch: Batch) -> dict[int, Recorded]:

@@ -56,11 +56,13 @@ class Replay:
     decider: Decider
     progress: Progress = silent
     messages: int = 0
+    contradicting: frozenset[tuple[Partition, int]] = frozenset()
 
     async def to(self, until: Positions, *, is_order_taken: bool = True) -> int:
         """Book what stands before these positions and was not booked; how many messages it was.
 
-        Where other entries may be booked than were, no order is taken from those.
+        Where other entries may be booked than were, no order is taken from those; but messages
+        that are known to contradict others come behind them again, so that the first stands.
 
         Raises:
             Unavailable: Kafka or Postgres is away.
@@ -73,20 +75,28 @@ class Replay:
         await learn_what_is_in_force(self.shadow, self.decider, self.books)
         spans = {p: (at[p], before) for p, before in until.items() if at[p] < before}
         total = sum(before - since for since, before in spans.values())
-        booker, read = BatchBooker(self.shadow, self.books), 0
+        booker, read, last = BatchBooker(self.shadow, self.books), 0, list[Decided]()
         async with aclosing(_ahead(self._decided(spans))) as batches:
             async for batch in batches:
                 moves = _moves(batch, at)
-                await booker.take(batch, moves)
+                last += filter(self._contradicts, batch)
+                await booker.take([d for d in batch if not self._contradicts(d)], moves)
                 at |= {p: after for p, (_, after) in moves.items()}
                 read += len(batch)
                 self.progress(read, total)
+        if last:
+            await booker.take(sorted(last, key=_recorded), {})
         # Offsets at the end may be markers of transactions, which are no messages.
         rest = {p: (at[p], before) for p, before in until.items() if at[p] < before}
         if rest:
             await booker.take([], rest)
         self.messages += read
         return read
+
+    def _contradicts(self, each: Decided) -> bool:
+        record = each.record
+        place = (Partition(record.topic, record.partition), record.offset)
+        return bool(self.contradicting) and place in self.contradicting
 
     async def _decided(
         self, spans: Mapping[Partition, tuple[int, int]]
@@ -135,6 +145,11 @@ async def _ahead(batches: AsyncGenerator[list[Decided]]) -> AsyncGenerator[list[
             upcoming.cancel()
             await asyncio.gather(upcoming, return_exceptions=True)
         await batches.aclose()
+
+
+def _recorded(each: Decided) -> tuple[int, str, int, int]:
+    record = each.record
+    return (record.timestamp_ms, record.topic, record.partition, record.offset)
 
 
 def _moves(batch: Sequence[Decided], at: Positions) -> dict[Partition, tuple[int, int]]:

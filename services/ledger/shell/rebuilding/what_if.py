@@ -1,7 +1,8 @@
 """The journal once more, as it would be if something else were in force; then it is dropped.
 
 It is a generation that is never swapped: the order in which facts were recorded is not taken from
-what was published, since other entries may be booked; what was decided, is.
+what was published, since other entries may be booked; what was decided, is. Of two messages that
+contradict each other the first stands here as it does there.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -98,6 +99,10 @@ async def what_if(
                 here = await content_of(tx)
                 rows = await tx.fetch(SQL["read_origins"])
                 positions = await read_positions(tx, beside.replay.log)
+                beside.replay.contradicting = frozenset(
+                    (Partition(row["topic"], row["partition"]), row["caused_offset"])
+                    for row in await tx.fetch(SQL["contradicting"])
+                )
             up_to = {Partition(row["topic"], row["partition"]): row["sequence"] for row in rows}
             await await_published(beside.in_use, Reached(positions, up_to))
             await beside.replay.to(positions, is_order_taken=False)

@@ -218,6 +218,13 @@ select
 from unnest($1::integer[], $2::bigint[]) as n (origin_id, caused_offset)
 join decisions as d on d.origin_id = n.origin_id and d.caused_offset = n.caused_offset
 
+-- name: contradicting_events
+-- Messages of which our own topics tell that another had their id before.
+select o.topic, o.partition, d.caused_offset
+from decisions as d
+join origins as o on o.origin_id = d.origin_id
+where d.outcome = 'conflict' and d.reason = $1
+
 -- name: seed_decisions!
 -- Take in what our own topics tell of decisions; entries and outcome may come one after the other.
 insert into decisions as d (

@@ -4,6 +4,14 @@ select currency, max(exponent) as exponent
 from balances
 group by currency
 
+-- name: contradicting
+-- Messages that contradict what stood, but for commands, whose decisions are followed anyway.
+select o.topic, o.partition, c.caused_offset
+from outcomes as c
+join origins as o on o.origin_id = c.origin_id
+where c.outcome = 'conflict' and o.topic <> 'ledger.commands'
+group by o.topic, o.partition, c.caused_offset
+
 -- name: entries_apart
 -- Where the facts stand that the journal in use, up to certain sequences, and the one of the search
 -- path tell differently.
