@@ -18,7 +18,7 @@ PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check lint types test faults bench bench-ingest bench-ledger fuzz soak vendor-models lock clean
+.PHONY: help setup demo run check lint types mypy pyright test faults bench bench-ingest bench-ledger fuzz soak vendor-models lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,11 +40,16 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
-types: setup
+types: mypy pyright
+
+mypy: setup
 	$(BIN)/mypy $(SOURCES)
+
+pyright: setup
 	$(BIN)/basedpyright --level error
 
-check: lint types ## Format, lint, types, layers and the quick tests
+check: setup ## Format, lint, types, layers and the quick tests
+	@$(MAKE) --no-print-directory -j 3 lint mypy pyright
 	$(BIN)/pytest -q -n 2 --dist loadfile $(FAST_TESTS)
 
 test: check ## Everything: check, then integration, end to end and faults

@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from sandbox.stack import StackProblem
 from shared.contracts.errors import CurrencyUnknown, InvariantBroken, Unavailable
 from shared.runtime.settings import SettingsInvalid
 from tallystick.cli.main import build
 from tallystick.cli.problems import ExitCode, Problem, problem_from, show
-from tallystick.cli.verbs import VERBS
+from tallystick.cli.verbs import VERBS, Verb
 
 # What makes a command slow to start; each verb loads what it needs.
 SLOW_TO_LOAD = {"aiokafka", "asyncpg", "faust", "httpx", "pydantic", "stripe", "uvicorn"}
@@ -39,10 +40,10 @@ def test_help_lists_every_verb_and_loads_nothing_that_a_verb_needs() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-def test_every_verb_can_be_loaded_and_explains_itself(verb: object) -> None:
-    name = getattr(verb, "name", "")
-    shown = tallystick(name, "--help")
-    assert shown.returncode == ExitCode.OK, shown.stderr
+def test_every_verb_can_be_loaded_and_explains_itself(verb: Verb) -> None:
+    arguments = [verb.name, "--help"]
+    shown = CliRunner().invoke(build(arguments), arguments)
+    assert shown.exit_code == ExitCode.OK, shown.stderr
     assert "Usage" in shown.stdout
 
 
