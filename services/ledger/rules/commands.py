@@ -43,7 +43,9 @@ from shared.contracts.money import Money
 
 OWNER_EQUITY: Final = Account("equity:owner")
 # What a match has cleared is the reconciler's to undo, which would only make it again.
-_OF_THE_RECONCILER: Final = frozenset({"match", "match_undone"})
+OF_THE_RECONCILER: Final = frozenset({"match", "match_undone"})
+# A bank's correction reverses what it told before, whoever else has done so.
+OF_A_BANK: Final = frozenset({"bank_line", "bank_line_reversed"})
 
 
 def manual_entry(
@@ -136,15 +138,24 @@ def reverse_entry(
     """The entry that undoes another: each posting on the other side.
 
     Raises:
-        CommandRefused: It is the reconciler's, or moves an account that repeats what somebody else
-            keeps.
+        CommandRefused: It is the reconciler's or a bank's, or moves an account that repeats what
+            somebody else keeps.
     """
-    if original.kind in _OF_THE_RECONCILER:
+    if original.kind in OF_THE_RECONCILER:
         raise CommandRefused(
             f"{original.reference} is what a match cleared",
             rule="matches_are_the_reconcilers",
             values={"reference": original.reference, "kind": original.kind},
             way_out=_way_out_of_match(original),
+        )
+    if original.kind in OF_A_BANK:
+        raise CommandRefused(
+            f"{original.reference} is what a bank told",
+            rule="lines_are_the_banks",
+            values={"reference": original.reference, "kind": original.kind},
+            way_out="a line that the bank corrects is reversed by its correction; one that settles"
+            " something else is taken back from it (`tallystick match undo`); for anything else"
+            " book the difference by hand, against the line's key of liabilities:suspense",
         )
     for posting in original.postings:
         known = find(posting.account)
@@ -179,8 +190,8 @@ def _way_out_of_match(cleared: Entry) -> str:
     if not lines:
         return "book the difference by hand"
     return (
-        f"take back the bank line {', '.join(lines)} from what it settles (`unmatch`), which books"
-        " the reverse and opens both sides again; or book the difference by hand"
+        f"take back the bank line {', '.join(lines)} from what it settles (`tallystick match undo`),"
+        " which books the reverse and opens both sides again; or book the difference by hand"
     )
 
 

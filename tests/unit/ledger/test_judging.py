@@ -226,6 +226,24 @@ def way_out(desk: Desk, reference: str) -> tuple[str, str]:
     return str(decided["rule"]), str(decided["way_out"])
 
 
+def test_line_that_a_bank_told_is_not_reversed_for_its_correction_would_be_once_more() -> None:
+    desk, five = Desk(), Money.of(500, "usd")
+    lines = (
+        debit(Account("assets:bank:main"), five),
+        credit(Account("liabilities:suspense"), five, key="l_1"),
+    )
+    stands(desk, "bank_line", "bank:main:line:l_1:r1", *lines)
+    turned = (
+        credit(Account("assets:bank:main"), five),
+        debit(Account("liabilities:suspense"), five, key="l_1"),
+    )
+    stands(desk, "bank_line_reversed", "bank:main:line:l_1:r1:reversed", *turned)
+    for reference in ("bank:main:line:l_1:r1", "bank:main:line:l_1:r1:reversed"):
+        rule, way = way_out(desk, reference)
+        assert rule == "lines_are_the_banks"
+        assert "`tallystick match undo`" in way
+
+
 def test_entry_of_a_match_is_not_reversed_and_its_line_is_named_to_be_taken_back() -> None:
     desk, five = Desk(), Money.of(500, "usd")
     cleared = (
@@ -236,7 +254,9 @@ def test_entry_of_a_match_is_not_reversed_and_its_line_is_named_to_be_taken_back
     stands(desk, "match_undone", "match:mtc_1:1:undone", *cleared, reverses="match:mtc_1:1")
     rule, way = way_out(desk, "match:mtc_1:1")
     assert rule == "matches_are_the_reconcilers"
-    assert way.startswith("take back the bank line l_1 from what it settles (`unmatch`)")
+    assert way.startswith(
+        "take back the bank line l_1 from what it settles (`tallystick match undo`)"
+    )
     assert "match the sides anew" in way_out(desk, "match:mtc_1:1:undone")[1]
     exchanged = (
         debit(Account("equity:exchange"), five),
