@@ -190,8 +190,9 @@ def _way_out_of_match(cleared: Entry) -> str:
     if not lines:
         return "book the difference by hand"
     return (
-        f"take back the bank line {', '.join(lines)} from what it settles (`tallystick match undo`),"
-        " which books the reverse and opens both sides again; or book the difference by hand"
+        f"take back the bank line {', '.join(lines)} from what it settles"
+        " (`tallystick match undo`), which books the reverse and opens both sides again; or book"
+        " the difference by hand"
     )
 
 
