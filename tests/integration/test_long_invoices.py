@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sandbox.stripe.facts import Invoice
 from sandbox.world.calendar import DAY
 from sandbox.world.scenario import CONNECTED
 from services.ingest.polled import Connected, PolledAccount, speaker_for
+from services.ingest.shell import event_index
 from services.ingest.shell.event_index import EventIndex
 from services.ingest.shell.long_invoices import LongInvoices
 from services.ingest.shell.poll_store import PollStore
@@ -30,6 +32,9 @@ from tests.support.world import KEY
 pytestmark = pytest.mark.stack
 
 LINES = 123
+UPGRADE = Path(event_index.__file__).parent.joinpath(
+    "migrations", "0008_look_for_long_invoices_of_before.sql"
+)
 
 
 @pytest.fixture
@@ -116,6 +121,28 @@ async def test_invoice_of_many_lines_is_told_with_all_of_them_and_again_when_it_
     await long_invoices.fetch()
     last = (await told(polling, long.id))[-1]
     assert (last["status"], len(last["lines"]["data"])) == ("void", LINES)
+
+
+async def test_invoice_that_came_before_long_ones_were_noted_is_noted_after_the_upgrade(
+    polling: Polling,
+) -> None:
+    long = bill(polling, LINES)
+    await heard(polling)
+    indexed = "select count(*) from stored_events"
+    async with polling.database.connection() as owner:
+        # As an installation was before the table was there.
+        await owner.execute("delete from long_invoices")
+        (before,) = await owner.fetch(indexed)
+    await heard(polling)
+    long_invoices = asking(polling, polling.api)
+    assert long.id not in await expected(long_invoices)
+    async with polling.database.connection() as owner:
+        await owner.execute(UPGRADE.read_text("utf-8"))
+    await heard(polling)
+    assert long.id in await expected(long_invoices)
+    async with polling.database.connection() as owner:
+        (after,) = await owner.fetch(indexed)
+    assert tuple(after) == tuple(before)
 
 
 async def test_lines_that_stripe_does_not_give_stay_expected_with_the_reason(
