@@ -138,13 +138,15 @@ def dormant_facts(
     together = {
         key: {share.candidate.id for share in taken.shares} for key, taken in table.taken.items()
     }
+    held = troubled | waiting
     for key, ids in together.items():
-        if not _is_in_window(table.taken[key], at) and not ids & (troubled | waiting):
+        if ids.isdisjoint(held) and not _is_in_window(table.taken[key], at):
             done_lines.add(key)
             done_objects |= ids
+    known = _known(facts)
     for ruling in facts.rulings:
         if ruling.line_key and ruling.objects:
-            together.setdefault(ruling.line_key, set()).update(ruling.objects & _known(facts))
+            together.setdefault(ruling.line_key, set()).update(ruling.objects & known)
     open_lines = table.evidence.keys() - table.taken.keys() - done_lines
     # What an open line names has to be known with it: it could pass for unpaid, or for unknown.
     done_objects -= {owner for key in open_lines for owner in _named(table.evidence[key])}
@@ -227,13 +229,13 @@ def _dormant_bookings(
         if leg.account == SETTLING:
             sums[leg.key, leg.currency] = sums.get((leg.key, leg.currency), 0) + leg.minor
     open_keys = {key for (key, _), minor in sums.items() if minor}
-    expected = {e.id for e in facts.expectations}
+    open_objects = _known(facts) - done_objects
     line_ids = {line.id for line in facts.lines if line.key not in done_lines}
     done: set[str] = set()
     for booking in facts.bookings:
         waits = any(
             (leg.account == SETTLING and leg.key in open_keys)
-            or (leg.account == IN_TRANSIT and leg.key in expected - done_objects)
+            or (leg.account == IN_TRANSIT and leg.key in open_objects)
             or (leg.account == SUSPENSE and (leg.key in line_ids or leg.key in troubled))
             for leg in booking.legs
         )

@@ -7,7 +7,7 @@ characters. What they leave still counts when it identifies exactly one candidat
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -26,6 +26,7 @@ from services.reconciler.evidence.spelling import (
 from services.reconciler.rules.expectations import Expectation
 
 END_MIN: Final = 14
+HEAD: Final = 2
 # At the very end of a text even less may be the beginning of an id; it names none, but it rules
 # out all that begin otherwise.
 HINT_MIN: Final = 8
@@ -73,12 +74,14 @@ class Mention:
 class NameIndex:
     """All names of the known expectations, to be found in a text without trying each."""
 
-    whole: Mapping[str, tuple[Name, ...]]
+    whole: Mapping[str, Sequence[Name]]
     # How long a whole name can be.
     sizes: frozenset[int]
-    beginnings: Mapping[str, tuple[Name, ...]]
-    ends: Mapping[str, tuple[Name, ...]]
-    pieces: Mapping[str, tuple[Name, ...]]
+    beginnings: Mapping[str, Sequence[Name]]
+    # The first letters of the beginnings: most places of a text begin with none of them.
+    heads: frozenset[str]
+    ends: Mapping[str, Sequence[Name]]
+    pieces: Mapping[str, Sequence[Name]]
     piece_sizes: tuple[int, ...]
     # Long names in order with their owners: what a few characters may be the beginning of.
     ordered: tuple[str, ...]
@@ -96,35 +99,36 @@ class NameIndex:
 
 def index_of(expectations: Iterable[Expectation], payer_names: Sequence[str] = ()) -> NameIndex:
     """The index of the names of these expectations."""
-    whole: defaultdict[str, list[Name]] = defaultdict(list)
-    beginnings: defaultdict[str, list[Name]] = defaultdict(list)
-    ends: defaultdict[str, list[Name]] = defaultdict(list)
-    pieces: defaultdict[str, list[Name]] = defaultdict(list)
+    whole: dict[str, Sequence[Name]] = {}
+    beginnings: dict[str, Sequence[Name]] = {}
+    ends: dict[str, Sequence[Name]] = {}
+    pieces: dict[str, Sequence[Name]] = {}
     hinting: list[tuple[str, str]] = []
     sizes: set[int] = set()
     for name in sorted(
         (n for e in expectations for n in names_of(e)), key=lambda n: (n.owner, n.text)
     ):
-        text = name.folded
-        whole[text].append(name)
+        text, alone = name.folded, (name,)
+        _file(whole, text, alone)
         if len(text) > CUT_MIN:
-            beginnings[text[:CUT_MIN]].append(name)
+            _file(beginnings, text[:CUT_MIN], alone)
         if len(text) > END_MIN and not text.isdigit():
-            ends[text[-END_MIN:]].append(name)
+            _file(ends, text[-END_MIN:], alone)
         if len(text) >= HINTED_MIN and not name.is_trace:
             hinting.append((text, name.owner))
         if len(text) >= GARBLED_MIN and name.is_drawn and not text.isdigit():
             size = len(text) // (GARBLED_EDITS_MAX + 1)
             sizes.add(size)
             for part in range(GARBLED_EDITS_MAX + 1):
-                pieces[text[part * size : (part + 1) * size]].append(name)
+                _file(pieces, text[part * size : (part + 1) * size], alone)
     hinting.sort()
     return NameIndex(
-        whole=_frozen(whole),
+        whole=whole,
         sizes=frozenset(len(text) for text in whole),
-        beginnings=_frozen(beginnings),
-        ends=_frozen(ends),
-        pieces=_frozen(pieces),
+        beginnings=beginnings,
+        heads=frozenset(text[:HEAD] for text in beginnings),
+        ends=ends,
+        pieces=pieces,
         piece_sizes=tuple(sorted(sizes)),
         ordered=tuple(text for text, _ in hinting),
         owners=tuple(owner for _, owner in hinting),
@@ -132,14 +136,24 @@ def index_of(expectations: Iterable[Expectation], payer_names: Sequence[str] = (
     )
 
 
-def _frozen(names: Mapping[str, list[Name]]) -> Mapping[str, tuple[Name, ...]]:
-    return {text: tuple(found) for text, found in names.items()}
+def _file(names: dict[str, Sequence[Name]], text: str, alone: tuple[Name]) -> None:
+    """Add a name under a text; most stand alone there, and one tuple serves them everywhere."""
+    known = names.get(text)
+    if known is None:
+        names[text] = alone
+    elif isinstance(known, list):
+        known.append(*alone)
+    else:
+        names[text] = [*known, *alone]
 
 
 def mentions_in(text: Text, index: NameIndex) -> list[tuple[tuple[int, int], Mention]]:
     """The names that stand in a text, each with its place in the original, none overlapping."""
-    kept = _without_overlaps([*_wholes(text, index), *_glued(text, index)])
-    kept = _without_overlaps([*kept, *_ends(text, index)])
+    wholes = list(_wholes(text, index))
+    known = {(mention.start, mention.end) for mention in wholes}
+    kept = _without_overlaps([*wholes, *_glued(text, index, known)])
+    if ends := list(_ends(text, index)):
+        kept = _without_overlaps([*kept, *ends])
     placed = [(_span(text, mention), mention) for mention in kept]
     garbled = _garbled(text, index, [span for span, _ in placed])
     return [
@@ -161,7 +175,7 @@ def _wholes(text: Text, index: NameIndex) -> Iterator[Mention]:
             found = [
                 name
                 for name in index.whole.get(text.folded[start:end], ())
-                if text.gaps(start, end) <= name.gaps
+                if name.may_have_gaps or text.gaps(start, end) <= name.gaps
             ]
             if found and text.is_unit(start, end):
                 yield _whole(text, start, end, found)
@@ -169,6 +183,8 @@ def _wholes(text: Text, index: NameIndex) -> Iterator[Mention]:
 
 def _whole(text: Text, start: int, end: int, found: Sequence[Name]) -> Mention:
     raw = text.raw[start:end]
+    if len(found) == 1:
+        return Mention(start, end, _sureness(raw, found[0]), frozenset({found[0].owner}))
     ranked = [(_sureness(raw, name), name.owner) for name in found]
     best = min(sure for sure, _ in ranked)
     return Mention(start, end, best, frozenset(owner for sure, owner in ranked if sure == best))
@@ -180,10 +196,16 @@ def _sureness(raw: str, name: Name) -> Certainty:
     return Certainty.CASELESS if raw.casefold() == name.raw.casefold() else Certainty.LOOKALIKE
 
 
-def _glued(text: Text, index: NameIndex) -> Iterator[Mention]:
-    """Names inside text that lost its spaces, and names that were cut short."""
-    for start in range(len(text.folded) - CUT_MIN + 1):
-        found = index.beginnings.get(text.folded[start : start + CUT_MIN])
+def _glued(text: Text, index: NameIndex, known: Container[tuple[int, int]]) -> Iterator[Mention]:
+    """Names inside text that lost its spaces, and names that were cut short.
+
+    A place that is known as a whole name tells nothing more.
+    """
+    folded, heads = text.folded, index.heads
+    for start in range(len(folded) - CUT_MIN + 1):
+        if folded[start : start + HEAD] not in heads:
+            continue
+        found = index.beginnings.get(folded[start : start + CUT_MIN])
         if not found:
             continue
         cuts: defaultdict[int, list[Name]] = defaultdict(list)
@@ -191,6 +213,8 @@ def _glued(text: Text, index: NameIndex) -> Iterator[Mention]:
             common = _common(text.folded, start, name.folded)
             end = start + common
             if common == len(name.folded):
+                if (start, end) in known:
+                    continue
                 if name.may_be_glued and not _goes_on(text, end, name):
                     yield _whole(text, start, end, [name])
                 continue
@@ -217,6 +241,9 @@ def _ends(text: Text, index: NameIndex) -> Iterator[Mention]:
             continue
         found = index.ends.get(text.folded[end - END_MIN : end])
         for name in found or ():
+            whole = end - len(name.folded)
+            if whole >= 0 and text.is_start(whole) and text.folded.startswith(name.folded, whole):
+                continue
             common = _common(text.folded[:end][::-1], 0, name.folded[::-1])
             size = _end_size(text, end, common)
             start = end - size
@@ -244,6 +271,8 @@ def _is_telling(part: str) -> bool:
 
 
 def _common(text: str, start: int, name: str) -> int:
+    if text.startswith(name, start):
+        return len(name)
     size = 0
     limit = min(len(text) - start, len(name))
     while size < limit and text[start + size] == name[size]:
@@ -323,8 +352,10 @@ def is_garble(folded: str, name: Name, edits_max: int = GARBLED_EDITS_MAX) -> bo
     return True
 
 
-def _without_overlaps(mentions: Iterable[Mention]) -> list[Mention]:
+def _without_overlaps(mentions: Sequence[Mention]) -> list[Mention]:
     """The surest mention of each place, the longer before the shorter."""
+    if len(mentions) < 2:
+        return [*mentions]
     kept: list[Mention] = []
     together: defaultdict[tuple[int, int, Certainty, bool], set[str]] = defaultdict(set)
     for m in mentions:
@@ -348,4 +379,4 @@ def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def _span(text: Text, mention: Mention) -> tuple[int, int]:
-    return text.places[mention.start], text.places[mention.end - 1] + 1
+    return text.place(mention.start), text.place(mention.end - 1) + 1

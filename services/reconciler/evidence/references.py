@@ -36,6 +36,8 @@ _OTHER_OBJECT = re.compile(
 # The account's own id has it too, and names no payout.
 _LONG = re.compile(r"(?<![A-Za-z0-9_])(?!acct)[A-Za-z0-9_]{14,}", re.IGNORECASE)
 
+_NUMBER = re.compile(r"[A-Za-z0-9]{8,}")
+
 _HOW: Final = {
     Certainty.EXACT: "names {}",
     Certainty.CASELESS: "names {} in other case or spacing",
@@ -44,6 +46,10 @@ _HOW: Final = {
     Certainty.END: "names the end of {}",
     Certainty.GARBLED: "names {} with characters garbled",
 }
+
+
+# Most lines have none, and an empty set of its own for each takes more than all the rest.
+_NO_NUMBERS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Evidence:
     partial: tuple[frozenset[str], ...]
     foreign: tuple[str, ...]
     names: Names
-    numbers: frozenset[str] = frozenset()
+    numbers: frozenset[str] = _NO_NUMBERS
 
     @property
     def is_whole(self) -> bool:
@@ -107,7 +113,7 @@ class _Reader:
         spans = [span for span, _ in placed]
         spans += self._unknown(text, spans)
         blanked = _blank(text.original, spans)
-        self.numbers |= {folded(n) for n in re.findall(r"[A-Za-z0-9]+", blanked) if len(n) > 7}
+        self.numbers |= {folded(n) for n in _NUMBER.findall(blanked)}
         return blanked
 
     def _unknown(self, text: Text, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -149,7 +155,7 @@ class _Reader:
             partial=tuple(sorted({p for p in partial if not p & set(strong)}, key=sorted)),
             foreign=tuple(sorted(set(self.foreign))),
             names=names,
-            numbers=frozenset(self.numbers),
+            numbers=frozenset(self.numbers) if self.numbers else _NO_NUMBERS,
         )
 
 

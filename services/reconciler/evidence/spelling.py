@@ -6,6 +6,7 @@ compared without anything but letters and digits.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -29,19 +30,27 @@ _LOOKALIKE = str.maketrans("oil", "011")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text reduced to letters and digits, with the way back to where they stood."""
+    """A text reduced to letters and digits, with the way back to where they stood.
+
+    Runs of letters and digits begin at ``runs`` here, and at ``places`` in the original.
+    """
 
     original: str
     raw: str
     folded: str
     places: tuple[int, ...]
-    # Where runs of letters and digits begin, in order; as a set together with the end.
     runs: tuple[int, ...]
+    # The beginnings of runs, and the end.
     edges: frozenset[int]
 
     def starts(self) -> Sequence[int]:
         """Where a run of letters and digits begins."""
         return self.runs
+
+    def place(self, i: int) -> int:
+        """Where in the original a letter or digit stands."""
+        run = bisect_right(self.runs, i) - 1
+        return self.places[run] + i - self.runs[run]
 
     def is_start(self, i: int) -> bool:
         """Whether a run of letters and digits begins at ``i``."""
@@ -53,8 +62,8 @@ class Text:
 
     def is_unit(self, start: int, end: int) -> bool:
         """Whether a piece begins and ends with whole words, underscores taken as part of one."""
-        before = self.places[start] - 1
-        after = self.places[end - 1] + 1
+        before = self.place(start) - 1
+        after = self.place(end - 1) + 1
         return (
             self.is_start(start)
             and self.is_end(end)
@@ -73,10 +82,12 @@ def text_of(original: str) -> Text:
     parts: list[str] = []
     places: list[int] = []
     runs: list[int] = []
+    size = 0
     for found in _RUN.finditer(original):
-        runs.append(len(places))
+        runs.append(size)
+        places.append(found.start())
         parts.append(found[0])
-        places += range(found.start(), found.end())
+        size += len(found[0])
     raw = "".join(parts)
     edges = frozenset((0, *runs, len(raw)))
     return Text(original, raw, folded(raw), tuple(places), tuple(runs), edges)
@@ -112,10 +123,15 @@ class Name:
 
         Otherwise "po_1 2 of 3" would name po_12.
         """
-        if len(self.folded) >= CUT_MIN:
+        if self.may_have_gaps:
             return frozenset(range(len(self.folded)))
         reduced_text = text_of(self.text)
         return reduced_text.gaps(0, len(reduced_text.raw))
+
+    @property
+    def may_have_gaps(self) -> bool:
+        """Whether it is long enough to be known with spaces or punctuation anywhere in it."""
+        return len(self.folded) >= CUT_MIN
 
     @property
     def is_drawn(self) -> bool:

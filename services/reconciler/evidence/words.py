@@ -60,6 +60,13 @@ _STRIPE: Final = "stripe"
 
 BANK_WORDS: Final = frozenset(_BANK_WORDS.split())
 COMPANY_WORDS: Final = frozenset(_COMPANY_WORDS.split())
+_CUT_MIN: Final = 3
+# What a bank may have cut a common word short to, whole words among them.
+_BEGINNINGS: Final = frozenset(
+    word[:size]
+    for word in (*BANK_WORDS, *COMPANY_WORDS, _STRIPE)
+    for size in range(_CUT_MIN, len(word) + 1)
+)
 
 _TOKEN = re.compile(r"[^\W_]+(?:[&'][^\W_]+)*")
 # A short prefix and a number, as in ST-X1Y2Z3: a reference number, no word.
@@ -119,6 +126,8 @@ def proper_words(text: str) -> tuple[str, ...]:
 
 
 def _others(field: str, payers: Iterable[tuple[str, ...]], *, is_named: bool) -> tuple[str, ...]:
+    if not field:
+        return ()
     text = _RECEIVER.sub(" ", field) if is_named else field
     tokens = _tokens(text)
     proper = [
@@ -179,9 +188,7 @@ def _is_stripe(word: str) -> bool:
 
 def _is_cut(word: str) -> bool:
     """Whether a bank may have cut a common word short to this."""
-    return len(word) >= 3 and any(
-        whole.startswith(word) for whole in (*BANK_WORDS, *COMPANY_WORDS, _STRIPE)
-    )
+    return word in _BEGINNINGS
 
 
 def _without(words: tuple[str, ...], phrase: tuple[str, ...]) -> tuple[str, ...]:

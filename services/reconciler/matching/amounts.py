@@ -54,10 +54,12 @@ class Pool:
     def around(self, line: Line) -> Iterator[GroupKey]:
         """The groups of the line's amount whose windows may have the line's day in them."""
         known = self.days.get((line.currency, line.minor), ())
-        near: Iterable[date] = days_around(line.booked_on, self.back, self.ahead)
+        on, back, ahead = line.booked_on, self.back, self.ahead
+        near: Iterable[date]
         if len(known) <= _FEW:
-            on, back, ahead = line.booked_on, self.back, self.ahead
             near = (day for day in known if -ahead <= (on - day).days <= back)
+        else:
+            near = days_around(on, back, ahead)
         for day in near:
             yield from self.by_amount.get((line.currency, line.minor, day), ())
 
@@ -182,12 +184,13 @@ def pool_of(candidates: Iterable[Candidate]) -> Pool:
     for candidate in sorted(candidates, key=lambda c: c.place):
         back = max(back, (candidate.last - candidate.anchor).days)
         ahead = max(ahead, (candidate.anchor - candidate.first).days)
-        groups[candidate.class_key, candidate.expected.descriptor].append(candidate)
-        left[candidate.class_key] += 1
+        key = candidate.class_key
+        groups[key, candidate.expected.descriptor].append(candidate)
+        left[key] += 1
     by_amount: defaultdict[tuple[str, int, date], list[GroupKey]] = defaultdict(list)
-    for key, group in groups.items():
+    for where, group in groups.items():
         head = group[0]
-        by_amount[head.expected.currency, head.due_minor, head.anchor].append(key)
+        by_amount[head.expected.currency, head.due_minor, head.anchor].append(where)
     days: defaultdict[tuple[str, int], list[date]] = defaultdict(list)
     for currency, minor, day in sorted(by_amount):
         days[currency, minor].append(day)

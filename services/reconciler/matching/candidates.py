@@ -18,12 +18,12 @@ from services.reconciler.facts.kinds import (
 )
 from services.reconciler.facts.known import Facts
 from services.reconciler.rules.calendars import anchor_of, end_of, window_of
-from services.reconciler.rules.expectations import Expectation
+from services.reconciler.rules.expectations import Expectation, Expected
 
 # How much of a number two traces of one sender share: what differs after it is the payment.
 TRACE_SHARED: Final = 6
 
-Rail = tuple[str, str, str]
+Rail = tuple[bool, str, str]
 ClassKey = tuple[str, int, str, Rail, date, date]
 
 
@@ -60,7 +60,7 @@ class Candidate:
     def class_key(self) -> ClassKey:
         """What interchangeable candidates have in common."""
         e = self.expected
-        rail = (e.what.value, e.method, e.account)
+        rail = (e.what is Expected.TOPUP, e.method, e.account)
         return (e.currency, self.due_minor, self.bank_account, rail, e.arrival, self.anchor)
 
     def is_in_window(self, line: Line) -> bool:

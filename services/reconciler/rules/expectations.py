@@ -32,7 +32,7 @@ class Stage(StrEnum):
     @property
     def is_over(self) -> bool:
         """Whether the money went back: nothing is expected at the bank any more."""
-        return self in {Stage.CANCELED, Stage.FAILED}
+        return self is Stage.CANCELED or self is Stage.FAILED
 
 
 _STAGES: Final = tuple(Stage)
