@@ -24,6 +24,7 @@ from services.reconciler.matching.amounts import Pool, pool_of
 from services.reconciler.matching.by_hand import by_hand, for_rules, lay_beside
 from services.reconciler.matching.candidates import open_in_suspense
 from services.reconciler.matching.passes import matched
+from services.reconciler.matching.readings import Readings
 from services.reconciler.matching.scores import next_best, score_of
 from services.reconciler.matching.table import Table, Taken
 from services.reconciler.rules.calendars import SETTLING_TIME, midnight
@@ -32,23 +33,19 @@ from shared.contracts.discrepancies import DiscrepancyKind, match_id
 from shared.contracts.messages import MatchKind
 
 
-def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
+def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -> Reconciliation:
     """The matches that should stand now and the discrepancies that should be open now.
 
     The order of the facts does not matter. ``at`` decides what is overdue and whether a match's
-    window has closed, nothing else.
+    window has closed, nothing else. ``readings`` are of lines whose texts were read before.
     """
+    texts = Readings() if readings is None else readings
     hand = by_hand(facts)
     facts = hand.facts
-    table = matched(for_rules(hand), at=at)
-    lay_beside(table, hand)
+    table = matched(for_rules(hand), at=at, readings=texts)
+    lay_beside(table, hand, texts)
     exchanged = exchange_matches(facts)
-    everyone = pool_of(table.candidates.values())
-    matches = [
-        *hand.matches,
-        *(_match(facts, table, everyone, t) for t in table.taken.values()),
-        *exchanged,
-    ]
+    matches = [*hand.matches, *_matches(facts, table), *exchanged]
     found = [
         *payout_breaks(facts, table, at=at),
         *line_breaks(facts, table),
@@ -70,6 +67,11 @@ def reconcile(facts: Facts, *, at: datetime) -> Reconciliation:
         wake_at=next_change(facts, table, at=at),
         dormant=dormant_facts(facts, table, exchanged, found, at=at),
     )
+
+
+def _matches(facts: Facts, table: Table) -> list[Match]:
+    everyone = pool_of(table.candidates.values())
+    return [_match(facts, table, everyone, taken) for taken in table.taken.values()]
 
 
 def _match(facts: Facts, table: Table, everyone: Pool, taken: Taken) -> Match:

@@ -3,6 +3,7 @@
 Pure: the same act on the same facts is decided the same. An act is carried out whole or not at all.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,11 +15,11 @@ from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.facts.rulings import Ruled, Ruling
 from services.reconciler.findings.explain import money
-from services.reconciler.findings.found import Match
-from services.reconciler.matching.by_hand import by_hand
+from services.reconciler.matching.by_hand import by_hand, for_rules
 from services.reconciler.matching.candidates import Candidate
-from services.reconciler.matching.table import Table, table_of
-from services.reconciler.reconcile import reconcile
+from services.reconciler.matching.passes import matched
+from services.reconciler.matching.readings import Readings
+from services.reconciler.matching.table import Table, Taken, table_of
 from shared.contracts.acts import (
     LineName,
     MatchByHand,
@@ -44,29 +45,48 @@ class Asked:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _ByRules:
+    """What the rules settle: by line, which lines hold an object, and what they have paid of it."""
+
+    auto: Mapping[str, Taken]
+    holders: Mapping[str, set[str]]
+    paid: Mapping[str, int]
+
+
 @dataclass(slots=True)
 class _Desk:
     """What is known while an act is decided; what it takes is gone for what comes after in it."""
 
+    known: Facts
+    at: datetime
+    readings: Readings
     table: Table
     lines: Mapping[str, Line]
     due: dict[str, Candidate]
-    holders: dict[str, set[str]]
-    auto: dict[str, Match]
     ruled: dict[str, Ruling]
-    paid: dict[str, int]
     left: dict[str, int]
     over: frozenset[str]
     used: set[str] = field(default_factory=set[str])
+    written_off: dict[str, int] = field(default_factory=dict[str, int])
+    _by_rules: _ByRules | None = None
+
+    def by_rules(self) -> _ByRules:
+        """What the rules settle of what people have left to them, worked out when first asked."""
+        if self._by_rules is None:
+            self._by_rules = _settled_by_rules(self.known, self.at, self.readings)
+        return self._by_rules
 
 
-def matched_by_hand(facts: Facts, act: MatchByHand, asked: Asked) -> tuple[Ruling, ...]:
-    """The rulings of a match by hand.
+def matched_by_hand(
+    facts: Facts, act: MatchByHand, asked: Asked, readings: Readings | None = None
+) -> tuple[Ruling, ...]:
+    """The rulings of a match by hand; ``readings`` are of acts that were decided before.
 
     Raises:
         NotAllowed: A line or an object is not known or not free, or the rules speak against it.
     """
-    desk = _desk(facts, asked.at)
+    desk = _desk(facts, asked.at, readings)
     return tuple(
         ruling
         for pairing in act.matches
@@ -74,59 +94,68 @@ def matched_by_hand(facts: Facts, act: MatchByHand, asked: Asked) -> tuple[Rulin
     )
 
 
-def unmatched(facts: Facts, act: UnmatchLines, asked: Asked) -> tuple[Ruling, ...]:
+def unmatched(
+    facts: Facts, act: UnmatchLines, asked: Asked, readings: Readings | None = None
+) -> tuple[Ruling, ...]:
     """The rulings that take lines back.
 
     Raises:
         NotAllowed: A line settles nothing, or is not known.
     """
-    desk = _desk(facts, asked.at)
+    desk = _desk(facts, asked.at, readings)
     return tuple(_taken_back(desk, name, asked, to_rules=act.to_rules) for name in act.lines)
 
 
-def written_off(facts: Facts, act: WriteOff, asked: Asked, *, minor_max: int) -> tuple[Ruling, ...]:
+def written_off(
+    facts: Facts,
+    act: WriteOff,
+    asked: Asked,
+    readings: Readings | None = None,
+    *,
+    minor_max: int,
+) -> tuple[Ruling, ...]:
     """The rulings that write off what is left; ``minor_max`` is of a currency of two decimals.
 
     Raises:
         NotAllowed: Nothing is left, less is left, or it is more than may be written off.
     """
-    desk = _desk(facts, asked.at)
+    desk = _desk(facts, asked.at, readings)
     return tuple(
         _written_off(desk, item, asked, f"write_off:{asked.number}:{place}", minor_max)
         for place, item in enumerate(act.items, start=1)
     )
 
 
-def _desk(facts: Facts, at: datetime) -> _Desk:
+def _desk(facts: Facts, at: datetime, readings: Readings | None) -> _Desk:
+    texts = Readings() if readings is None else readings
     hand = by_hand(facts)
-    table = table_of(hand.facts)
-    standing = reconcile(facts, at=at).matches
-    auto = {
-        m.line.key: m for m in standing if m.line is not None and m.line.key not in hand.cleared
-    }
-    holders: dict[str, set[str]] = {}
-    paid: dict[str, int] = {}
-    for key, match in auto.items():
-        for settled in match.settles:
-            holders.setdefault(settled.object, set()).add(key)
-        for leg in match.clears:
-            if leg.key in {s.object for s in match.settles}:
-                paid[leg.key] = paid.get(leg.key, 0) - leg.minor
+    table = table_of(hand.facts, texts)
     lines = {li.key: li for li in facts.lines if li.state is LineState.POSTED and li.minor}
     return _Desk(
+        known=for_rules(hand),
+        at=at,
+        readings=texts,
         table=table,
         lines=lines,
         due=dict(table.candidates),
-        holders=holders,
-        auto=auto,
         ruled={r.line_key: r for r in facts.rulings if r.what is not Ruled.WRITE_OFF},
-        paid=paid,
         left={
             key: table.by_hand.get(key, line.minor) - hand.cleared.get(key, 0)
             for key, line in lines.items()
         },
         over=frozenset(e.id for e in facts.expectations if e.stage.is_over),
     )
+
+
+def _settled_by_rules(known: Facts, at: datetime, readings: Readings) -> _ByRules:
+    taken = matched(known, at=at, readings=readings).taken
+    holders: defaultdict[str, set[str]] = defaultdict(set)
+    paid: defaultdict[str, int] = defaultdict(int)
+    for key, one in taken.items():
+        for share, cleared in zip(one.shares, one.cleared, strict=True):
+            holders[share.candidate.id].add(key)
+            paid[share.candidate.id] += cleared
+    return _ByRules(taken, dict(holders), dict(paid))
 
 
 def _line(desk: _Desk, name: LineName) -> Line:
@@ -157,9 +186,8 @@ def _paired(desk: _Desk, pairing: Pairing, asked: Asked, *, force: bool) -> Iter
     for line in lines:
         _require_free(desk, line, {c.id for c in candidates}, force=force)
     for candidate in candidates:
-        if taken := desk.holders.get(candidate.id, set()) - keys:
-            others = ", ".join(sorted(taken))
-            _unless(force, f"{candidate.id} is settled by {others}")
+        if not force and (taken := desk.by_rules().holders.get(candidate.id, set()) - keys):
+            raise NotAllowed(f"{candidate.id} is settled by {', '.join(sorted(taken))}")
         for line in lines:
             if _names_another(desk.table.evidence[line.key], candidate.id):
                 _unless(force, f"the text of line {line.id} speaks against {candidate.id}")
@@ -201,10 +229,10 @@ def _require_free(desk: _Desk, line: Line, objects: set[str], *, force: bool) ->
         raise NotAllowed(f"line {line.id} is matched by hand: unmatch it first")
     if not desk.left[line.key]:
         raise NotAllowed(f"nothing of line {line.id} is left")
-    auto = desk.auto.get(line.key)
-    settles = set[str]() if auto is None else {s.object for s in auto.settles}
+    auto = None if force else desk.by_rules().auto.get(line.key)
+    settles = set[str]() if auto is None else {share.candidate.id for share in auto.shares}
     if auto is not None and settles != objects:
-        _unless(force, f"line {line.id} settles {', '.join(sorted(settles))} by rule {auto.rule}")
+        raise NotAllowed(f"line {line.id} settles {', '.join(sorted(settles))} by rule {auto.rule}")
 
 
 def _one_line(
@@ -271,8 +299,8 @@ def _taken_back(desk: _Desk, name: LineName, asked: Asked, *, to_rules: bool) ->
     if to_rules and not is_ruled:
         raise NotAllowed(f"the rules have line {line.id} already")
     is_held = ruled is not None and ruled.what is Ruled.HOLD
-    is_matched = line.key in desk.auto or (ruled is not None and ruled.what is Ruled.MATCH)
-    if not to_rules and not is_matched:
+    is_matched = ruled is not None and ruled.what is Ruled.MATCH
+    if not to_rules and not is_matched and line.key not in desk.by_rules().auto:
         said = "is held for a person already" if is_held else "settles nothing"
         raise NotAllowed(f"line {line.id} {said}")
     return Ruling(
@@ -292,14 +320,15 @@ def _written_off(desk: _Desk, item: Remainder, asked: Asked, name: str, minor_ma
     line = None if item.line is None else _line(desk, item.line)
     if line is not None:
         left, currency, what = desk.left[line.key], line.currency, f"line {line.id}"
-        if line.key in desk.auto:
+        if line.key in desk.by_rules().auto:
             left = 0
     else:
         object_id = item.object or ""
         candidate = desk.due.get(object_id)
         if candidate is None:
             raise NotAllowed(f"nothing is due of {object_id}, or it is not known")
-        left = candidate.due_minor - desk.paid.get(object_id, 0)
+        gone = desk.by_rules().paid.get(object_id, 0) + desk.written_off.get(object_id, 0)
+        left = candidate.due_minor - gone
         currency, what = candidate.expected.currency, object_id
     asked_for = left if item.amount is None else _minor(item.amount, currency)
     minor = abs(asked_for) if left > 0 else -abs(asked_for)
@@ -313,7 +342,8 @@ def _written_off(desk: _Desk, item: Remainder, asked: Asked, name: str, minor_ma
     if line is not None:
         desk.left[line.key] -= minor
     else:
-        desk.paid[item.object or ""] = desk.paid.get(item.object or "", 0) + minor
+        name_of = item.object or ""
+        desk.written_off[name_of] = desk.written_off.get(name_of, 0) + minor
     return Ruling(
         name=name,
         number=asked.number,

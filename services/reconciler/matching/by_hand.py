@@ -18,6 +18,7 @@ from services.reconciler.facts.rulings import Ruled, Ruling
 from services.reconciler.findings.explain import money
 from services.reconciler.findings.found import Match, Settles
 from services.reconciler.matching.candidates import candidates_of
+from services.reconciler.matching.readings import Readings
 from services.reconciler.matching.table import Table, table_of
 from services.reconciler.rules.calendars import midnight
 from services.reconciler.rules.expectations import Expectation
@@ -96,11 +97,11 @@ def for_rules(hand: ByHand) -> Facts:
     return replace(hand.facts, lines=lines)
 
 
-def lay_beside(table: Table, hand: ByHand) -> None:
+def lay_beside(table: Table, hand: ByHand, readings: Readings | None = None) -> None:
     """Put the lines that people deal with beside the table: what is left of them is theirs."""
     if not hand.cleared:
         return
-    whole = table_of(hand.facts)
+    whole = table_of(hand.facts, readings)
     lines = {line.key: line for line in hand.facts.lines}
     for key in sorted(hand.cleared.keys() & whole.evidence.keys()):
         table.evidence[key] = whole.evidence[key]

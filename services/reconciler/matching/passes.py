@@ -19,14 +19,15 @@ from services.reconciler.matching.amounts import take_by_amount
 from services.reconciler.matching.assignment import take_by_assignment
 from services.reconciler.matching.by_reference import take_exact, take_other_amounts
 from services.reconciler.matching.combining import take_combinations, take_parts
+from services.reconciler.matching.readings import Readings
 from services.reconciler.matching.table import Table, keep_closed, table_of
 from services.reconciler.matching.tolerance import take_within_tolerance
 from services.reconciler.rules.matching_rules import Pass
 
 
-def matched(facts: Facts, *, at: datetime) -> Table:
+def matched(facts: Facts, *, at: datetime, readings: Readings | None = None) -> Table:
     """The table when all passes have run: what is taken, what is in doubt, what is repeated."""
-    table = table_of(facts)
+    table = table_of(facts, readings)
     for each in Pass:
         if each in facts.rules.passes:
             _run(each, table, facts, at)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from services.reconciler.evidence.mentions import NameIndex, index_of
-from services.reconciler.evidence.references import Evidence, evidence_of
+from services.reconciler.evidence.references import Evidence
 from services.reconciler.facts.kinds import SUSPENSE, Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.found import Difference
 from services.reconciler.matching.candidates import Candidate, candidates_of, clearings_by_hand
+from services.reconciler.matching.readings import Readings
 from services.reconciler.rules.expectations import Expectation
 from services.reconciler.rules.matching_rules import MatchingRules
 from shared.contracts.messages import MatchKind, MatchMade
@@ -99,9 +99,9 @@ class Table:
         return [
             line
             for line in self.lines
-            if line.key not in self.taken
-            and line.key not in self.unclear
-            and line.key not in self.repeated
+            if (key := line.key) not in self.taken
+            and key not in self.unclear
+            and key not in self.repeated
         ]
 
     def is_open(self, candidate_id: str) -> bool:
@@ -148,23 +148,18 @@ class Table:
         self.unclear[line.key] = Unclear(line, tuple(c.id for c in ranked), reason)
 
 
-def table_of(facts: Facts) -> Table:
+def table_of(facts: Facts, readings: Readings | None = None) -> Table:
     """The posted lines and the open expectations, with the evidence in each line's text."""
-    index: NameIndex = index_of(
-        sorted(facts.expectations, key=lambda e: e.id), facts.book.payer_names
-    )
     by_hand = clearings_by_hand(facts.bookings, SUSPENSE)
+    posted = [li for li in facts.lines if li.state is LineState.POSTED and li.minor]
+    posted.sort(key=lambda li: li.place)
     table = Table(
         candidates=candidates_of(facts),
         over={e.id: e for e in facts.expectations if e.stage.is_over},
         lines=[],
-        evidence={},
+        evidence=(readings or Readings()).evidence(facts, posted),
         rules=facts.rules,
     )
-    posted = [li for li in facts.lines if li.state is LineState.POSTED and li.minor]
-    posted.sort(key=lambda li: li.place)
-    for line in posted:
-        table.evidence[line.key] = evidence_of(line, index)
     namesakes: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in sorted(posted, key=lambda li: (bool(table.evidence[li.key].strong), li.place)):
         namesakes[line.id, line.currency].append(line)

@@ -19,6 +19,7 @@ from services.reconciler.acts.working import NotAllowed, worked
 from services.reconciler.facts.kinds import IN_TRANSIT, Booking, Fact, Line
 from services.reconciler.facts.known import fold
 from services.reconciler.facts.rulings import Ruled, Ruling
+from services.reconciler.matching.readings import Readings
 from services.reconciler.rules.calendars import midnight
 from services.reconciler.shell.judging.in_hand import Rules, facts_in_hand
 from services.reconciler.shell.keeping import memory
@@ -57,6 +58,16 @@ class Outcome:
     is_done: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Sitting:
+    """What acts are decided by, one after the other: each text of a line is read once in it."""
+
+    tx: Tx
+    open_book: OpenBook
+    rules: Rules
+    readings: Readings = field(default_factory=Readings)
+
+
 @dataclass(slots=True)
 class _Effects:
     """What one act changes."""
@@ -90,11 +101,12 @@ async def decide(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> 
     rows = await tx.fetch(SQL["pending_acts"], open_book.book, DECIDED_AT_ONCE)
     outcome = Outcome(is_done=len(rows) < DECIDED_AT_ONCE)
     number: int = await tx.fetchval(SQL["last_number"], open_book.book) if rows else 0
+    sitting = _Sitting(tx, open_book, rules)
     for row in rows:
         number += 1
         act = RECONCILER_ACT.validate_json(row["content"])
         asked = Asked(number, act.actor, act.reason, at)
-        verdict, effects = await _decided(tx, open_book, rules, act, asked)
+        verdict, effects = await _decided(sitting, act, asked)
         if verdict is Decided.ACCEPTED:
             await _carry_out(tx, open_book, effects)
             outcome.reports += effects.reports
@@ -112,9 +124,8 @@ async def decide(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> 
     return outcome
 
 
-async def _decided(
-    tx: Tx, open_book: OpenBook, rules: Rules, act: Act, asked: Asked
-) -> tuple[Decided, _Effects]:
+async def _decided(sitting: _Sitting, act: Act, asked: Asked) -> tuple[Decided, _Effects]:
+    tx, open_book, rules = sitting.tx, sitting.open_book, sitting.rules
     if await tx.fetch(SQL["decided_under"], act.book, act.idempotency_key):
         return Decided.CONFLICT, _Effects("this key was used for another act; the first one stands")
     try:
@@ -122,7 +133,7 @@ async def _decided(
             case WorkDiscrepancies():
                 effects = await _worked(tx, open_book, act, asked.at)
             case MatchByHand() | UnmatchLines() | WriteOff():
-                effects = await _ruled(tx, open_book, rules, act, asked)
+                effects = await _ruled(sitting, act, asked)
             case SignOff():
                 effects = await _signed(tx, open_book, rules, act)
             case _:
@@ -149,24 +160,21 @@ async def _worked(tx: Tx, open_book: OpenBook, act: WorkDiscrepancies, at: datet
 
 
 async def _ruled(
-    tx: Tx,
-    open_book: OpenBook,
-    rules: Rules,
-    act: MatchByHand | UnmatchLines | WriteOff,
-    asked: Asked,
+    sitting: _Sitting, act: MatchByHand | UnmatchLines | WriteOff, asked: Asked
 ) -> _Effects:
-    await memory.wake(tx, open_book, _keys_of(act))
-    facts = await facts_in_hand(tx, open_book, rules)
+    await memory.wake(sitting.tx, sitting.open_book, _keys_of(act))
+    facts = await facts_in_hand(sitting.tx, sitting.open_book, sitting.rules)
+    readings = sitting.readings
     match act:
         case MatchByHand():
-            rulings = deciding.matched_by_hand(facts, act, asked)
+            rulings = deciding.matched_by_hand(facts, act, asked, readings)
             detail = f"matched {len(rulings)} by hand"
         case UnmatchLines():
-            rulings = deciding.unmatched(facts, act, asked)
+            rulings = deciding.unmatched(facts, act, asked, readings)
             detail = f"took back {len(rulings)}"
         case WriteOff():
-            limit = rules.write_off_minor_max
-            rulings = deciding.written_off(facts, act, asked, minor_max=limit)
+            limit = sitting.rules.write_off_minor_max
+            rulings = deciding.written_off(facts, act, asked, readings, minor_max=limit)
             detail = f"wrote off {len(rulings)}"
         case _:
             assert_never(act)
