@@ -114,25 +114,6 @@ def _statements() -> Json:
     listed = [*standing[:2], *span]
     path = "/v1/books/{book}/statements"
     under = _query("account", "an account, and those under it")
-    by = {
-        "name": "by",
-        "in": "query",
-        "schema": {
-            "type": "string",
-            "enum": ["account", "key", "tag", *Unit],
-            "default": "account",
-        },
-        "description": "what to sum up by; keys as they stand now, under an account",
-    }
-    depth = {
-        "name": "depth",
-        "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": DEPTH_MAX, "default": DEPTH_MAX},
-        "description": "how many segments of an account's name are kept",
-    }
-    tags = _query(
-        "tags", "slices named here: `NAME=ACCOUNT,ACCOUNT;NAME=…`, by tag or by a span of time"
-    )
     account = {
         "name": "account",
         "in": "path",
@@ -156,7 +137,7 @@ def _statements() -> Json:
         ),
         f"{path}/roll-up": _reading(
             "Turnover by account prefix, by key, by tag or by span of time",
-            [by, under, depth, tags, *listed],
+            [*_roll_up_words(), under, *listed],
         ),
     }
     for told in made.values():
@@ -164,6 +145,30 @@ def _statements() -> Json:
         answers["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         answers["304"] = {"description": "nothing has changed since the `If-None-Match` answer"}
     return made
+
+
+def _roll_up_words() -> list[Json]:
+    """What a roll-up may be asked for beside an account and a time."""
+    by = {
+        "name": "by",
+        "in": "query",
+        "schema": {
+            "type": "string",
+            "enum": ["account", "key", "tag", *Unit],
+            "default": "account",
+        },
+        "description": "what to sum up by; keys as they stand now, under an account",
+    }
+    depth = {
+        "name": "depth",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": DEPTH_MAX, "default": DEPTH_MAX},
+        "description": "how many segments of an account's name are kept",
+    }
+    tags = _query(
+        "tags", "slices named here: `NAME=ACCOUNT,ACCOUNT;NAME=…`, by tag or by a span of time"
+    )
+    return [by, depth, tags]
 
 
 def _problem() -> Json:
