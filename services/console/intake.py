@@ -16,6 +16,9 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import type_of
 
 SOURCE: Final = "tallystick/console"
+_AMOUNT_FORM: Final = (
+    'an amount is a whole number of minor units, written as text: "1250" is 12.50 usd'
+)
 _SAID_ELSEWHERE: Final = ("book", "idempotency_key", "actor")
 
 
@@ -176,7 +179,8 @@ def _told(row: Mapping[str, Any]) -> Json:  # Any: a row of a view
 def problems(error: ValidationError) -> str:
     """What is wrong, by field; never the value."""
     found = (
-        f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
+        f"{'.'.join(map(str, problem['loc'])) or 'body'}: "
+        + (_AMOUNT_FORM if problem["loc"][-1:] == ("minor",) else problem["msg"])
         for problem in error.errors(include_input=False, include_url=False, include_context=False)
     )
     return "; ".join(sorted(set(found)))

@@ -175,7 +175,11 @@ def _problem() -> Json:
     return {
         "type": "object",
         "required": ["error", "detail"],
-        "properties": {"error": {"type": "string"}, "detail": {"type": "string"}},
+        "properties": {
+            "error": {"type": "string"},
+            "detail": {"type": "string"},
+            "way_out": {"type": "string"},
+        },
     }
 
 

@@ -154,7 +154,7 @@ async def _written(dsn: str, request: Request, output: str) -> Tally:
     talk = Talk()
 
     def progress(entries: int) -> None:
-        talk(f"{entries:,} entries")
+        talk(f"{entries:,} entries so far")
 
     async with journal_at(dsn) as journal:
         if output == STDOUT:

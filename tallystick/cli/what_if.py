@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from services.ledger.activation.activations import Activation
+from services.ledger.shell.rebuilding.what_if import SuppositionUnknown
 from services.ledger.shell.rebuilding.what_if import what_if as replayed
 from services.ledger.what_if.suppositions import Apart
 from shared.contracts.errors import Refused
@@ -121,7 +122,14 @@ def what_if(
     log.set_up(level="error")
     dsn = require_database(settings)
     wanted = _Wanted(entries, written, book, corrections, taking_effect(on, book))
-    asyncio.run(_told(settings, dsn, suppositions, talk, wanted))
+    try:
+        asyncio.run(_told(settings, dsn, suppositions, talk, wanted))
+    except SuppositionUnknown as error:
+        raise Problem(
+            str(error).capitalize(),
+            fix="name one of these, or take the program that has it",
+            code=ExitCode.REFUSED,
+        ) from None
 
 
 async def _told(
@@ -188,7 +196,8 @@ def _tell_corrections(made: Corrections, talk: Talk) -> None:
         talk.done(f"no command corrects {line}")
     if made.left_count > len(made.left):
         talk.done(f"… and {made.left_count - len(made.left):,} more")
-    talk.done(f"read them, then: tallystick book send {made.file} --book {made.book}")
+    if made.commands:
+        talk.done(f"read them, then: tallystick book send {made.file} --book {made.book}")
 
 
 def _teller(written: Format) -> Teller:

@@ -90,7 +90,8 @@ async def test_what_if_of_another_basis_tells_balances_and_entries(
     assert nothing.stdout.startswith("no balance would differ")
     unknown = await tallystick(rig, tmp_path, "what-if", "--rules", "99")
     assert unknown.returncode == 4
-    assert "there is no rules version 99, but 1" in unknown.stderr
+    assert "There is no rules version 99; this program has 1" in unknown.stderr
+    assert "do:  name one of these" in unknown.stderr
     missing = await tallystick(rig, tmp_path, "what-if", "--chart", str(tmp_path / "none.toml"))
     assert missing.returncode == 2
     assert (await tallystick(rig, tmp_path, "what-if")).returncode == 2

@@ -312,6 +312,9 @@ async def _answer(
     return JSONResponse({"book": book} | told | {"as_of": as_of}, headers=_PRIVATE)
 
 
+_FORMS_ARE_AT: Final = "mend it and ask again; /openapi.json has the form of every request"
+
+
 def _problem(
     status: int, error: str, detail: str, headers: dict[str, str] | None = None
 ) -> Response:
@@ -319,7 +322,8 @@ def _problem(
 
 
 async def _bad_request(_: Request, error: Exception) -> Response:
-    return _problem(400, "bad_request", str(error))
+    told = {"error": "bad_request", "detail": str(error), "way_out": _FORMS_ARE_AT}
+    return JSONResponse(told, 400, _PRIVATE)
 
 
 async def _not_there(_: Request, error: Exception) -> Response:

@@ -87,6 +87,14 @@ def test_request_without_a_usable_key_is_refused(key: str) -> None:
         ask(key=key)
 
 
+@pytest.mark.parametrize("minor", [12.5, 1250, "NaN", "-0", "0012", "1e3", "1" * 40, None])
+def test_amount_that_is_none_is_refused_with_the_form_that_it_has(minor: object) -> None:
+    amount = {"minor": minor, "currency": "usd", "exponent": 2}
+    legs = [BODY["postings"][0] | {"amount": amount}, BODY["postings"][1]]
+    with pytest.raises(BadRequest, match="minor: an amount is a whole number"):
+        ask(BODY | {"postings": legs})
+
+
 def test_refusal_never_repeats_what_was_sent() -> None:
     with pytest.raises(BadRequest) as refused:
         ask(BODY | {"postings": [{"account": 7, "side": "sk_live_secret"}]})

@@ -89,7 +89,9 @@ async def what_if(
     for each in suppositions:
         if isinstance(each.value, int) and each.value not in rules:
             known = ", ".join(map(str, sorted(rules)))
-            raise SuppositionUnknown(f"there is no rules version {each.value}, but {known}")
+            raise SuppositionUnknown(
+                f"there is no rules version {each.value}; this program has {known}"
+            )
     decider = SupposingDecider(
         decider_of(book_map).in_force, rules, suppositions=tuple(suppositions)
     )
