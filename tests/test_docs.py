@@ -2,14 +2,15 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import pytest
+from typer.testing import CliRunner
 
+from tallystick.cli.main import build
 from tallystick.cli.verbs import VERBS
 
 ROOT: Final = Path(__file__).parents[1]
@@ -92,12 +93,10 @@ def asked_of_tallystick(line: str) -> list[str] | None:
     return [word for word in plain if re.fullmatch(r"[a-z][a-z-]*", word)]
 
 
+@cache
 def subcommands(verb: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "tallystick", verb, "--help"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout
+    arguments = [verb, "--help"]
+    return CliRunner().invoke(build(arguments), arguments).stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
