@@ -158,7 +158,7 @@ def verify(
             secret=name,
             signed_at=signed_at,
         )
-    if not _is_utf8(body):
+    if not (body.isascii() or _is_utf8(body)):
         return SignatureVerdict(
             SignatureReason.NOT_JSON, "the body is not UTF-8", secret=name, signed_at=signed_at
         )

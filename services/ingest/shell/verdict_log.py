@@ -103,6 +103,7 @@ class VerdictLog:
         """The lines of what was said."""
         self._there.clear()
         while self._said:
+            self._is_published.clear()
             lines = [self._line() for _ in range(min(len(self._said), _BUILT_AT_ONCE))]
             if self._files is not None:
                 self._files.take(lines)
@@ -116,29 +117,14 @@ class VerdictLog:
         if len(self._waiting) >= self._queue_max:
             _DROPPED.inc()
             return line
-        headers = self._mould(said, book).headers(
-            ident=ident, time=said.received_at, subject=said.event_id
-        )
-        self._is_published.clear()
-        self._waiting.append((said.endpoint.encode() or None, line, headers))
-        return line
-
-    def _mould(self, said: Said, book: str) -> Mould:
-        """What the records of a book have in common; there are as many as books."""
-        kind = book, bool(said.event_id)
+        event_id, received_at = said.event_id, said.received_at
+        kind = book, not event_id
         mould = self._moulds.get(kind)
         if mould is None:
-            first = Envelope(
-                id=VERDICT_TYPE,
-                source="ingest/door",
-                type=VERDICT_TYPE,
-                time=said.received_at,
-                data=b"",
-                subject=said.event_id,
-                extensions={"book": book},
-            )
-            mould = self._moulds[kind] = Mould(first)
-        return mould
+            mould = self._moulds[kind] = _mould(said, book)
+        headers = mould.headers(ident=ident, time=received_at, subject=event_id)
+        self._waiting.append((said.endpoint.encode() or None, line, headers))
+        return line
 
     async def _publish(self) -> None:
         while True:
@@ -172,6 +158,20 @@ class VerdictLog:
                 await asyncio.sleep(RETRY_SECONDS)  # Kafka is away; cancelled at the end
             else:
                 return
+
+
+def _mould(said: Said, book: str) -> Mould:
+    """What the records of a book have in common; there are as many as books."""
+    first = Envelope(
+        id=VERDICT_TYPE,
+        source="ingest/door",
+        type=VERDICT_TYPE,
+        time=said.received_at,
+        data=b"",
+        subject=said.event_id,
+        extensions={"book": book},
+    )
+    return Mould(first)
 
 
 async def _no_files() -> None:
