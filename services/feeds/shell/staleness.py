@@ -10,17 +10,15 @@ from services.feeds.shell.file_store import FileStore
 from services.feeds.shell.store import FeedStore
 from services.feeds.staleness import FeedState, report
 from services.feeds.statements.accounts import StatementAccount
+from shared.contracts.audit_messages import audit_message
 from shared.contracts.audits import AuditReport
 from shared.contracts.books import BookMap
-from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Unavailable
-from shared.contracts.schemas import MESSAGE_TYPES, type_of
 from shared.contracts.topics import FEEDS_AUDITS
 from shared.runtime import log
 from shared.runtime.kafka import Publication, Publisher
 
 PUBLISH_SECONDS_MAX: Final = 30.0
-_TYPE: Final = type_of(AuditReport)
 _STALE = Gauge("tallystick_feeds_stale_now", "Accounts that were not read for too long")
 _log = log.get(__name__)
 
@@ -108,14 +106,5 @@ class Staleness:
 
 
 def _publication(told: AuditReport) -> Publication:
-    envelope = Envelope(
-        id=f"{told.id}/{told.told_at.isoformat()}",
-        source=f"bank/{told.account}",
-        type=_TYPE,
-        time=told.told_at,
-        data=told.model_dump_json().encode(),
-        subject=told.subject,
-        dataschema=MESSAGE_TYPES[_TYPE].schema_id,
-        extensions={"book": told.book},
-    )
+    envelope = audit_message(told, source=f"bank/{told.account}")
     return Publication(FEEDS_AUDITS, told.id.encode(), envelope)

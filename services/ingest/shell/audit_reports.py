@@ -9,17 +9,16 @@ from pydantic import ValidationError
 
 from services.ingest.endpoint_status import Trouble
 from services.ingest.findings import reports
+from shared.contracts.audit_messages import audit_message
 from shared.contracts.audits import AuditReport
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.envelope import Envelope
-from shared.contracts.schemas import MESSAGE_TYPES, type_of
 from shared.contracts.topics import INGEST_AUDITS
 from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Publication, Publisher
 from shared.runtime.kafka_whole import whole
 
 PUBLISH_SECONDS_MAX: Final = 30.0
-_TYPE: Final = type_of(AuditReport)
 _log = log.get(__name__)
 
 
@@ -91,16 +90,7 @@ class AuditReports:
         return standing
 
     def _envelope(self, report: AuditReport) -> Envelope:
-        return Envelope(
-            id=f"{report.id}/{report.told_at.isoformat()}",
-            source=f"stripe/{self._account or self._book}",
-            type=_TYPE,
-            time=report.told_at,
-            data=report.model_dump_json().encode(),
-            subject=report.subject,
-            dataschema=MESSAGE_TYPES[_TYPE].schema_id,
-            extensions={"book": self._book},
-        )
+        return audit_message(report, source=f"stripe/{self._account or self._book}")
 
 
 def _note(standing: dict[str, AuditReport], report: AuditReport) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from services.ledger.proof.hash_chain import GENESIS
 from services.ledger.shell.booking.activated import Kept, activation_in, keep_activations
 from services.ledger.shell.booking.decision_records import DecisionRecords
+from services.ledger.shell.own_topics import Spans, spans_to_read, spans_were_read
 from services.ledger.shell.queries import SQL
 from shared.contracts.errors import InvariantBroken
 from shared.contracts.messages import (
@@ -27,7 +28,7 @@ from shared.contracts.messages import (
 from shared.contracts.topics import LEDGER_ENTRIES, LEDGER_OUTCOMES
 from shared.contracts.topics import origin as origin_name
 from shared.runtime import log
-from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
+from shared.runtime.kafka import KafkaAddress, Record, offset_bounds, scan
 from shared.runtime.postgres import Database, Tx
 
 _CLAIMS_AT_ONCE: Final = 5_000
@@ -112,18 +113,7 @@ async def learn_from_tails(
     """
     first, end = await offset_bounds(kafka, (LEDGER_ENTRIES, LEDGER_OUTCOMES))
     async with database.transaction() as tx:
-        await tx.execute(SQL["hold_seeding"])
-        known = {
-            Partition(r["topic"], r["partition"]): r["next_offset"]
-            for r in await tx.fetch(SQL["read_tails"])
-        }
-        spans = {p: (max(first[p], known.get(p, 0)), end[p]) for p in end}
-        for partition, (since, before) in spans.items():
-            if since > before:
-                raise InvariantBroken(
-                    f"{partition} ends at {before}, and {since} of it were published: "
-                    "it was cut or made anew"
-                )
+        spans = await spans_to_read(tx, first, end)
         rows = await tx.fetch(SQL["read_published"])
         seeding = Seeding(
             {origin_name(row["topic"], row["partition"]): row["origin_id"] for row in rows},
@@ -198,7 +188,7 @@ async def _seed(tx: Tx, seeding: Seeding) -> None:
     await seeding.records.write(tx)
 
 
-async def write_tails(tx: Tx, seeding: Seeding, spans: Mapping[Partition, tuple[int, int]]) -> None:
+async def write_tails(tx: Tx, seeding: Seeding, spans: Spans) -> None:
     """Write down how far our own topics tell of each origin, and what was put in force."""
     found = sorted(seeding.tails.items())
     await tx.execute(
@@ -209,10 +199,4 @@ async def write_tails(tx: Tx, seeding: Seeding, spans: Mapping[Partition, tuple[
         [tail.next_offset for _, tail in found],
     )
     await keep_activations(tx, seeding.activations)
-    ends = sorted(spans.items())
-    await tx.execute(
-        SQL["move_tails"],
-        [p.topic for p, _ in ends],
-        [p.partition for p, _ in ends],
-        [before for _, (_, before) in ends],
-    )
+    await spans_were_read(tx, spans)

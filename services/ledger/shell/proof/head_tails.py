@@ -7,11 +7,12 @@ topic: after a crash, a restore or a loss no head is told that contradicts one t
 import orjson
 from pydantic import ValidationError
 
+from services.ledger.shell.own_topics import spans_to_read, spans_were_read
 from services.ledger.shell.queries import SQL
 from shared.contracts.errors import InvariantBroken
 from shared.contracts.topics import LEDGER_TREE_HEADS
 from shared.contracts.tree_heads import TreeHead
-from shared.runtime.kafka import KafkaAddress, Partition, offset_bounds, scan
+from shared.runtime.kafka import KafkaAddress, offset_bounds, scan
 from shared.runtime.postgres import Database, Tx
 
 
@@ -31,18 +32,7 @@ async def learn_heads(database: Database, kafka: KafkaAddress | str) -> None:
     """
     first, end = await offset_bounds(kafka, (LEDGER_TREE_HEADS,))
     async with database.transaction() as tx:
-        await tx.execute(SQL["hold_seeding"])
-        known = {
-            Partition(row["topic"], row["partition"]): row["next_offset"]
-            for row in await tx.fetch(SQL["read_tails"])
-        }
-        spans = {p: (max(first[p], known.get(p, 0)), end[p]) for p in end}
-        for partition, (since, before) in spans.items():
-            if since > before:
-                raise InvariantBroken(
-                    f"{partition} ends at {before}, and {since} of it were published: "
-                    "it was cut or made anew"
-                )
+        spans = await spans_to_read(tx, first, end)
         last: dict[str, TreeHead] = {}
         async for batch in scan(kafka, spans):
             for record in batch:
@@ -56,12 +46,7 @@ async def learn_heads(database: Database, kafka: KafkaAddress | str) -> None:
                     last[head.book] = head
         for _, head in sorted(last.items()):
             await note_head(tx, head)
-        await tx.execute(
-            SQL["move_tails"],
-            [p.topic for p in spans],
-            [p.partition for p in spans],
-            [before for _, before in spans.values()],
-        )
+        await spans_were_read(tx, spans)
 
 
 async def note_head(tx: Tx, head: TreeHead) -> None:

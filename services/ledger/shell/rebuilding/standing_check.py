@@ -16,11 +16,10 @@ from pydantic import ValidationError
 
 from services.ledger.shell import measures
 from services.ledger.shell.rebuilding.comparing import Comparison
+from shared.contracts.audit_messages import audit_message
 from shared.contracts.audits import AuditReport
 from shared.contracts.discrepancies import DiscrepancyKind, discrepancy_id
-from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Unavailable
-from shared.contracts.schemas import MESSAGE_TYPES, type_of
 from shared.contracts.topics import LEDGER_AUDITS
 from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Publication, offset_bounds, producer
@@ -32,7 +31,6 @@ SUBJECT: Final = "rebuild"
 PUBLISH_SECONDS_MAX: Final = 30.0
 RETRY_SECONDS: Final = 30.0
 EVIDENCE_MAX: Final = 20
-_TYPE: Final = type_of(AuditReport)
 _log = log.get(__name__)
 
 
@@ -101,16 +99,7 @@ async def publish_report(kafka: KafkaAddress, report: AuditReport) -> None:
     Raises:
         Unavailable: Kafka is away.
     """
-    envelope = Envelope(
-        id=f"{report.id}/{report.told_at.isoformat()}",
-        source="tallystick/ledger",
-        type=_TYPE,
-        time=report.told_at,
-        data=report.model_dump_json().encode(),
-        subject=report.subject,
-        dataschema=MESSAGE_TYPES[_TYPE].schema_id,
-        extensions={"book": report.book},
-    )
+    envelope = audit_message(report, source="tallystick/ledger")
     async with producer(kafka) as publisher:
         await publisher.publish_all(
             [Publication(LEDGER_AUDITS, report.id.encode(), envelope)], PUBLISH_SECONDS_MAX
