@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -10,10 +11,21 @@ from typing import Final
 from pydantic import JsonValue
 
 from services.reconciler.acts.working import NotAllowed
+from services.reconciler.facts.kinds import IN_TRANSIT, Booking, Fact
 from services.reconciler.findings.explain import money
+from services.reconciler.rules.expectations import Expectation
 from shared.contracts.acts import SignOff
+from shared.contracts.books import BookData
 
 GENESIS: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class InTransit:
+    """What is on its way: to or from one bank account, and to or from nobody says which."""
+
+    minor: int
+    unassigned_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Figures:
     lines_minor: int
     matches: int
     matches_digest: str
-    in_transit_minor: int
+    in_transit: InTransit
     open_lines: tuple[str, ...]
 
 
@@ -67,6 +79,26 @@ def digest_of(frozen: Mapping[str, JsonValue]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def in_transit(known: Iterable[Fact], book: BookData, *, account: str, currency: str) -> InTransit:
+    """What is in transit in a currency: keys that are done with stand at zero, and are not known.
+
+    A key is of the bank account that its payout's destination is; where the destination names
+    none, and several accounts of the currency may be the one, it is of no account.
+    """
+    facts = tuple(known)
+    owners = {
+        fact.id: book.bank_account_of(fact.destination, currency)
+        for fact in facts
+        if isinstance(fact, Expectation)
+    }
+    unnamed = book.bank_account_of("", currency)
+    sums: defaultdict[str | None, int] = defaultdict(int)
+    for leg in (leg for fact in facts if isinstance(fact, Booking) for leg in fact.legs):
+        if leg.account == IN_TRANSIT and leg.currency == currency:
+            sums[owners.get(leg.key, unnamed)] += leg.minor
+    return InTransit(sums[account], sums[None])
+
+
 def _problems(act: SignOff, figures: Figures) -> tuple[str, ...]:
     found: list[str] = []
     if figures.proven_on is None:
@@ -94,7 +126,8 @@ def _frozen(act: SignOff, figures: Figures, previous: str) -> dict[str, JsonValu
         "lines_minor": str(figures.lines_minor),
         "matches": figures.matches,
         "matches_digest": figures.matches_digest,
-        "in_transit_minor": str(figures.in_transit_minor),
+        "in_transit_minor": str(figures.in_transit.minor),
+        "in_transit_unassigned_minor": str(figures.in_transit.unassigned_minor),
         "open_lines": list(figures.open_lines),
         "signed_by": act.actor,
         "reason": act.reason,

@@ -14,9 +14,9 @@ from pydantic import JsonValue
 
 from services.reconciler.acts import deciding
 from services.reconciler.acts.deciding import Asked
-from services.reconciler.acts.sign_off import Before, Figures, signed_off
+from services.reconciler.acts.sign_off import Before, Figures, in_transit, signed_off
 from services.reconciler.acts.working import NotAllowed, worked
-from services.reconciler.facts.kinds import IN_TRANSIT, Booking, Fact, Line
+from services.reconciler.facts.kinds import Fact, Line
 from services.reconciler.facts.known import fold
 from services.reconciler.facts.rulings import Ruled, Ruling
 from services.reconciler.matching.readings import Readings
@@ -204,10 +204,10 @@ async def _signed(tx: Tx, open_book: OpenBook, rules: Rules, act: SignOff) -> _E
     before = None
     if last is not None:
         before = Before(datetime.fromisoformat(last["through"]).date(), last["digest"])
-    zone = rules.book(act.book).zone
+    book = rules.book(act.book)
     proof = await tx.fetchrow(SQL["proof_of_day"], *where, act.through)
     lines = await tx.fetchrow(SQL["posted_lines"], *where, act.through)
-    end = midnight(act.through + timedelta(days=1), zone)
+    end = midnight(act.through + timedelta(days=1), book.zone)
     standing = await tx.fetch(SQL["standing_of_account"], act.book, act.account, end)
     told = "".join(f"{row['id']}:{row['revision']}\n" for row in standing)
     figures = Figures(
@@ -219,22 +219,13 @@ async def _signed(tx: Tx, open_book: OpenBook, rules: Rules, act: SignOff) -> _E
         lines_minor=0 if lines is None else int(lines["minor"]),
         matches=len(standing),
         matches_digest=hashlib.sha256(told.encode()).hexdigest(),
-        in_transit_minor=_in_transit(open_book, act.currency),
+        in_transit=in_transit(
+            open_book.facts.values(), book, account=act.account, currency=act.currency
+        ),
         open_lines=_open_lines(open_book, act),
     )
     frozen = signed_off(act, figures, before)
     return _Effects(f"{act.account} signed off through {act.through}", decided=frozen)
-
-
-def _in_transit(open_book: OpenBook, currency: str) -> int:
-    """What is in transit: keys that are done with stand at zero, and are not in hand."""
-    return sum(
-        leg.minor
-        for fact in open_book.facts.values()
-        if isinstance(fact, Booking)
-        for leg in fact.legs
-        if leg.account == IN_TRANSIT and leg.currency == currency
-    )
 
 
 def _open_lines(open_book: OpenBook, act: SignOff) -> tuple[str, ...]:
