@@ -39,8 +39,9 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
     The order of the facts does not matter. ``at`` decides what is overdue and whether a match's
     window has closed, nothing else. ``readings`` are of lines whose texts were read before.
     """
-    texts = Readings() if readings is None else readings
     hand = by_hand(facts)
+    # A second table is laid only beside what people deal with; else nothing has to be kept.
+    texts = Readings() if readings is None and hand.cleared else readings
     facts = hand.facts
     table = matched(for_rules(hand), at=at, readings=texts)
     lay_beside(table, hand, texts)
