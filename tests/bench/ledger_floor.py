@@ -31,7 +31,6 @@ from shared.runtime.postgres import Database, Tx, set_codecs
 
 BATCH: Final = 2_000
 Row = tuple[Any, ...]  # Any: as the columns' types have it
-_KEYED: Final = "book", "account", "key", "currency"
 
 
 @dataclass(slots=True)
@@ -97,9 +96,10 @@ async def _of_origin(
         if row["key"]:
             key = ("main", row["account"], row["key"], row["currency"])
             message.open.append((key, row["exponent"], debit - credit, effective_at, recorded_at))
+    by = "join ledger.origins using (origin_id)"
     for table, columns, into in (
-        ("claims", "book, reference, digest, origin_id, caused_offset", "claims"),
-        ("seen_events", "book, identity, digest, origin_id, caused_offset", "events"),
+        (f"claims {by}", "book, reference, digest, topic, partition, caused_offset", "claims"),
+        (f"seen_events {by}", "book, identity, digest, topic, partition, caused_offset", "events"),
         ("outcomes", ", ".join(OUTCOME_COLUMNS), "outcomes"),
     ):
         for row in await connection.fetch(
@@ -115,11 +115,10 @@ def _columns(rows: Iterable[Row], count: int) -> list[list[object]]:
 
 
 async def _write(tx: Tx, messages: Sequence[_Message]) -> None:
-    for name, rows in (
-        ("remember_events", sorted(row for m in messages for row in m.events)),
-        ("claim_references", sorted(row for m in messages for row in m.claims)),
-    ):
-        await tx.fetch(SQL[name], *_columns(rows, 5))
+    events = sorted(row for m in messages for row in m.events)
+    await tx.fetch(SQL["remember_messages"], *_columns(events, 6))
+    claims = sorted(row for m in messages for row in m.claims)
+    await tx.fetch(SQL["claim_references"], *_columns(claims, 6))
     entries = [row for m in messages for row in m.entries]
     if entries:
         month = entries[0][ENTRY_COLUMNS.index("recorded_at")].strftime("_%Y_%m")
@@ -129,15 +128,15 @@ async def _write(tx: Tx, messages: Sequence[_Message]) -> None:
             records=[row for m in messages for row in m.postings],
             columns=POSTING_COLUMNS,
         )
-        heads = {row[0]: (row[0], row[1], row[13]) for row in entries}
-        await tx.execute(SQL["move_origins"], *_columns((heads[o] for o in sorted(heads)), 3))
-    await _write_sums(tx, messages)
+    heads = {row[0]: (row[0], row[1], row[13]) for row in entries}
+    added = _columns((heads[o] for o in sorted(heads)), 3) + _sums(messages)
+    await tx.execute(SQL["add_up"], *added)
     outcomes = [row for m in messages for row in m.outcomes]
     if outcomes:
         await tx.copy_records_to_table("outcomes", records=outcomes, columns=OUTCOME_COLUMNS)
 
 
-async def _write_sums(tx: Tx, messages: Sequence[_Message]) -> None:
+def _sums(messages: Sequence[_Message]) -> list[list[object]]:
     days: dict[Row, list[int]] = {}
     for message in messages:
         for place, day, debit, credit in message.sums:
@@ -145,17 +144,13 @@ async def _write_sums(tx: Tx, messages: Sequence[_Message]) -> None:
             total[0] += debit
             total[1] += credit
     rows = ((*key, *total) for key, total in sorted(days.items()))
-    await tx.execute(SQL["add_sums"], *_columns(rows, 9))
     waiting: dict[Row, list[Any]] = {}  # Any: amounts and times
     for message in messages:
         for key, exponent, minor, since, recorded in message.open:
             known = waiting.setdefault(key, [exponent, 0, since, recorded])
             known[1] += minor
     open_rows = ((*key, *w) for key, w in sorted(waiting.items()) if w[1])
-    at_zero = await tx.fetch(SQL["add_open_items"], *_columns(open_rows, 8))
-    if at_zero:
-        gone = [[row[name] for row in at_zero] for name in _KEYED]
-        await tx.execute(SQL["drop_open_items"], *gone)
+    return _columns(rows, 9) + _columns(open_rows, 8)
 
 
 async def run(asked: argparse.Namespace) -> None:

@@ -61,6 +61,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a message said that was remembered under an identity, and where it stands."""
+
+    digest: bytes
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Caused:
     """What a command changes beside the journal, and the command that does."""
 
@@ -73,9 +81,11 @@ class Batch:
     """A batch on its way through the transaction.
 
     ``contradicting`` are messages that came behind another of their id; ``closings`` are those of
-    its books; ``recorded`` are decisions that were made before, by the identity of the message;
-    ``asked`` are the commands to judge, ``again`` those that were answered before, with the place
-    of the message that was; ``extra`` is what one kind of command alone is judged by, by that kind.
+    its books; ``seen`` is what those messages had said that were remembered before the batch, and
+    ``claims`` who had claimed what its facts tell, each ``None`` while that is yet to be asked;
+    ``recorded`` are decisions that were made before, by the identity of the message; ``asked`` are
+    the commands to judge, ``again`` those that were answered before, with the place of the message
+    that was; ``extra`` is what one kind of command alone is judged by, by that kind.
     """
 
     decided: Sequence[Decided]
@@ -87,6 +97,9 @@ class Batch:
     fresh: dict[Name, Entry] = field(default_factory=dict[Name, Entry])
     booked: Booked = field(default_factory=Booked)
     closings: dict[Book, Closings] = field(default_factory=dict[Book, Closings])
+    seen: dict[Name, Seen] | None = None
+    claims: dict[Name, Claim] | None = None
+    claims_asked: int = 0
     recorded: dict[int, Recorded] = field(default_factory=dict[int, Recorded])
     asked: list[Decided] = field(default_factory=list[Decided])
     again: list[tuple[Decided, Place]] = field(default_factory=list[tuple[Decided, Place]])

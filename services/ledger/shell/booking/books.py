@@ -7,7 +7,8 @@
     number and chain          per origin, in the order of the messages
     copy, add up, write       entries, postings, balances, day buckets, open items, outcomes, rates
 
-Every set goes to the database in one statement, sorted by its key: two projectors that share
+What is asked of every batch is asked at once, and a few entries are written at once. Every set
+goes to the database in one statement, sorted by its key: two projectors that share
 keys wait for each other in turn and never in a ring.
 """
 
@@ -32,11 +33,11 @@ from services.ledger.shell.booking.deciding import Decided
 from services.ledger.shell.booking.decision_records import records_of
 from services.ledger.shell.booking.judges import (
     answer_again,
-    hold_books,
     judge_commands,
     write_effects,
 )
 from services.ledger.shell.booking.months import write_journal
+from services.ledger.shell.booking.opening import opened
 from services.ledger.shell.booking.outcomes import write_outcomes
 from services.ledger.shell.booking.rates import write_rates
 from services.ledger.shell.booking.reporting_days import write_late_entries
@@ -45,9 +46,8 @@ from services.ledger.shell.booking.sums import Late, Sums, zones_of
 from services.ledger.shell.queries import SQL
 from shared.contracts import topics
 from shared.contracts.books import BookMap
-from shared.contracts.topics import origin as origin_name
 from shared.runtime.kafka import Partition
-from shared.runtime.positions import Log, begin_positions, move_positions
+from shared.runtime.positions import Log, begin_positions
 from shared.runtime.postgres import Tx
 
 INPUT_TOPICS: Final = (
@@ -129,14 +129,13 @@ class Books:
         is_putting = any(asks_to_put_in_force(each) for each in decided)
         if is_putting:
             await hold_all_positions(tx)
-        await move_positions(tx, self._log, moves)
-        last_activation, heads = await _heads(tx)
+        last_activation, batch = await opened(
+            tx, self._log, decided, moves, contradicting=self._contradicting
+        )
         require_decided_under_all(last_activation, decided, moves)
-        batch = Batch(decided, heads, self._contradicting)
         if is_putting:
             batch.extra[KIND] = await putting_in_force(tx, self._log, self._first, self._rules)
         batch.booked.messages = len(decided)
-        await hold_books(tx, batch)
         batch.recorded = await records_of(tx, batch)
         await remember(tx, batch)
         fresh = await claimed(tx, batch, batch.tellings)
@@ -185,33 +184,15 @@ class Books:
                 late.extend(sums.late(told.entry, recorded_at, (head.origin_id, head.sequence)))
             moved[head.origin_id] = head
         batch.booked.entries, batch.booked.postings = len(entries), len(postings)
-        batch.booked.months = await write_journal(tx, entries, postings, self._open_months)
         heads = [moved[origin_id] for origin_id in sorted(moved)]
-        await tx.execute(
-            SQL["move_origins"],
+        added: list[list[object]] = [
             [head.origin_id for head in heads],
             [head.sequence for head in heads],
             [head.chain for head in heads],
+            *sums.columns(),
+            *sums.open_columns(),
+        ]
+        batch.booked.months = await write_journal(
+            tx, entries, postings, added, known=self._open_months
         )
-        await tx.execute(SQL["add_sums"], *sums.columns())
         await write_late_entries(tx, late)
-        at_zero = await tx.fetch(SQL["add_open_items"], *sums.open_columns())
-        if at_zero:
-            names = ("book", "account", "key", "currency")
-            columns = [[row[name] for row in at_zero] for name in names]
-            await tx.execute(SQL["drop_open_items"], *columns)
-
-
-async def _heads(tx: Tx) -> tuple[int, dict[tuple[str, int], Head]]:
-    """The number of the last activation, and the end of each origin's chain."""
-    rows = await tx.fetch(SQL["read_heads"])
-    heads = {
-        (row["topic"], row["partition"]): Head(
-            row["origin_id"],
-            origin_name(row["topic"], row["partition"]),
-            row["sequence"],
-            row["chain"],
-        )
-        for row in rows
-    }
-    return (rows[0]["last_activation"] if rows else 0), heads

@@ -1,30 +1,22 @@
 """What of a batch is new: messages by their ids, facts by their references."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from services.ledger.decisions import COMMAND
 from services.ledger.posting_rules import Remark, difference, subject_of
-from services.ledger.shell.booking.batch import Batch, Claim, Name, Place, Told
+from services.ledger.shell.booking.batch import Batch, Claim, Name, Seen, Told
 from services.ledger.shell.booking.deciding import Decided
+from services.ledger.shell.booking.opening import comes_behind, first_messages, message_columns
 from services.ledger.shell.booking.rows import entries_of
 from services.ledger.shell.queries import SQL
 from shared.contracts import topics
 from shared.contracts.discrepancies import DiscrepancyKind
-from shared.contracts.errors import Unreadable
+from shared.contracts.errors import InvariantBroken, Unreadable
 from shared.contracts.journal import Entry
 from shared.contracts.messages import OutcomeKind
 from shared.runtime.dead_letters import attempts_of
 from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a message said that was remembered under an identity, and where it stands."""
-
-    digest: bytes
-    place: Place
 
 
 async def remember(tx: Tx, batch: Batch) -> None:
@@ -33,13 +25,8 @@ async def remember(tx: Tx, batch: Batch) -> None:
     What is new brings its entries and remarks into the batch; what it asks is judged later. A
     command whose decision is on record is neither repeated nor contradicting: it is followed.
     """
-    first: dict[Name, Decided] = {}
-    for each in batch.decided:
-        decision = each.decision
-        if decision is None or decision.identity is None or not _may_be_first(batch, each):
-            continue
-        first.setdefault((decision.book, decision.identity), each)
-    standing = await _standing_events(tx, batch, first)
+    first = first_messages([each for each in batch.decided if _may_be_first(batch, each)])
+    standing = batch.seen if batch.seen is not None else await _remembered(tx, first)
     for each in batch.decided:
         decision = each.decision
         if decision is None:
@@ -63,10 +50,8 @@ async def remember(tx: Tx, batch: Batch) -> None:
 
 
 def _may_be_first(batch: Batch, each: Decided) -> bool:
-    if batch.contradicting:
-        place = (Partition(each.record.topic, each.record.partition), each.record.offset)
-        if place in batch.contradicting:
-            return False
+    if comes_behind(each, batch.contradicting):
+        return False
     record = batch.recorded.get(id(each))
     return record is None or record.is_first
 
@@ -78,28 +63,15 @@ def _seen(batch: Batch, first: Decided | None) -> Seen | None:
     return Seen(first.decision.identity_digest, place)
 
 
-async def _standing_events(tx: Tx, batch: Batch, first: Mapping[Name, Decided]) -> dict[Name, Seen]:
+async def _remembered(tx: Tx, first: Mapping[Name, Decided]) -> dict[Name, Seen]:
     """What those messages of the batch had said that were remembered before it."""
     if not first:
         return {}
-    rows = sorted(first.items(), key=lambda item: item[0])
-    known = await tx.fetch(
-        SQL["remember_events"],
-        [book for (book, _), _ in rows],
-        [identity for (_, identity), _ in rows],
-        [each.decision.identity_digest or b"" for _, each in rows if each.decision is not None],
-        [batch.head_of(each).origin_id for _, each in rows],
-        [each.record.offset for _, each in rows],
-    )
-    if not known:
-        return {}
-    names = sorted((row["book"], row["identity"]) for row in known)
-    found = await tx.fetch(SQL["read_events"], [n[0] for n in names], [n[1] for n in names])
     return {
         (row["book"], row["identity"]): Seen(
             row["digest"], (row["origin_id"], row["caused_offset"])
         )
-        for row in found
+        for row in await tx.fetch(SQL["remember_messages"], *message_columns(first))
     }
 
 
@@ -150,9 +122,13 @@ async def claimed(tx: Tx, batch: Batch, tellings: Sequence[Told]) -> list[Told]:
     first: dict[Name, Told] = {}
     for told in tellings:
         first.setdefault(told.name, told)
+    claims, batch.claims = batch.claims, None
+    if claims is not None and len(first) != batch.claims_asked:
+        raise InvariantBroken(f"{batch.claims_asked} facts were claimed, and {len(first)} are told")
     if not first:
         return []
-    claims = await _earlier_claims(tx, first)
+    if claims is None:
+        claims = await _earlier_claims(tx, first)
     fresh: list[Told] = []
     for told in tellings:
         earlier = claims.get(told.name)
@@ -198,25 +174,19 @@ def _claim_of(told: Told) -> Claim:
 async def _earlier_claims(tx: Tx, first: Mapping[Name, Told]) -> dict[Name, Claim]:
     """Claim all; gives the claims of those that were claimed before."""
     rows = [first[name] for name in sorted(first)]
-    lost = await tx.fetch(
-        SQL["claim_references"],
-        [told.entry.book for told in rows],
-        [told.entry.reference for told in rows],
-        [told.digest for told in rows],
-        [told.head.origin_id for told in rows],
-        [told.by.record.offset for told in rows],
-    )
-    if not lost:
-        return {}
-    names = sorted((row["book"], row["reference"]) for row in lost)
-    found = await tx.fetch(
-        SQL["read_claims"], [book for book, _ in names], [name for _, name in names]
-    )
     return {
         (row["book"], row["reference"]): Claim(
             row["digest"], (row["origin_id"], row["caused_offset"])
         )
-        for row in found
+        for row in await tx.fetch(
+            SQL["claim_references"],
+            [told.entry.book for told in rows],
+            [told.entry.reference for told in rows],
+            [told.digest for told in rows],
+            [told.by.record.topic for told in rows],
+            [told.by.record.partition for told in rows],
+            [told.by.record.offset for told in rows],
+        )
     }
 
 

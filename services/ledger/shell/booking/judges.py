@@ -1,6 +1,5 @@
 """The commands of a batch, judged in the batch's transaction, or followed where a record has them.
 
-before the batch     hold its books, read how far they are closed
 after the facts      read where the books stand, judge one command after another
 with the entries     write what else they change: periods, accounts, holds
 """
@@ -8,7 +7,6 @@ with the entries     write what else they change: periods, accounts, holds
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.ledger.decisions import REPLAYED, Remark
@@ -25,30 +23,11 @@ from services.ledger.shell.booking.judging_store import read_standings
 from services.ledger.shell.booking.reporting_days import report_anew
 from services.ledger.shell.booking.rows import Row
 from services.ledger.shell.queries import SQL
-from shared.contracts.commands import ClosePeriod, LockPeriod, ReopenPeriod
 from shared.contracts.errors import InvariantBroken
 from shared.contracts.journal import Book
 from shared.contracts.messages import OutcomeKind
 from shared.contracts.topics import LEDGER_COMMANDS
 from shared.runtime.postgres import Tx
-
-_CHANGES_PERIODS: Final = (ClosePeriod, LockPeriod, ReopenPeriod)
-
-
-async def hold_books(tx: Tx, batch: Batch) -> None:
-    """Hold the books of a batch, alone where a period changes, and read how far they are closed."""
-    alone: dict[Book, bool] = {}
-    for each in batch.decided:
-        if each.decision is not None:
-            asked = each.decision.asked
-            changes = asked is not None and isinstance(asked.command, _CHANGES_PERIODS)
-            book = each.decision.book
-            alone[book] = alone.get(book, False) or changes
-    if not alone:
-        return
-    books = sorted(alone)
-    await tx.execute(SQL["hold_books"], books, [alone[book] for book in books])
-    batch.closings = await closings_of(tx, books)
 
 
 async def closings_of(tx: Tx, books: Sequence[Book]) -> dict[Book, Closings]:

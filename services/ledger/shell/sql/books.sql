@@ -20,13 +20,6 @@ select origin_id, topic, partition, sequence, chain
 from origins
 order by origin_id
 
--- name: read_heads
--- The same with the number of the last activation, 0 before any: what a batch is begun by.
-select o.origin_id, o.topic, o.partition, o.sequence, o.chain, a.number as last_activation
-from origins as o
-cross join (select coalesce(max(number), 0) as number from activations) as a
-order by o.origin_id
-
 -- name: open_months!
 -- Make the parts of the journal for certain months, where there are none yet.
 select open_journal_months(current_schema(), $1::date[])
@@ -35,68 +28,33 @@ select open_journal_months(current_schema(), $1::date[])
 -- Fold what was recorded up to a day, over all origins.
 select fold_days(current_schema(), $1::date)
 
--- name: move_origins!
--- The new heads. The position rows, which are locked, keep others away.
-update origins as o
-set sequence = m.sequence, chain = m.chain
-from unnest($1::integer[], $2::bigint[], $3::bytea[]) as m (origin_id, sequence, chain)
-where o.origin_id = m.origin_id
-
--- name: remember_events
--- Remember messages by id. A row for each id that was there before: nearly all are new, and what is
--- not returned need not be read.
-with told as materialized (
-    select book, identity, digest, origin_id, caused_offset
-    from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
-        as n (book, identity, digest, origin_id, caused_offset)
-),
-fresh as (
-    insert into seen_events (book, identity, digest, origin_id, caused_offset)
-    select book, identity, digest, origin_id, caused_offset
-    from told
-    order by book, identity
-    on conflict do nothing
-    returning book, identity
+-- name: begin_batch
+-- Move the positions, read the heads, hold the books, remember and claim, in one question.
+select
+    moved_topics, moved_partitions, last_activation,
+    origin_ids, origin_topics, origin_partitions, sequences, chains,
+    closed_books, closing_numbers, closed_since, closed_days, locked_days,
+    seen_books, seen_identities, seen_digests, seen_origin_ids, seen_offsets,
+    claims_asked,
+    claimed_books, claimed_references, claimed_digests, claimed_origin_ids, claimed_offsets
+from begin_batch(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+    $14, $15, $16, $17, $18, $19, $20, $21
 )
-select book, identity
-from told
-except all
-select book, identity
-from fresh
 
--- name: read_events
--- What remembered messages said.
-select s.book, s.identity, s.digest, s.origin_id, s.caused_offset
-from unnest($1::text[], $2::text[]) as n (book, identity)
-join seen_events as s on s.book = n.book and s.identity = n.identity
+-- name: remember_messages
+-- Remember messages by id. A row for each that was there before, with what that one said.
+select
+    seen_book as book, seen_identity as identity, seen_digest as digest,
+    seen_origin_id as origin_id, seen_offset as caused_offset
+from remember_messages($1, $2, $3, $4, $5, $6)
 
 -- name: claim_references
--- Claim references, in sorted order so that two projectors never wait for each other in a ring.
--- A row for each that was claimed before: nearly all are new.
-with told as materialized (
-    select book, reference, digest, origin_id, caused_offset
-    from unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[])
-        as n (book, reference, digest, origin_id, caused_offset)
-),
-won as (
-    insert into claims (book, reference, digest, origin_id, caused_offset)
-    select book, reference, digest, origin_id, caused_offset
-    from told
-    order by book, reference
-    on conflict do nothing
-    returning book, reference
-)
-select book, reference
-from told
-except all
-select book, reference
-from won
-
--- name: read_claims
--- Who claimed references. A later statement than the claim, so that it sees who won meanwhile.
-select c.book, c.reference, c.digest, c.origin_id, c.caused_offset
-from unnest($1::text[], $2::text[]) as n (book, reference)
-join claims as c on c.book = n.book and c.reference = n.reference
+-- Claim references. A row for each that was claimed before, with who did.
+select
+    claimed_book as book, claimed_reference as reference, claimed_digest as digest,
+    claimed_origin_id as origin_id, claimed_offset as caused_offset
+from claim_references($1, $2, $3, $4, $5, $6)
 
 -- name: read_claimed_entries
 -- The entries of references with their postings, a row for each posting. No row: claimed, not booked.
@@ -115,77 +73,22 @@ order by e.book, e.reference, p.ordinal
 
 -- name: add_sums!
 -- Add to what each origin has put on each account, by effective and recorded day and in all.
-with days as materialized (
-    select
-        book, account, currency, effective_day, recorded_day, origin_id,
-        exponent, debit_minor, credit_minor
-    from unnest(
-        $1::text[], $2::text[], $3::text[], $4::date[], $5::date[], $6::integer[],
-        $7::smallint[], $8::numeric[], $9::numeric[]
-    ) as n (
-        book, account, currency, effective_day, recorded_day, origin_id,
-        exponent, debit_minor, credit_minor
-    )
-),
-in_all as (
-    insert into balances as b
-        (book, account, currency, origin_id, exponent, debit_minor, credit_minor)
-    select
-        book, account, currency, origin_id, max(exponent), sum(debit_minor), sum(credit_minor)
-    from days
-    group by book, account, currency, origin_id
-    order by book, account, currency, origin_id
-    on conflict (book, account, currency, origin_id) do update
-    set
-        debit_minor = b.debit_minor + excluded.debit_minor,
-        credit_minor = b.credit_minor + excluded.credit_minor
-)
-insert into day_buckets as b (
-    book, account, currency, effective_day, recorded_day, origin_id,
-    exponent, debit_minor, credit_minor
-)
-select
-    book, account, currency, effective_day, recorded_day, origin_id,
-    exponent, debit_minor, credit_minor
-from days
-order by book, account, currency, effective_day, recorded_day, origin_id
-on conflict (book, account, currency, effective_day, recorded_day, origin_id) do update
-set
-    debit_minor = b.debit_minor + excluded.debit_minor,
-    credit_minor = b.credit_minor + excluded.credit_minor
+select add_sums($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
--- name: add_open_items
--- Add to keys that wait, and give those that stand at zero now.
-with added as (
-    insert into open_items as i
-        (book, account, key, currency, exponent, minor, since, since_recorded)
-    select book, account, key, currency, exponent, minor, since, since_recorded
-    from unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::numeric[],
-        $7::timestamptz[], $8::timestamptz[]
-    ) as n (book, account, key, currency, exponent, minor, since, since_recorded)
-    order by book, account, key, currency
-    on conflict (book, account, key, currency) do update
-    set
-        minor = i.minor + excluded.minor,
-        since = least(i.since, excluded.since),
-        since_recorded = least(i.since_recorded, excluded.since_recorded)
-    returning book, account, key, currency, minor
+-- name: add_up!
+-- Add up what entries have come to: heads, sums, keys that wait.
+select add_up(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+    $19, $20
 )
-select book, account, key, currency
-from added
-where minor = 0
 
--- name: drop_open_items!
--- Keys that have returned to zero.
-delete from open_items as i
-using unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n (book, account, key, currency)
-where
-    i.book = n.book
-    and i.account = n.account
-    and i.key = n.key
-    and i.currency = n.currency
-    and i.minor = 0
+-- name: write_few!
+-- Write a few entries with their postings, and add them up.
+select write_few(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+    $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+    $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45
+)
 
 -- name: add_exchange_rates!
 -- Keep rates that commands record. One message records one, once.
