@@ -42,7 +42,7 @@ BUILT_AT_ONCE: Final = 50
 # Of all origins together: what a publication holds in memory at once.
 RECORDS_AT_ONCE: Final = 4_000
 FEW: Final = 100
-GATHER_SECONDS: Final = 0.02
+GATHER_SECONDS: Final = 0.05
 DEAD_LETTER_BYTES_MAX: Final = 8 * 1024 * 1024
 _logger = log.get(__name__)
 
@@ -61,6 +61,8 @@ class _Due:
     published_offset: int
     sequence: int
     next_offset: int
+    has_outcomes: bool
+    has_dead_letters: bool
     is_partial: bool = False
     entries: list[Columns] = field(default_factory=list[Columns])
     rest: list[tuple[int, Publication]] = field(default_factory=list[tuple[int, Publication]])
@@ -195,13 +197,25 @@ class JournalPublisher:
 
     async def _rest(self, tx: Tx, due: Sequence[_Due]) -> list[Publication]:
         """Outcomes, dead letters, and the progress that all of them make."""
-        arguments = (
+        by_origin = {each.origin_id: each for each in due}
+        if outspoken := [each for each in due if each.has_outcomes]:
+            await self._outcomes(tx, by_origin, self._span(outspoken))
+        if parking := [each for each in due if each.has_dead_letters]:
+            await self._dead_letters(tx, by_origin, self._span(parking))
+        return await _with_progress(tx, due)
+
+    def _span(self, due: Sequence[_Due]) -> tuple[object, ...]:
+        return (
             [each.origin_id for each in due],
             [each.published_offset for each in due],
             [each.next_offset for each in due],
             self.records_max,
         )
-        by_origin = {each.origin_id: each for each in due}
+
+    async def _outcomes(
+        self, tx: Tx, by_origin: Mapping[int, _Due], arguments: tuple[object, ...]
+    ) -> None:
+        """What was not simply booked, bounded in number."""
         last: dict[int, tuple[int, int]] = {}
         for row in await tx.fetch(SQL["outcomes_between"], *arguments):
             each, offset = by_origin[row["origin_id"]], row["caused_offset"]
@@ -210,8 +224,6 @@ class JournalPublisher:
         for origin_id, (count, offset) in last.items():
             if count >= self.records_max:
                 by_origin[origin_id].up_to_offset(offset + 1)
-        await self._dead_letters(tx, by_origin, arguments)
-        return await _with_progress(tx, due)
 
     async def _dead_letters(
         self, tx: Tx, by_origin: Mapping[int, _Due], arguments: tuple[object, ...]
@@ -274,6 +286,8 @@ def _due(row: Columns) -> _Due:
         published_offset=row["published_offset"],
         sequence=row["sequence"],
         next_offset=row["next_offset"],
+        has_outcomes=row["has_outcomes"],
+        has_dead_letters=row["has_dead_letters"],
     )
 
 

@@ -1,6 +1,7 @@
 -- name: due_origins
 -- Origins with something to publish, those after a certain one first, so that each has its turn;
 -- held until the end of the transaction. Those that another publisher holds are left to it.
+-- Whether there are outcomes and parked records is seen with it: mostly there are none to ask for.
 -- While it is not yet published that something was put in force, that goes first and nothing
 -- behind it: who lost the database then must know it before what was booked by it.
 with untold as (
@@ -20,7 +21,23 @@ select
     case
         when u.origin_id is null then q.next_offset
         else least(q.next_offset, u.caused_offset + 1)
-    end as next_offset
+    end as next_offset,
+    exists (
+        select
+        from outcomes as s
+        where
+            s.origin_id = p.origin_id
+            and s.caused_offset >= p.next_offset
+            and s.caused_offset < q.next_offset
+    ) as has_outcomes,
+    exists (
+        select
+        from dead_letters as d
+        where
+            d.origin_id = p.origin_id
+            and d.caused_offset >= p.next_offset
+            and d.caused_offset < q.next_offset
+    ) as has_dead_letters
 from published as p
 join origins as o on o.origin_id = p.origin_id
 join positions as q on q.topic = o.topic and q.partition = o.partition
