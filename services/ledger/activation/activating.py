@@ -159,7 +159,8 @@ def differences(in_force: InForce, files: InForce) -> list[Difference]:
         )
     for data in theirs:
         mine, said = in_force.named(data.name), files.of(data)
-        if mine.basis is not said.basis:
+        # A file that says none says with which one a book begins, and nothing of what came later.
+        if "basis" in data.model_fields_set and mine.basis is not said.basis:
             detail = f"in force is {mine.basis}, the books file says {said.basis}"
             found.append(Difference(data.name, Activated.BASIS, detail))
         apart = _charts_apart(mine.chart, said.chart)

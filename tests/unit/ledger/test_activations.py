@@ -216,6 +216,15 @@ def test_files_that_change_only_what_people_read_differ_in_nothing() -> None:
     assert differences(InForce(), InForce(files, {MAIN: chart_of(text)})) == []
 
 
+def test_file_that_says_no_basis_leaves_the_one_that_was_put_in_force() -> None:
+    known = made(NOTHING, Activated.BASIS, "accrual").last()
+    silent = BookMap.model_validate({"books": [{"name": "main"}]})
+    assert differences(known, InForce(silent)) == []
+    said = BookMap.model_validate({"books": [{"name": "main", "basis": "cash"}]})
+    (found,) = differences(known, InForce(said))
+    assert found.detail == "in force is accrual, the books file says cash"
+
+
 def test_files_that_change_bookings_are_told_apart_one_by_one() -> None:
     files = InForce(
         BookMap(
