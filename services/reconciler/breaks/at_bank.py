@@ -29,7 +29,9 @@ def payout_breaks(facts: Facts, table: Table, *, at: datetime) -> Iterator[Discr
             continue
         taken = table.settled.get(expected.id)
         if taken is None:
-            if clock(facts, candidate, at) >= due_at(expected, facts.book.zone, facts.rules):
+            if candidate.is_overpaid:
+                yield _overpaid(facts, candidate)
+            elif clock(facts, candidate, at) >= due_at(expected, facts.book.zone, facts.rules):
                 yield _overdue(facts, candidate, at)
         elif off := _paid(candidate, taken) - candidate.due_minor:
             yield _mismatch(facts, candidate, taken, off)
@@ -116,6 +118,24 @@ def _overdue(facts: Facts, candidate: Candidate, at: datetime) -> Discrepancy:
             f" {expected.arrival}, and no bank line shows it{_how_long(facts, candidate, at)}."
         ),
         evidence=traces,
+    )
+
+
+def _overpaid(facts: Facts, candidate: Candidate) -> Discrepancy:
+    expected = candidate.expected
+    over = money(candidate.due_minor, expected.currency)
+    settled = money(expected.bank_minor - candidate.due_minor, expected.currency)
+    return discrepancy(
+        facts.book.name,
+        DiscrepancyKind.PAYOUT_AMOUNT_MISMATCH,
+        expected.id,
+        abs(over),
+        expected=str(expected.money),
+        found=f"{settled}, settled by hand",
+        explanation=(
+            f"{expected.id} should be {abs(expected.money)} at the bank, and people have settled"
+            f" {abs(settled)} of it: over by {abs(over)}."
+        ),
     )
 
 

@@ -93,6 +93,8 @@ def state_of(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> 
             return WaitState.MISMATCHED
         is_weak = any(one.rule in WEAK_RULES for one in taken)
         return WaitState.SETTLED if is_weak and candidate.closed_at > at else None
+    if candidate.is_overpaid:
+        return WaitState.MISMATCHED
     zone = facts.book.zone
     if at < midnight(candidate.anchor, zone):
         return WaitState.EXPECTED

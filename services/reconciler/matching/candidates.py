@@ -63,13 +63,22 @@ class Candidate:
         rail = (e.what is Expected.TOPUP, e.method, e.account)
         return (e.currency, self.due_minor, self.bank_account, rail, e.arrival, self.anchor)
 
+    @property
+    def is_overpaid(self) -> bool:
+        """Whether people have settled more of it than there was: the rest goes the other way."""
+        return (self.due_minor > 0) != (self.expected.bank_minor > 0)
+
     def is_in_window(self, line: Line) -> bool:
-        """Whether the line's day, direction, currency and bank account allow the pair."""
+        """Whether the line's day, direction, currency and bank account allow the pair.
+
+        What is overpaid comes back by name or not at all: an amount alone is anybody's.
+        """
         return (
             self.first <= line.booked_on <= self.last
             and self.expected.currency == line.currency
             and (self.due_minor > 0) == (line.minor > 0)
             and self.bank_account in {"", line.account}
+            and not self.is_overpaid
         )
 
 

@@ -8,9 +8,12 @@ import pytest
 
 from services.reconciler.acts.deciding import Asked, matched_by_hand, unmatched, written_off
 from services.reconciler.acts.working import NotAllowed
+from services.reconciler.breaks.waits import WaitState, waits_of
 from services.reconciler.facts.kinds import Fact
 from services.reconciler.facts.rulings import Ruling
 from services.reconciler.findings.found import Match, Reconciliation
+from services.reconciler.matching.by_hand import by_hand
+from services.reconciler.matching.table import table_of
 from services.reconciler.rules.expectations import Stage
 from shared.contracts.acts import MatchByHand, UnmatchLines, WriteOff
 from shared.contracts.messages import MatchKind
@@ -268,3 +271,35 @@ def test_key_in_transit_that_stays_open_though_all_agrees_is_said_after_a_while(
 def test_day_of_a_line_does_not_bind_a_person() -> None:
     known: list[Fact] = [payout(), line(STRANGE, on=date(2026, 3, 1))]
     assert settled(found(*known, *match(known, ["l1"], [{"object": A}]))) == {"l1": (A,)}
+
+
+def test_match_forced_beyond_what_is_due_is_said_to_be_over_and_not_overdue() -> None:
+    facts: list[Fact] = [payout(A), line(STRANGE, 10_050)]
+    facts += match(facts, ["l1"], [{"object": A}], force=True)
+    result = found(*facts, at=LATER)
+
+    assert said(result) == [f"payout_amount_mismatch {A} 50"]
+    assert result.discrepancies[0].found == "100.50 USD, settled by hand"
+    known = by_hand(facts_of(facts)).facts
+    (wait,) = waits_of(known, table_of(known), at=LATER)
+    assert wait.state is WaitState.MISMATCHED
+
+
+def test_what_was_settled_too_much_comes_back_by_name_and_never_by_amount() -> None:
+    facts: list[Fact] = [payout(A), line(STRANGE, 10_050)]
+    facts += match(facts, ["l1"], [{"object": A}], force=True)
+    strange, named = line("STRIPE", -50, id="l2"), line(f"STRIPE {A}", -50, id="l2")
+
+    assert said(found(*facts, strange)) == [
+        f"payout_amount_mismatch {A} 50",
+        "unidentified_bank_debit l2 50",
+    ]
+    assert said(found(*facts, named)) == []
+
+
+def test_what_was_settled_too_much_is_written_off() -> None:
+    facts: list[Fact] = [payout(A), line(STRANGE, 10_050)]
+    facts += match(facts, ["l1"], [{"object": A}], force=True)
+    facts += write_off(facts, {"object": A, "account": "expenses:bank-fees"})
+
+    assert said(found(*facts, at=LATER)) == []
