@@ -4,8 +4,9 @@ A shell loads the facts that are not dormant and, for a new fact, those that sha
 and so on; work then grows with what is open, never with history.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from services.reconciler.breaks.in_transit import open_keys
@@ -136,17 +137,19 @@ def dormant_facts(
         if e.id not in table.candidates and e.id not in table.settled and e.id not in troubled
     } - waiting
     together = {
-        key: {share.candidate.id for share in taken.shares} for key, taken in table.taken.items()
+        key: tuple(share.candidate.id for share in taken.shares)
+        for key, taken in table.taken.items()
     }
     held = troubled | waiting
     for key, ids in together.items():
-        if ids.isdisjoint(held) and not _is_in_window(table.taken[key], at):
+        if held.isdisjoint(ids) and not _is_in_window(table.taken[key], at):
             done_lines.add(key)
-            done_objects |= ids
+            done_objects.update(ids)
     known = _known(facts)
     for ruling in facts.rulings:
         if ruling.line_key and ruling.objects:
-            together.setdefault(ruling.line_key, set()).update(ruling.objects & known)
+            owners = {*together.get(ruling.line_key, ()), *(ruling.objects & known)}
+            together[ruling.line_key] = tuple(sorted(owners))
     open_lines = table.evidence.keys() - table.taken.keys() - done_lines
     # What an open line names has to be known with it: it could pass for unpaid, or for unknown.
     done_objects -= {owner for key in open_lines for owner in _named(table.evidence[key])}
@@ -155,15 +158,15 @@ def dormant_facts(
         done_objects -= {owner for key in apart for owner in together.get(key, ())}
     done_objects -= {owner for k, ids in together.items() if k not in done_lines for owner in ids}
     return frozenset(
-        {
-            *done_lines,
-            *(f"expectation:{e}" for e in done_objects),
-            *(told.key for told in facts.audited if not told.stands),
-            *(told.key for told in facts.contents),
-            *_done_concerns(facts, found),
-            *_done_rulings(facts, done_lines, done_objects),
-            *_dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
-        }
+        chain(
+            done_lines,
+            (f"expectation:{e}" for e in done_objects),
+            (told.key for told in facts.audited if not told.stands),
+            (told.key for told in facts.contents),
+            _done_concerns(facts, found),
+            _done_rulings(facts, done_lines, done_objects),
+            _dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
+        )
     )
 
 
@@ -179,6 +182,8 @@ def _done_concerns(facts: Facts, found: Iterable[Discrepancy]) -> set[str]:
 
 def _done_rulings(facts: Facts, done_lines: set[str], done_objects: set[str]) -> set[str]:
     """Rulings that are about nothing that is open; a fact that comes wakes them again."""
+    if not facts.rulings:
+        return set()
     lines = {line.key for line in facts.lines} - done_lines
     objects = _known(facts) - done_objects
     return {
@@ -190,7 +195,7 @@ def _done_rulings(facts: Facts, done_lines: set[str], done_objects: set[str]) ->
 
 def _apart(
     lines: Iterable[Line],
-    together: Mapping[str, set[str]],
+    together: Mapping[str, Sequence[str]],
     done_lines: set[str],
     done_objects: set[str],
 ) -> set[str]:
@@ -200,7 +205,7 @@ def _apart(
     """
     open_ids = {line.id for line in lines if line.key not in done_lines}
     namesakes = {line.key for line in lines if line.id in open_ids}
-    unsettled = {key for key, ids in together.items() if ids - done_objects}
+    unsettled = {key for key, ids in together.items() if not done_objects.issuperset(ids)}
     return done_lines & (namesakes | unsettled)
 
 

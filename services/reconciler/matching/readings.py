@@ -41,7 +41,17 @@ class Readings:
         told = (facts.expectations, facts.book.payer_names)
         if self._index is None or told != (self._expectations, self._payer_names):
             self._expectations, self._payer_names = told
-            by_id = sorted(facts.expectations, key=lambda e: e.id)
-            self._index = index_of(by_id, facts.book.payer_names)
+            self._index = names_known(facts)
             self._read.clear()
         return self._index
+
+
+def evidence_in(facts: Facts, lines: Iterable[Line]) -> dict[str, Evidence]:
+    """The evidence of lines whose texts nobody asks for again, by their keys, in their order."""
+    index = names_known(facts)
+    return {line.key: evidence_of(line, index) for line in lines}
+
+
+def names_known(facts: Facts) -> NameIndex:
+    """All names by which a line may call what is expected, and those of the payers."""
+    return index_of(sorted(facts.expectations, key=lambda e: e.id), facts.book.payer_names)

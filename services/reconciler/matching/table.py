@@ -15,7 +15,7 @@ from services.reconciler.facts.kinds import SUSPENSE, Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.found import Difference
 from services.reconciler.matching.candidates import Candidate, candidates_of, clearings_by_hand
-from services.reconciler.matching.readings import Readings
+from services.reconciler.matching.readings import Readings, evidence_in
 from services.reconciler.rules.expectations import Expectation
 from services.reconciler.rules.matching_rules import MatchingRules
 from shared.contracts.messages import MatchKind, MatchMade
@@ -153,11 +153,12 @@ def table_of(facts: Facts, readings: Readings | None = None) -> Table:
     by_hand = clearings_by_hand(facts.bookings, SUSPENSE)
     posted = [li for li in facts.lines if li.state is LineState.POSTED and li.minor]
     posted.sort(key=lambda li: li.place)
+    read = evidence_in if readings is None else readings.evidence
     table = Table(
         candidates=candidates_of(facts),
         over={e.id: e for e in facts.expectations if e.stage.is_over},
         lines=[],
-        evidence=(readings or Readings()).evidence(facts, posted),
+        evidence=read(facts, posted),
         rules=facts.rules,
     )
     namesakes: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
