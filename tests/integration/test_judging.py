@@ -161,8 +161,10 @@ async def test_entry_is_reversed_once_by_whoever_does_it(
     fresh_database: Callable[[], str],
 ) -> None:
     log = InputLog()
-    line = log.line("l1", 500, "2024-06-01")
-    undo: Json = {"reference": "bank:main:line:l1:r1", "reason": "not ours"}
+    amount = {"minor": "500", "currency": "usd", "exponent": 2}
+    line = log.ask("owner_capital", named="put", direction="contribute", amount=amount,
+                   account="assets:bank:main", effective_at="2024-06-01T00:00:00Z")  # fmt: skip
+    undo: Json = {"reference": "command:put", "reason": "not ours"}
     first, second = log.ask("reverse_entry", **undo), log.ask("reverse_entry", **undo)
     async with judged_journal(fresh_database()) as journal:
         await journal.book([line, first])
