@@ -79,8 +79,9 @@ class Replay:
         async with aclosing(_ahead(self._decided(spans))) as batches:
             async for batch in batches:
                 moves = _moves(batch, at)
-                last += filter(self._contradicts, batch)
-                await booker.take([d for d in batch if not self._contradicts(d)], moves)
+                now, later = self._in_turn(batch)
+                last += later
+                await booker.take(now, moves)
                 at |= {p: after for p, (_, after) in moves.items()}
                 read += len(batch)
                 self.progress(read, total)
@@ -93,10 +94,17 @@ class Replay:
         self.messages += read
         return read
 
-    def _contradicts(self, each: Decided) -> bool:
-        record = each.record
-        place = (Partition(record.topic, record.partition), record.offset)
-        return bool(self.contradicting) and place in self.contradicting
+    def _in_turn(self, batch: list[Decided]) -> tuple[list[Decided], list[Decided]]:
+        """What is booked now, and what comes last, for it is known to contradict something."""
+        if not self.contradicting:
+            return batch, []
+        now: list[Decided] = []
+        later: list[Decided] = []
+        for each in batch:
+            record = each.record
+            place = (Partition(record.topic, record.partition), record.offset)
+            (later if place in self.contradicting else now).append(each)
+        return now, later
 
     async def _decided(
         self, spans: Mapping[Partition, tuple[int, int]]
