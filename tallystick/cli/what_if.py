@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from services.ledger.activation.activations import Activation
-from services.ledger.shell.rebuilding.what_if import SuppositionUnknown
+from services.ledger.shell.rebuilding.what_if import SuppositionUnknown, WhatIf
 from services.ledger.shell.rebuilding.what_if import what_if as replayed
 from services.ledger.what_if.suppositions import Apart
 from shared.contracts.errors import Refused
@@ -122,8 +123,24 @@ def what_if(
     log.set_up(level="error")
     dsn = require_database(settings)
     wanted = _Wanted(entries, written, book, corrections, taking_effect(on, book))
+    asyncio.run(_told(settings, dsn, suppositions, talk, wanted))
+
+
+@asynccontextmanager
+async def _replayed(
+    settings: Settings, dsn: str, suppositions: list[Activation], talk: Talk
+) -> AsyncGenerator[WhatIf]:
+    """The books as they would be.
+
+    Raises:
+        Problem: What is supposed is not known here.
+    """
+    await require_journal(dsn)
     try:
-        asyncio.run(_told(settings, dsn, suppositions, talk, wanted))
+        async with replayed(
+            settings.kafka, dsn, settings.books(), suppositions, progress=Pace(talk)
+        ) as found:
+            yield found
     except SuppositionUnknown as error:
         raise Problem(
             str(error).capitalize(),
@@ -139,10 +156,7 @@ async def _told(
     talk: Talk,
     wanted: _Wanted,
 ) -> None:
-    await require_journal(dsn)
-    async with replayed(
-        settings.kafka, dsn, settings.books(), suppositions, progress=Pace(talk)
-    ) as found:
+    async with _replayed(settings, dsn, suppositions, talk) as found:
         talk.done(f"{found.messages:,} messages read again; nothing of it stays")
         teller = _teller(wanted.written)
         teller.balances(found.balances)
