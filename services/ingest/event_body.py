@@ -96,20 +96,19 @@ def _snapshot(event: Mapping[str, object]) -> EventBody:
     created = event.get("created")
     if type(created) is not int or created < 0:
         raise _FieldOdd("the field created is not a time in Unix seconds")
-    # By place, as the fields stand: each delivery makes one, and by name it costs twice as much.
     return EventBody(
-        _name(event.get("id"), "id"),
-        _name(event.get("type"), "type"),
-        _SNAPSHOT,
-        created,
-        _livemode(event),
-        object_livemode if isinstance(object_livemode, bool) else None,
-        _optional_name(event.get("account"), "account"),
-        _optional_name(event.get("context"), "context"),
+        id=_name(event.get("id"), "id"),
+        type=_name(event.get("type"), "type"),
+        payload=_SNAPSHOT,
+        created=created,
+        is_live=_livemode(event),
+        object_is_live=object_livemode if isinstance(object_livemode, bool) else None,
+        account=_optional_name(event.get("account"), "account"),
+        context=_optional_name(event.get("context"), "context"),
         # A balance has no id: it is the only one of its account, so its kind names it.
-        _name(shown.get("id") or shown.get("object"), "data.object.id"),
+        object_id=_name(shown.get("id") or shown.get("object"), "data.object.id"),
         # Told and not judged: an event with an odd one is no less true.
-        api_version if api_version is not None and _is_name(api_version) else "",
+        api_version=api_version if api_version is not None and _is_name(api_version) else "",
     )
 
 
