@@ -44,7 +44,7 @@ Object = Annotated[str, typer.Option("--object", help="The object that it is abo
 Since = Annotated[str, typer.Option("--since", help="2h (ago), 2026-11-21, or a time of RFC 3339.")]
 Until = Annotated[str, typer.Option("--until", help="The same; not included.")]
 How = Annotated[Via | None, typer.Option("--via", help="How it came.")]
-Id = Annotated[str, typer.Option("--id", help="One event's id, evt_….")]
+Id = Annotated[str, typer.Argument(metavar="[ID]", help="One event's id, evt_….")]
 SecretFile = Annotated[
     Path | None,
     typer.Option("--secret-file", help="A file with an older signing secret, to try as well."),
@@ -53,8 +53,8 @@ SecretFile = Annotated[
 
 @app.command("list")
 def list_(
-    *,
     event_id: Id = "",
+    *,
     event_type: Type = "",
     account: Account = "",
     object_id: Object = "",
@@ -123,8 +123,8 @@ def show(
 
 @app.command()
 def verify(
-    *,
     event_id: Id = "",
+    *,
     event_type: Type = "",
     since: Since = "",
     until: Until = "",
@@ -133,7 +133,7 @@ def verify(
 ) -> None:
     """Prove many stored deliveries again. Without a choice: all.
 
-    The exit code is 1 if one fails, or if nothing is stored of the event that --id names.
+    The exit code is 1 if one fails, or if nothing is stored of the event that is named.
     """
     selection = _selection(event_id, event_type, "", "", since, until, None, 0)
     prove = _prover(local_door(), secret_file)

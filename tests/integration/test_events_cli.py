@@ -233,7 +233,7 @@ async def test_verify_ends_with_1_when_one_delivery_does_not_hold(desk: Desk) ->
     held = await desk.run("verify", "--since", "1h", "--json")
     assert held.returncode == 0
     assert json.loads(held.stdout)["accepted"] == 3
-    unknown = await desk.run("verify", "--id", "evt_unknown")
+    unknown = await desk.run("verify", "evt_unknown")
     assert unknown.returncode == 1
     assert unknown.stderr.endswith(b"no such delivery\n")
     forged = event("evt_forged", charge("ch_forged"))
