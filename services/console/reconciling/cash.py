@@ -53,9 +53,7 @@ def cash_paper(
     ]
     unknown = bank.opening is None or bank.closing is None
     style = WRONG if differs or notes else (WAITS if unknown else SOUND)
-    verdict = {WRONG: "it does not prove", WAITS: "no bank balance of these days was told"}.get(
-        style, "proven"
-    )
+    verdict = {WRONG: "it does not prove", WAITS: _untold(bank)}.get(style, "proven")
     columns = ("side", "opening", "receipts", "disbursements", "closing")
     section = Section(
         f"{account}, {currency.upper()}",
@@ -65,6 +63,14 @@ def cash_paper(
         WRONG if notes else "",
     )
     return Paper(f"Proof of cash, {span}", book, clocks, (section,), verdict, style)
+
+
+def _untold(bank: Cash) -> str:
+    if bank.opening is None and bank.closing is None:
+        return "no bank balance of these days was told"
+    if bank.opening is None:
+        return "not proven: what the bank held at the opening was not told"
+    return "not proven: what the bank held at the closing was not told"
 
 
 def statement_paper(

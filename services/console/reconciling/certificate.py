@@ -256,7 +256,7 @@ def _content_sections(told: Certified) -> tuple[Section, ...]:
         tuple(
             (
                 m.id,
-                m.type,
+                (m.category or m.type).replace("_", " "),
                 m.source,
                 Money.of(m.amount_minor, m.currency),
                 Money.of(m.fee_minor, m.currency),

@@ -1,5 +1,7 @@
 """A report on paper: sections of rows, shown as a table, as CSV, as JSON, as a page of HTML."""
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -29,9 +31,11 @@ _STYLE: Final = (
     ".v{display:inline-block;padding:.15rem .6rem;border-radius:1rem;font-weight:600}"
     ".sound{background:#dafbe1;color:#116329}.wrong{background:#ffebe9;color:#a40e26}"
     ".waits{background:#fff8c5;color:#7d4e00}p{margin:.25rem 0;color:#57606a}"
-    "@media print{body{margin:0;max-width:none}}"
+    "footer{margin-top:2rem;font-size:.85rem;color:#57606a;overflow-wrap:anywhere}"
+    "summary{cursor:pointer}@media print{body{margin:0;max-width:none}}"
 )
 SOUND, WRONG, WAITS = "sound", "wrong", "waits"
+_PLACE: Final = re.compile(r"(?P<topic>[a-z.-]+)/\d+@(?P<offset>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class Section:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     style: str = ""
+
+    def __post_init__(self) -> None:
+        """Two columns of one name would be one in CSV and in JSON, and the other lost."""
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"two columns of {self.title!r} have one name: {self.columns}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,21 @@ def paper_lines(paper: Paper) -> list[Styled]:
         lines += [Styled(""), Styled(section.title, "heading"), *_table(section)]
         lines += [Styled(f"  {note}", _shown(section.style)) for note in section.notes]
     lines.append(Styled(""))
-    return [*lines, *(Styled(f"{name}: {told}") for name, told in paper.clocks)]
+    return [*lines, *(Styled(f"{name}: {brief_clock(told)}") for name, told in paper.clocks)]
+
+
+def brief_clock(told: str) -> str:
+    """A side's positions by topic, as a person reads them; any other clock as it is.
+
+    What each partition stands at is in the JSON, and folded up in the page.
+    """
+    places = [_PLACE.fullmatch(word) for word in told.split(" ")]
+    sums: defaultdict[str, int] = defaultdict(int)
+    for place in places:
+        if place is None:
+            return told
+        sums[place["topic"]] += int(place["offset"])
+    return ", ".join(f"{topic} {offset:,}" for topic, offset in sums.items())
 
 
 def paper_csv(paper: Paper) -> str:
@@ -151,8 +174,18 @@ def paper_html(paper: Paper) -> str:
             else f"<p>{escape(note)}</p>"
             for note in section.notes
         ]
-    parts += [f"<p>{escape(name)}: {escape(told)}</p>" for name, told in paper.clocks]
+    parts += ["<footer>", *(_html_clock(*clock) for clock in paper.clocks), "</footer>"]
     return "\n".join([*parts, "</html>", ""])
+
+
+def _html_clock(name: str, told: str) -> str:
+    brief = brief_clock(told)
+    if brief == told:
+        return f"<p>{escape(name)}: {escape(told)}</p>"
+    return (
+        f"<details><summary>{escape(name)}: {escape(brief)}</summary>"
+        f"<p>{escape(told)}</p></details>"
+    )
 
 
 def _html_table(section: Section) -> list[str]:

@@ -162,9 +162,11 @@ def custody_paper(book: str, rows: PayoutRows, clocks: Clocks, *, span: str) -> 
                 state,
             )
         )
-    columns = ("payout", "arrival", "charges", "movements' net", "payout", "bank lines", "chain")
+    columns = ("payout", "arrival", "charges", "movements' net", "amount", "bank lines", "chain")
     section = Section("Charge, balance transaction, payout, bank line", columns, tuple(told))
-    verdict = f"{wrong} differ" if wrong else "nothing differs"
+    waiting = sum(row[-1] == "waits" for row in told)
+    verdict = f"{wrong} of {len(told)} differ" if wrong else "nothing differs"
+    verdict += f", {waiting} waiting" if waiting else ""
     style = WRONG if wrong else SOUND
     return Paper(f"Chain of custody, {span}", book, clocks, (section,), verdict, style)
 
@@ -222,7 +224,9 @@ def position_paper(
                 tuple((c.upper(), Money.of(m, c)) for c, m in sorted(in_transit.items())),
             ),
         ),
-        f"{wrong} positions differ" if wrong else "every position agrees",
+        f"{wrong} of {len(proofs) + len(stripe)} positions differ"
+        if wrong
+        else "every position agrees",
         WRONG if wrong else SOUND,
     )
 
@@ -266,22 +270,22 @@ def aging_paper(
     *, now: datetime,
 ) -> Paper:  # fmt: skip
     """What is not resolved by class and age, and what is in transit by age."""
-    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    counts: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     sums: defaultdict[tuple[str, str], int] = defaultdict(int)
     for record in records:
+        amount = record.get("amount") or {"currency": "", "minor": 0}
         name = str(record.get("break_class") or record["discrepancy"]).replace("_", " ")
+        here = (name, str(amount["currency"]))
         age = str(record.get("age") or BUCKETS[0])
-        counts[name][age] = counts[name].get(age, 0) + 1
-        amount = record.get("amount")
-        if amount:
-            sums[name, amount["currency"]] += int(amount["minor"])
+        counts[here][age] = counts[here].get(age, 0) + 1
+        sums[here] += int(amount["minor"])
     by_class: tuple[tuple[Cell, ...], ...] = tuple(
         (
             name,
             *(found.get(bucket) for bucket in BUCKETS),
-            ", ".join(str(Money.of(m, c)) for (n, c), m in sorted(sums.items()) if n == name),
+            Money.of(sums[name, currency], currency) if currency else None,
         )
-        for name, found in sorted(counts.items())
+        for (name, currency), found in sorted(counts.items())
     )
     in_transit: tuple[tuple[Cell, ...], ...] = tuple(
         (i["key"], i["since"], (now - i["since"]).days, Money.of(i["minor"], i["currency"]))
@@ -293,7 +297,7 @@ def aging_paper(
         clocks,
         (
             Section(
-                "Not resolved, by class and days open", ("class", *BUCKETS, "amounts"), by_class
+                "Not resolved, by class and days open", ("class", *BUCKETS, "amount"), by_class
             ),
             Section("In transit", ("key", "since", "days", "amount"), in_transit),
         ),

@@ -3,8 +3,18 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
+
 from services.console.reconciling.cash import Cash, cash_paper, statement_paper
-from services.console.reconciling.paper import paper_json
+from services.console.reconciling.paper import (
+    Paper,
+    Section,
+    brief_clock,
+    paper_csv,
+    paper_html,
+    paper_json,
+    paper_lines,
+)
 from services.console.reconciling.reports import (
     PayoutRows,
     aging_paper,
@@ -51,6 +61,34 @@ def test_custody_agrees_waits_or_differs() -> None:
     assert custody(rows(settled=800)) == ("wrong", "differs")
 
 
+def test_custody_names_the_payout_and_its_amount_in_every_form() -> None:
+    paper = custody_paper("main", rows(settled=None), CLOCKS, span="November")
+    (row,) = paper_json(paper)["sections"][0]["rows"]
+    assert (row["payout"], row["amount"]["minor"]) == ("po_1", "900")
+    assert ",po_1,2026-11-11,1,9.00,usd,9.00,usd,,waits" in paper_csv(paper)
+    assert paper.verdict == "nothing differs, 1 waiting"
+
+
+def test_a_section_with_two_columns_of_one_name_is_no_section() -> None:
+    with pytest.raises(ValueError, match="one name"):
+        Section("Payouts", ("payout", "payout"), ())
+
+
+def test_positions_are_told_by_topic_to_people_and_by_partition_to_programs() -> None:
+    places = "bank.observations/0@46 bank.observations/3@1047 stripe.events/0@222"
+    brief = "bank.observations 1,093, stripe.events 222"
+    paper = Paper("Lines", "main", (("ledger has booked up to", places), *CLOCKS), ())
+    assert brief_clock(places) == brief
+    assert f"ledger has booked up to: {brief}" in [line.text for line in paper_lines(paper)]
+    assert paper_json(paper)["clocks"]["ledger has booked up to"] == places
+    page = paper_html(paper)
+    assert f"<summary>ledger has booked up to: {brief}</summary><p>{places}</p>" in page
+    assert [brief_clock(t) for t in ("nothing", "2026-11-30T00:00:00Z")] == [
+        "nothing",
+        "2026-11-30T00:00:00Z",
+    ]
+
+
 def test_payout_report_has_summary_payouts_ending_balance_and_what_failed() -> None:
     paper = paper_json(payouts_paper("main", rows(), CLOCKS, span="November"))
     titles = [section["title"] for section in paper["sections"]]
@@ -78,6 +116,17 @@ def test_proof_of_cash_needs_both_sides_to_add_up_and_to_agree() -> None:
     assert cash(Cash(None, 50, 20, None), good) == "waits"
 
 
+def test_proof_of_cash_says_which_of_the_banks_balances_was_not_told() -> None:
+    good = Cash(100, 50, 20, 130)
+
+    def verdict(bank: Cash) -> str:
+        return cash_paper("main", "ops", "usd", bank, good, clocks=CLOCKS, span="x").verdict
+
+    assert verdict(Cash(None, 50, 20, 130)).endswith("held at the opening was not told")
+    assert verdict(Cash(100, 50, 20, None)).endswith("held at the closing was not told")
+    assert verdict(Cash(None, 50, 20, None)) == "no bank balance of these days was told"
+
+
 def test_position_differs_where_bank_or_stripe_does() -> None:
     proof = {
         "account": "ops", "currency": "usd", "day": AT.date(), "at": AT, "told_at": AT,
@@ -87,7 +136,7 @@ def test_position_differs_where_bank_or_stripe_does() -> None:
     same = position_paper("main", [proof], [(word, 50)], {"usd": 5}, CLOCKS, span="x")
     assert same.style == "sound"
     off = position_paper("main", [proof], [(word, 49)], {}, CLOCKS, span="x")
-    assert (off.style, off.verdict) == ("wrong", "1 positions differ")
+    assert (off.style, off.verdict) == ("wrong", "1 of 2 positions differ")
 
 
 def test_statement_without_a_balance_of_the_bank_says_so() -> None:
@@ -100,6 +149,10 @@ def test_aging_counts_by_class_and_bucket() -> None:
         "break_class": "missing_in_bank", "age": "4-7", "discrepancy": "payout_overdue",
         "amount": {"minor": "900", "currency": "usd", "exponent": 2},
     }  # fmt: skip
-    paper = paper_json(aging_paper("main", [record, record], [], CLOCKS, now=AT))
-    (row,) = paper["sections"][0]["rows"]
-    assert (row["4-7"], row["0-1"], row["amounts"]) == (2, None, "18.00 USD")
+    euros = record | {"amount": {"minor": "5", "currency": "eur", "exponent": 2}, "age": "0-1"}
+    bare = record | {"amount": None, "break_class": "feed_stale"}
+    paper = paper_json(aging_paper("main", [record, record, euros, bare], [], CLOCKS, now=AT))
+    feed, eur, usd = paper["sections"][0]["rows"]
+    assert (usd["4-7"], usd["0-1"], usd["amount"]["minor"]) == (2, None, "1800")
+    assert (eur["4-7"], eur["0-1"], eur["amount"]["minor"]) == (None, 1, "5")
+    assert (feed["class"], feed["4-7"], feed["amount"]) == ("feed stale", 1, None)
