@@ -10,7 +10,7 @@ from services.feeds.shell.file_import import Asked, FileImport, read_file
 from services.feeds.shell.file_store import FileStore, Taken
 from services.feeds.shell.store import MIGRATIONS, SCHEMA, FeedStore
 from services.feeds.statements.values import StatementFile
-from shared.contracts.topics import BANK_OBSERVATIONS
+from shared.contracts.topics import BANK_OBSERVATIONS, FEEDS_AUDITS
 from shared.runtime.kafka import Publisher, check_topics
 from shared.runtime.migrations import migrate
 from shared.runtime.postgres import Database
@@ -43,7 +43,7 @@ class BankFiles:
         """
         async with AsyncExitStack() as held:
             database = await held.enter_async_context(self._store())
-            await check_topics(self.settings.kafka, [BANK_OBSERVATIONS])
+            await check_topics(self.settings.kafka, [BANK_OBSERVATIONS, FEEDS_AUDITS])
             publisher = Publisher(self.settings.kafka, client_id="bank-import")
             held.push_async_callback(publisher.stop)
             imports = FileImport(

@@ -37,6 +37,7 @@ class DiscrepancyKind(StrEnum):
     WEBHOOK_ENDPOINT_MISCONFIGURED = "webhook_endpoint_misconfigured"
     BOOKS_DIFFER = "books_differ"
     BANK_FEED_STALE = "bank_feed_stale"
+    STATEMENT_FILE_REFUSED = "statement_file_refused"
 
 
 class DiscrepancyState(StrEnum):

@@ -121,7 +121,7 @@ _TOPICS: Final = (
     ),
     Topic(
         FEEDS_AUDITS,
-        "Bank accounts that were not read for too long, and when they are read again",
+        "Bank accounts not read for too long, statement files refused, and when that is mended",
         "discrepancy id",
         TypeAdapter(AuditReport),
         ("feeds",),

@@ -1,11 +1,14 @@
 """Statement files before a real Kafka and a real Postgres: from the folder to the topic, once."""
 
 import asyncio
+import hashlib
+import shutil
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from services.feeds.config import Sources
@@ -14,10 +17,11 @@ from services.feeds.shell.file_store import FileStore, Outcome
 from services.feeds.shell.folder import StatementFolder
 from services.feeds.shell.store import MIGRATIONS, SCHEMA, FeedStore
 from services.feeds.statements.accounts import InterimIs, StatementAccount
+from shared.contracts.audits import AuditReport
 from shared.contracts.books import BookMap
 from shared.contracts.errors import Unavailable
 from shared.contracts.observations import BANK_OBSERVATION, BankBalance, BankLine, LineState
-from shared.contracts.topics import BANK_OBSERVATIONS
+from shared.contracts.topics import BANK_OBSERVATIONS, FEEDS_AUDITS
 from shared.runtime.kafka import KafkaAddress, Partition, Publisher, end_offsets
 from shared.runtime.metrics import Health
 from shared.runtime.migrations import migrate
@@ -62,6 +66,16 @@ class Files:
     async def lines(self) -> list[tuple[str, LineState]]:
         return [(t.amount.minor, t.state) for t in await self.told() if isinstance(t, BankLine)]
 
+    async def stands(self, data: bytes) -> list[bool]:
+        """What was told of a file that was refused: that it stands, or no longer."""
+        digest = hashlib.sha256(data).hexdigest()
+        records = await records_since(self.kafka, FEEDS_AUDITS, self.since)
+        told = [AuditReport.model_validate_json(r.value) for r in records]
+        own = [each for each in told if each.evidence == (f"sha256:{digest}",)]
+        assert {(each.book, each.subject) for each in own} <= {("main", digest[:12])}
+        assert [each.told_at for each in own] == sorted({each.told_at for each in own})
+        return [each.stands for each in own]
+
     async def balances(self) -> list[tuple[str, bool]]:
         return [(t.amount.minor, t.agreed) for t in await self.told() if isinstance(t, BankBalance)]
 
@@ -93,7 +107,7 @@ async def files(kafka: str, database_dsn: str, tmp_path: Path) -> AsyncGenerator
     watched = StatementFolder(
         tmp_path, imports=imports, sources=lambda: sources, health=Health(), look_seconds=1
     )
-    since = await end_offsets(kafka, [BANK_OBSERVATIONS])
+    since = await end_offsets(kafka, [BANK_OBSERVATIONS, FEEDS_AUDITS])
     yield Files(kafka, tmp_path, watched, imports, store, publisher, name, sources, since)
     await publisher.stop()
     await database.close()
@@ -167,6 +181,60 @@ async def test_account_that_nobody_configured_is_said_with_what_to_do_and_taken_
     again = await files.imports.take(path, files.sources, Asked(account=files.name))
     assert (again.outcome, again.fresh) == (Outcome.ACCEPTED, 2)
     assert await files.balances() == [("-250", True)]
+
+
+async def test_refused_file_is_told_once_until_its_bytes_are_taken(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = (DATA / "camt053_pages.xml").read_bytes()
+
+    async def away(*_: object) -> None:
+        raise Unavailable("Kafka is away")
+
+    path = files.drop(data, "dutch.xml")
+    with monkeypatch.context() as broken:
+        broken.setattr(files.publisher, "publish_all", away)
+        assert "Kafka is away" in await files.look()
+    assert path.exists()
+    assert await files.stands(data) == []
+    await files.look()
+    assert not path.exists()
+    assert await files.stands(data) == [True]
+    files.drop(data, "dutch.xml")
+    await files.look()
+    assert await files.stands(data) == [True]
+    path = files.drop(data, "again.xml")
+    await files.imports.take(path, files.sources, Asked(account=files.name, is_dry=True))
+    assert await files.stands(data) == [True]
+    await files.imports.take(path, files.sources, Asked(account=files.name))
+    await files.imports.take(path, files.sources, Asked(account=files.name))
+    assert await files.stands(data) == [True, False]
+
+
+async def test_files_that_were_refused_before_refusals_were_told_are_told(
+    database_dsn: str, tmp_path: Path
+) -> None:
+    for file in sorted(MIGRATIONS.glob("000[12]_*.sql")):
+        shutil.copy(file, tmp_path)
+    await migrate(database_dsn, schema=SCHEMA, folder=tmp_path)
+    owner = await asyncpg.connect(database_dsn)
+    for outcome in ("refused", "accepted"):
+        await owner.execute(
+            "insert into feeds.statement_files values"
+            " ($1, 'a.xml', 1, 'camt', $2, 'it is cut off', 'ask', '{}', 0, 0, '{}', '2026-11-01Z')",
+            outcome,
+            outcome,
+        )
+    await owner.close()
+    await migrate(database_dsn, schema=SCHEMA, folder=MIGRATIONS)
+    database = await Database.open(database_dsn, search_path=SCHEMA)
+    store = FileStore(database)
+    (found,) = await store.untold_refusals(10, first_book="main")
+    assert (found.sha256, found.book, found.stands) == ("refused", "main", True)
+    assert found.since == found.decided_at
+    await store.told_refusals([found])
+    assert await store.untold_refusals(10, first_book="main") == []
+    await database.close()
 
 
 async def test_overlapping_files_tell_a_line_once_and_true_twins_each(files: Files) -> None:

@@ -1,7 +1,7 @@
 """One statement file: read, held against what is known, written down whole, told.
 
 file ──read, bounded──▶ statements ──whose?──▶ one transaction: lines, balances, the file ──▶ Kafka
-  └ refused: the file and the reason are remembered, and nothing of it is told
+  └ refused: the file and the reason are remembered and told, and nothing of what is in it
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from prometheus_client import Counter
 from services.feeds.config import Sources
 from services.feeds.revisions import Form
 from services.feeds.shell.file_store import FileStore, Outcome, Taken
+from services.feeds.shell.refusals import tell_refusals
 from services.feeds.shell.store import FeedStore
 from services.feeds.shell.telling import Telling, forms_on_topic
 from services.feeds.statements.accounts import Owned, StatementAccount, owned
@@ -122,10 +123,13 @@ class FileImport:
         before = await self._files.file(read.sha256)
         if before is not None and before.outcome is Outcome.ACCEPTED:
             return replace(before, outcome=Outcome.KNOWN, fresh=0, name=taken.name)
+        # Whose a file is that cannot be read nobody knows: the first book hears of it.
+        book = self._books.books[0].name
         try:
             if read.found is None or read.form is None:
                 raise read.refused or StatementRefused("it could not be read")
             whose = self._owned(read.found, sources, asked)
+            book = whose[0].book.name if whose else book
             if not asked.is_dry:
                 # What was decided earlier is told in its words before anything is decided anew.
                 for name in sorted({each.account.name for each in whose}):
@@ -141,7 +145,7 @@ class FileImport:
         except StatementRefused as refused:
             taken = replace(taken, outcome=Outcome.REFUSED, reason=refused.why, fix=refused.fix)
             if not asked.is_dry:
-                await self._files.refuse(taken)
+                await self._files.refuse(taken, book=book)
             return taken
 
     def _owned(self, found: StatementFile, sources: Sources, asked: Asked) -> tuple[Owned, ...]:
@@ -170,6 +174,15 @@ class FileImport:
     async def _tell(self, taken: Taken) -> None:
         for name in taken.accounts:
             await self.tell_account(name, taken.format)
+        await self.tell_refusals()
+
+    async def tell_refusals(self) -> None:
+        """Tell how refused files stand, where that is not acknowledged.
+
+        Raises:
+            Unavailable: Kafka or Postgres is away; the next time tells it.
+        """
+        await tell_refusals(self._files, self._publisher, first_book=self._books.books[0].name)
 
     async def refused_count(self) -> int:
         """How many files were refused and not accepted since."""

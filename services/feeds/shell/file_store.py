@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from services.feeds.refusals import Refusal
 from services.feeds.revisions import Form, ToldLine, line_observation
 from services.feeds.shell.store import SQL, form_of, row_of
 from services.feeds.statements.accounts import InterimIs, Owned
@@ -107,10 +108,35 @@ class FileStore:
             row = await connection.fetchrow(SQL["teller_of"], account)
         return None if row is None else row["read_at"]
 
-    async def refuse(self, taken: Taken) -> None:
-        """Remember that a file was refused, and why."""
+    async def refuse(self, taken: Taken, *, book: str) -> None:
+        """Remember that a file was refused, why, and which book hears of it."""
         async with self._database.connection() as connection:
-            await connection.execute(SQL["remember_file"], *_file_row(taken))
+            await connection.execute(SQL["remember_file"], *_file_row(taken), book)
+
+    async def untold_refusals(self, limit: int, *, first_book: str) -> list[Refusal]:
+        """The refused files of which how they stand is not acknowledged, the oldest first."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL["untold_refusals"], limit)
+        return [
+            Refusal(
+                sha256=row["sha256"],
+                name=row["name"],
+                reason=row["reason"],
+                fix=row["fix"],
+                book=row["refused_in"] or first_book,
+                since=row["refused_at"],
+                decided_at=row["taken_at"],
+                stands=row["outcome"] == Outcome.REFUSED,
+            )
+            for row in rows
+        ]
+
+    async def told_refusals(self, refusals: Sequence[Refusal]) -> None:
+        """These are acknowledged."""
+        async with self._database.connection() as connection:
+            await connection.executemany(
+                SQL["told_refusal"], [(each.sha256, each.decided_at) for each in refusals]
+            )
 
     async def accept(
         self,
@@ -177,7 +203,7 @@ async def _accept(
         fresh=fresh,
         remarks=taken.remarks,
     )
-    await tx.execute(SQL["remember_file"], *_file_row(result))
+    await tx.execute(SQL["remember_file"], *_file_row(result), None)
     return result
 
 

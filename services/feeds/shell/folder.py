@@ -92,6 +92,11 @@ class StatementFolder:
             return f"the folder cannot be read: {error.strerror}"
         still = [name for name, seen in sorted(found.items()) if self._seen.get(name) == seen]
         self._seen = found
+        try:
+            # What a command that was killed has left untold, and what an older process kept.
+            await self._imports.tell_refusals()
+        except Unavailable as error:
+            return f"refused files cannot be told: {error}"
         problems: list[str] = []
         for name in still:
             try:

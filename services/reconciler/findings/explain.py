@@ -42,6 +42,10 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.WEBHOOK_ENDPOINT_MISCONFIGURED: "Set it at Stripe as it is expected here.",
         K.BOOKS_DIFFER: "Keep the data; look where they part: `tallystick rebuild --keep`.",
         K.BANK_FEED_STALE: "Read why in its log and on /readyz; ask the bank, or bring its file.",
+        K.STATEMENT_FILE_REFUSED: (
+            "Mend what the reason says and bring the same file again; close this by hand once"
+            " another file has told its lines."
+        ),
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles, and match it by hand.",
     }
 )
@@ -74,6 +78,7 @@ PROBABLE_CAUSES: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.WEBHOOK_ENDPOINT_MISCONFIGURED: "it was changed at Stripe",
         K.BOOKS_DIFFER: "a row was changed past the ledger, or its rules were",
         K.BANK_FEED_STALE: "the bank's API is away or refuses the key, or no file came",
+        K.STATEMENT_FILE_REFUSED: "it is cut off or changed, or nobody said whose account it is",
         K.AMBIGUOUS_MATCH: "several payments are alike and no reference tells them apart",
     }
 )

@@ -31,12 +31,16 @@ order by taken_at desc, sha256
 limit $2
 
 -- name: remember_file!
--- Remember what became of a file; what was accepted stays accepted.
+-- Remember what became of a file; what was accepted stays accepted. A refusal is untold until it is
+-- told, and again when another reason, or none, is given; each decision is later than the one before.
 insert into statement_files (
     sha256, name, size_bytes, format, outcome, reason, fix, accounts, lines, fresh, remarks,
-    taken_at
+    taken_at, refused_at, refused_in, is_untold
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+values (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+    case $5 when 'refused' then $12::timestamptz end, $13, $5 = 'refused'
+)
 on conflict (sha256)
 do update set
     name = excluded.name,
@@ -48,8 +52,31 @@ do update set
     lines = excluded.lines,
     fresh = excluded.fresh,
     remarks = excluded.remarks,
-    taken_at = excluded.taken_at
+    taken_at = greatest(
+        excluded.taken_at, statement_files.taken_at + interval '1 microsecond'
+    ),
+    refused_at = coalesce(statement_files.refused_at, statement_files.taken_at),
+    refused_in = coalesce(statement_files.refused_in, excluded.refused_in),
+    is_untold = statement_files.is_untold
+    or statement_files.refused_at is null
+    or (excluded.outcome, excluded.name, excluded.reason, excluded.fix) is distinct from (
+        statement_files.outcome, statement_files.name, statement_files.reason, statement_files.fix
+    )
 where statement_files.outcome = 'refused'
+
+-- name: untold_refusals
+-- Files that were refused, and how they stand now, where that is not acknowledged. No row: all is.
+select sha256, name, outcome, reason, fix, refused_at, refused_in, taken_at
+from statement_files
+where is_untold
+order by taken_at, sha256
+limit $1
+
+-- name: told_refusal!
+-- How a file stood at that time is acknowledged; what was decided later is not.
+update statement_files
+set is_untold = false
+where sha256 = $1 and taken_at = $2
 
 -- name: refused_count
 -- How many files were refused and have not been accepted since.
