@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from services.console.reconciling.paper import SOUND, WAITS, WRONG, Cell, Paper, Section
 from services.console.reconciling.reports import Clocks, Row
+from shared.contracts.books import BookData
 from shared.contracts.money import Money
 
 
@@ -73,6 +74,41 @@ def _untold(bank: Cash) -> str:
     return "not proven: what the bank held at the closing was not told"
 
 
+def open_then(
+    now: Iterable[Row], moved: Iterable[Row], created: Mapping[str, datetime]
+) -> list[Row]:
+    """What stood open at a moment: what stands open now, less what ``moved`` since.
+
+    A key that is closed by now was open since its object's creation.
+    """
+    rows = {(row["key"], row["currency"]): dict(row) for row in now}
+    for row in moved:
+        at = (row["key"], row["currency"])
+        item = rows.setdefault(
+            at, {"key": at[0], "currency": at[1], "minor": 0, "since": created.get(at[0])}
+        )
+        item["minor"] -= row["minor"]
+    return sorted(
+        (row for row in rows.values() if row["minor"]),
+        key=lambda r: (r["currency"], str(r["since"]), r["key"]),
+    )
+
+
+def of_account(
+    items: Iterable[Row], destinations: Mapping[str, str], data: BookData, account: str
+) -> tuple[list[Row], list[Row]]:
+    """What is on its way to or from a bank account, and what to or from nobody says which."""
+    own: list[Row] = []
+    unnamed: list[Row] = []
+    for item in items:
+        owner = data.bank_account_of(destinations.get(item["key"], ""), item["currency"])
+        if owner == account:
+            own.append(item)
+        elif owner is None:
+            unnamed.append(item)
+    return own, unnamed
+
+
 def statement_paper(
     book: str,
     account: str,
@@ -82,8 +118,12 @@ def statement_paper(
     *,
     clocks: Clocks,
     day: date,
+    unnamed: Iterable[Row] = (),
 ) -> Paper:
-    """The bank reconciliation statement of an account at a day."""
+    """The bank reconciliation statement of an account at a day.
+
+    ``unnamed`` is on its way to or from a bank account that nobody has named: told beside it.
+    """
     title = f"Bank reconciliation statement of {account}, {day}"
     if proof is None:
         verdict = "no balance of the bank up to that day was told"
@@ -105,11 +145,29 @@ def statement_paper(
         ("balance per books, with what is in transit", None, money(cash + on_the_way)),
         ("difference", None, money(bank - cash)),
     )
+    astray = [i for i in unnamed if i["currency"] == currency]
+    more, names = money(sum(i["minor"] for i in astray)), ", ".join(i["key"] for i in astray[:5])
+    note = f"{more} more is on its way to a bank account that the books file does not name: {names}"
     waiting = tuple((i["key"], i["since"], money(i["minor"])) for i in items)
-    open_lines = tuple(
+    return Paper(
+        title,
+        book,
+        clocks,
+        (
+            Section("Balances", ("", "clock", "amount"), rows),
+            Section("On its way", ("key", "since", "amount"), waiting, (note,) if astray else ()),
+            _open_lines(lines),
+        ),
+        _agreement(proof, day),
+        SOUND if bank == cash else WRONG,
+    )
+
+
+def _open_lines(lines: Iterable[Mapping[str, Any]]) -> Section:
+    rows = tuple(
         (
             record["subject"],
-            record["discrepancy"],
+            record["discrepancy"].replace("_", " "),
             Money.of(int(record["amount"]["minor"]), record["amount"]["currency"])
             if record.get("amount")
             else None,
@@ -117,19 +175,11 @@ def statement_paper(
         )
         for record in lines
     )
-    return Paper(
-        title,
-        book,
-        clocks,
-        (
-            Section("Balances", ("", "clock", "amount"), rows),
-            Section("On its way", ("key", "since", "amount"), waiting),
-            Section(
-                "Lines that wait to be explained",
-                ("line", "kind", "amount", "why"),
-                open_lines,
-            ),
-        ),
-        "bank and books agree" if bank == cash else "bank and books differ",
-        SOUND if bank == cash else WRONG,
-    )
+    return Section("Lines that wait to be explained", ("line", "kind", "amount", "why"), rows)
+
+
+def _agreement(proof: Row, day: date) -> str:
+    """Whether both sides are equal, and by which balance where the bank told none that day."""
+    says = "agree" if proof["bank_minor"] == proof["ledger_minor"] else "differ"
+    earlier = f" on {proof['day']}, the bank's last balance by then" if proof["day"] < day else ""
+    return f"bank and books {says}{earlier}"

@@ -7,7 +7,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 from services.console.reconciling import reports
-from services.console.reconciling.cash import Cash, cash_paper, statement_paper
+from services.console.reconciling.cash import (
+    Cash,
+    cash_paper,
+    of_account,
+    open_then,
+    statement_paper,
+)
 from services.console.reconciling.paper import Paper
 from services.console.reconciling.reports import PayoutRows
 from services.console.shell.certificates import IN_TRANSIT, clocks
@@ -46,13 +52,17 @@ class ReportName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which days and which bank account a report is asked for."""
+    """Which days and which bank account a report is asked for.
+
+    ``only`` is the account that was named: what tells of all where none is, keeps to it.
+    """
 
     book: BookData
     first: date
     last: date
     account: str
     now: datetime
+    only: str = ""
 
     @property
     def span(self) -> str:
@@ -72,10 +82,9 @@ def asked(book: BookData, words: Mapping[str, str], now: datetime) -> Asked:
     first = day_of(words["from"], name="from") if words.get("from") else last - _MONTH
     if last < first:
         raise BadRequest("to: not before `from`")
-    account = words.get("account", "")
-    if not account and book.bank_accounts:
-        account = book.bank_accounts[0].name
-    return Asked(book, first, last, account, now)
+    only = words.get("account", "")
+    account = only or next((each.name for each in book.bank_accounts), "")
+    return Asked(book, first, last, account, now, only)
 
 
 async def paper(name: ReportName, told: Asked, ledger: Snapshot, reconciler: Snapshot) -> Paper:
@@ -183,7 +192,7 @@ class _Views:
     async def position(self) -> Paper:
         told, book = self.told, self.told.book.name
         proofs = await self.reconciler.rows(
-            "daily_proofs_of", book, told.account, told.first, told.last
+            "daily_proofs_of", book, told.only, told.first, told.last
         )
         stripe: list[tuple[Row, int]] = []
         for word in await self.reconciler.rows("stripe_words", book):
@@ -227,10 +236,23 @@ class _Views:
             for record in await self.unresolved()
             if record["discrepancy"] in _LINE_KINDS and record["subject"] in here
         ]
+        own, unnamed = await self._on_the_way(proofs[0]["day"] if proofs else told.last)
         return statement_paper(
-            book, account, proofs[0] if proofs else None, await self.in_transit(), lines,
-            clocks=await self.clocks(), day=told.last,
+            book, account, proofs[0] if proofs else None, own, lines,
+            clocks=await self.clocks(), day=told.last, unnamed=unnamed,
         )  # fmt: skip
+
+    async def _on_the_way(self, day: date) -> tuple[list[Row], list[Row]]:
+        """What was on its way when a day ended: of the account, and of none that is named."""
+        told, book = self.told, self.told.book.name
+        now = await self.in_transit()
+        end = end_of(day, told.book.zone).before
+        moved = await self.ledger.rows("moved_since", book, IN_TRANSIT, end)
+        keys = {f"expectation:{row['key']}" for row in (*now, *moved)}
+        known = await self.reconciler.rows("destinations_of", book, sorted(keys))
+        then = open_then(now, moved, {row["id"]: row["created"] for row in known})
+        destinations = {row["id"]: row["destination"] or "" for row in known}
+        return of_account(then, destinations, told.book, self.account)
 
     async def cash(self) -> Paper:
         told, book, account = self.told, self.told.book.name, self.account

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from services.console.reconciling.cash import Cash, cash_paper, statement_paper
+from services.console.reconciling.cash import (
+    Cash,
+    cash_paper,
+    of_account,
+    open_then,
+    statement_paper,
+)
 from services.console.reconciling.paper import (
     Paper,
     Section,
@@ -22,6 +28,7 @@ from services.console.reconciling.reports import (
     payouts_paper,
     position_paper,
 )
+from shared.contracts.books import BankAccount, BookData
 
 AT = datetime(2026, 11, 30, tzinfo=UTC)
 CLOCKS = (("both read at", "2026-11-30T00:00:00Z"),)
@@ -104,6 +111,10 @@ def test_payout_report_has_summary_payouts_ending_balance_and_what_failed() -> N
     assert (short["status"], short["sections"][0]["status"]) == ("wrong", "wrong")
 
 
+def item(key: str, minor: int) -> dict[str, Any]:
+    return {"key": key, "currency": "usd", "minor": minor, "since": AT}
+
+
 def cash(bank: Cash, books: Cash) -> str:
     return cash_paper("main", "ops", "usd", bank, books, clocks=CLOCKS, span="November").style
 
@@ -142,6 +153,43 @@ def test_position_differs_where_bank_or_stripe_does() -> None:
 def test_statement_without_a_balance_of_the_bank_says_so() -> None:
     paper = statement_paper("main", "ops", None, [], [], clocks=CLOCKS, day=AT.date())
     assert (paper.style, paper.sections) == ("waits", ())
+
+
+def test_what_was_in_transit_on_a_day_is_what_is_open_less_what_moved_since() -> None:
+    now = [item("po_open", 500), item("po_later", 70)]
+    moved = [
+        {"key": "po_later", "currency": "usd", "minor": 70},
+        {"key": "po_paid", "currency": "usd", "minor": -900},
+        {"key": "po_short", "currency": "usd", "minor": 0},
+    ]
+    created = {"po_paid": datetime(2026, 11, 1, tzinfo=UTC)}
+    then = {row["key"]: (row["minor"], row["since"]) for row in open_then(now, moved, created)}
+    assert then == {"po_open": (500, AT), "po_paid": (900, created["po_paid"])}
+
+
+def test_a_statement_counts_what_is_on_its_way_to_its_own_bank_account() -> None:
+    data = BookData(
+        name="main",
+        bank_accounts=(
+            BankAccount(name="ops", currency="usd", destinations=("ba_1",)),
+            BankAccount(name="other", currency="usd", destinations=("ba_2",)),
+        ),
+    )
+    items = [item("po_1", 500), item("po_2", 70), item("po_3", 9)]
+    own, unnamed = of_account(items, {"po_1": "ba_1", "po_2": "ba_2"}, data, "ops")
+    proof = {
+        "currency": "usd", "at": AT, "told_at": AT, "bank_minor": 1, "ledger_minor": 1,
+        "day": date(2026, 11, 28),
+    }  # fmt: skip
+    paper = statement_paper(
+        "main", "ops", proof, own, [], clocks=CLOCKS, day=AT.date(), unnamed=unnamed
+    )
+    assert paper.verdict == "bank and books agree on 2026-11-28, the bank's last balance by then"
+    on_its_way = paper.sections[1]
+    assert [row[0] for row in on_its_way.rows] == ["po_1"]
+    assert on_its_way.notes == (
+        "0.09 USD more is on its way to a bank account that the books file does not name: po_3",
+    )
 
 
 def test_aging_counts_by_class_and_bucket() -> None:

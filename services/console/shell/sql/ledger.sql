@@ -89,6 +89,17 @@ join entries as e
 where p.book = $1 and p.key = any($2::text[])
 order by p.topic, p.partition, p.sequence
 
+-- name: moved_since
+-- What moved under the keys of an account from a moment on. No row: nothing.
+select
+    p.key, p.currency,
+    sum(case p.direction when 'debit' then p.minor else -p.minor end) as minor
+from entries as e
+join postings as p
+    on p.topic = e.topic and p.partition = e.partition and p.sequence = e.sequence
+where e.book = $1 and p.account = $2 and e.effective_at >= $3
+group by p.key, p.currency
+
 -- name: open_of_account
 -- What stands open under the keys of an account, the oldest first.
 select key, currency, exponent, minor, since

@@ -59,6 +59,12 @@ where book = $1 and arrival between $2 and $3
 order by currency, arrival, id
 limit $4
 
+-- name: destinations_of
+-- Where payouts and top-ups go to, and since when. A key without a row: it is not known.
+select id, destination, created
+from expectations
+where book = $1 and key = any($2::text[])
+
 -- name: payout
 -- One payout or top-up. No row: it is not known.
 select
