@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from services.console.intake import Answer
 from shared.contracts.commands import command_key
-from shared.contracts.money import decimal_text
+from shared.contracts.money import Money, decimal_text
 from tallystick.amounts import Json
 from tallystick.cli.problems import ExitCode, Problem
 
@@ -66,10 +66,18 @@ def answer_lines(status: Answer, told: Json, names: Mapping[str, str]) -> list[s
     head = said if status is Answer.BOOKED else f"{said} (asked before under this key)"
     decided = cast("Mapping[str, object]", told.get("decided") or {})
     pairs = {"reference": told.get("reference"), **names}
-    pairs |= {name.replace("_", " "): value for name, value in decided.items()}
+    pairs |= dict(_named(name, value, decided) for name, value in decided.items())
     shown = {name: text for name, value in pairs.items() if (text := _shown(value))}
     width = max(10, *map(len, shown)) if shown else 0
     return [head, *(f"  {name:<{width}} {text}" for name, text in shown.items())]
+
+
+def _named(name: str, value: object, decided: Mapping[str, object]) -> tuple[str, object]:
+    """A name as words; what is counted in minor units of the decision's currency, as an amount."""
+    currency = decided.get("currency")
+    if name.endswith("_minor") and isinstance(value, str) and isinstance(currency, str):
+        return name.removesuffix("_minor").replace("_", " "), str(Money.of(int(value), currency))
+    return name.replace("_", " "), value
 
 
 def _shown(value: object) -> str:

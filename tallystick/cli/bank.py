@@ -179,9 +179,16 @@ def _say(taken: Taken, *, is_dry: bool) -> None:
         return
     verb = "would take" if is_dry else "took"
     talk.done(
-        f"{verb} {_count(taken.lines, 'line')} of {', '.join(taken.accounts)}:"
-        f" {taken.fresh} new, the others were known"
+        f"{verb} {_count(taken.lines, 'line')} of {', '.join(taken.accounts)}: {how_new(taken)}"
     )
+
+
+def how_new(taken: Taken) -> str:
+    """How many of a file's lines were not told before."""
+    known = taken.lines - taken.fresh
+    if not known:
+        return "all new" if taken.lines else "it has none"
+    return f"{taken.fresh} new, {known} known before" if taken.fresh else "none is new"
 
 
 def _show_contents(found: StatementFile, *, as_json: bool) -> None:
@@ -212,11 +219,20 @@ def _summary(statement: Statement) -> Iterable[str]:
         if balance is not None:
             yield f"{name} {balance.on} {balance.amount}"
     for line in statement.lines[:_SHOWN_LINES]:
-        text = " ".join(filter(None, (line.counterparty, line.description, line.reference)))
+        text = line_text(line.counterparty, line.description, line.reference)
         pending = " (pending)" if line.is_pending else ""
         yield f"{line.booked_on} {line.amount!s:>16}{pending} {printable(text)[:80]}"
     if len(statement.lines) > _SHOWN_LINES:
         yield f"… {len(statement.lines) - _SHOWN_LINES} lines more"
+
+
+def line_text(*parts: str) -> str:
+    """What a line says, each thing once: a reference is often taken from the description."""
+    told: list[str] = []
+    for part in filter(None, parts):
+        if not any(part in each for each in told):
+            told = [*(each for each in told if each not in part), part]
+    return " ".join(told)
 
 
 def _refused(name: str, why: str, fix: str) -> Problem:

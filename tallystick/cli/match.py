@@ -9,6 +9,7 @@ import typer
 
 from services.console.reconciling.chain import broken_link
 from shared.contracts.journal import DEFAULT_BOOK
+from shared.contracts.money import Money
 from shared.runtime import log
 from tallystick.amounts import Json
 from tallystick.cli.act import Forced, Line, act, line_named, rows_here
@@ -150,8 +151,11 @@ def sign_offs(*, book: InBook = DEFAULT_BOOK, as_json: AsJson = False) -> None:
     for row in rows if not as_json else ():
         told = row["decided"]
         agrees = "agrees" if not told["exceptions"] else "; ".join(told["exceptions"])
+        bank, ledger = (
+            Money.of(int(told[side]), told["currency"]) for side in ("bank_minor", "ledger_minor")
+        )
         print(
-            f"{told['account']} {told['currency']} through {told['through']}"
+            f"{told['account']} through {told['through']}  bank {bank}, ledger {ledger}"
             f"  {told['lines']} lines, {told['matches']} matches  by {told['signed_by']}"
             f"  {agrees}\n  {told['digest']}"
         )

@@ -75,6 +75,18 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A discrepancy about the payout that is not resolved."""
+
+    what: str
+    severity: str
+    state: str
+    expected: str
+    found: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Certified:
     """All that is known of one payout.
 
@@ -93,6 +105,7 @@ class Certified:
     allocated: Allocated | None = None
     written_off: int = 0
     clocks: tuple[tuple[str, str], ...] = field(default=())
+    said: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,7 @@ def paper_of(told: Certified) -> Paper:
         clocks=told.clocks,
         sections=(
             Section("Three sums", ("side", "sum", "holds", "says"), rows),
+            *_said_sections(told.said),
             *_content_sections(told),
             _bank_section(told),
             _journal_section(told),
@@ -158,6 +172,13 @@ def paper_of(told: Certified) -> Paper:
         style=style,
         facts=facts,
     )
+
+
+def _said_sections(said: Sequence[Said]) -> tuple[Section, ...]:
+    """What is not resolved about it and what to do; nothing where nothing is."""
+    columns = ("what", "severity", "state", "expected", "found", "next step")
+    rows = tuple((s.what, s.severity, s.state, s.expected, s.found, s.next_step) for s in said)
+    return (Section("Not resolved", columns, rows),) if rows else ()
 
 
 def _stripe_sum(told: Certified) -> Sum:

@@ -10,6 +10,7 @@ from services.console.reconciling.certificate import (
     Movement,
     Payout,
     Posted,
+    Said,
     Settlement,
 )
 from services.console.shell.readers import Row, Snapshot
@@ -35,6 +36,8 @@ async def certified(
     rows = await reconciler.rows("payout", book, payout_id)
     if not rows:
         raise NoSuchPayout(f"payout {payout_id} is not known in book {book}")
+    if rows[0]["what"] != "payout":
+        raise NoSuchPayout(f"{payout_id} is a top-up: it holds nothing that adds up to it")
     payout = _payout(rows[0])
     parts = await reconciler.rows("contents_of", book, payout_id)
     named = [name for part in parts for name in part["balance_transactions"]]
@@ -62,6 +65,27 @@ async def certified(
         allocated=allocation,
         written_off=written_off,
         clocks=await clocks(ledger, reconciler, now=now, told_at=payout.told_at),
+        said=await _said(reconciler, book, payout_id),
+    )
+
+
+async def _said(reconciler: Snapshot, book: str, payout_id: str) -> tuple[Said, ...]:
+    """What is not resolved about a payout."""
+    ids = [row["id"] for row in await reconciler.rows("discrepancies_like", book, payout_id)]
+    if not ids:
+        return ()
+    rows = await reconciler.rows("discrepancies_in_full", book, ids, len(ids))
+    return tuple(
+        Said(
+            told["discrepancy"].replace("_", " "),
+            str(told.get("severity") or ""),
+            told["state"],
+            told["expected"],
+            told["found"],
+            told["next_step"],
+        )
+        for told in (row["record"] for row in rows)
+        if told["subject"] == payout_id and told["state"] != "resolved"
     )
 
 

@@ -12,6 +12,7 @@ from services.console.reconciling.certificate import (
     Movement,
     Payout,
     Posted,
+    Said,
     Settlement,
     paper_of,
     status_of,
@@ -122,6 +123,14 @@ def test_failed_payout_is_never_green() -> None:
     failed = replace(TOLD.payout, stage="failed", failure="account_closed")
     assert status(replace(TOLD, payout=failed)) == "waits"
     assert status(replace(TOLD, payout=failed, open_minor=9_000)) == "wrong"
+
+
+def test_certificate_says_what_is_not_resolved_about_it_and_what_to_do() -> None:
+    assert "Not resolved" not in [s.title for s in paper_of(TOLD).sections]
+    said = Said("payout overdue", "high", "open", "90.00 USD", "no bank line", "Ask the bank.")
+    sections = paper_json(paper_of(replace(TOLD, settlements=(), said=(said,))))["sections"]
+    assert [s["title"] for s in sections[:2]] == ["Three sums", "Not resolved"]
+    assert sections[1]["rows"][0]["next step"] == "Ask the bank."
 
 
 def test_manual_payout_gets_an_allocation_that_says_what_it_is() -> None:

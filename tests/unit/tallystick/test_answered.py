@@ -33,6 +33,18 @@ def test_answer_shows_amounts_as_money_and_leaves_out_what_says_nothing() -> Non
     ]
 
 
+def test_minor_units_of_a_decision_are_shown_as_amounts_of_its_currency() -> None:
+    told: Json = {
+        "reason": "ops signed off through 2026-11-20",
+        "decided": {"currency": "usd", "bank_minor": "1272684", "in_transit_minor": "-5"},
+    }
+    assert answer_lines(Answer.BOOKED, told, {})[1:] == [
+        "  currency   usd",
+        "  bank       12726.84 USD",
+        "  in transit -0.05 USD",
+    ]
+
+
 def test_answer_that_was_given_before_says_so() -> None:
     found = answer_lines(Answer.REPLAYED, {"reason": "booked", "reference": "command:k"}, {})
     assert found == ["booked (asked before under this key)", "  reference  command:k"]
