@@ -26,14 +26,17 @@ _STYLE: Final = (
     "h2{font-size:1.05rem;margin:2rem 0 .5rem}"
     "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
     "th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #e3e6ea;"
-    "vertical-align:top;overflow-wrap:anywhere}th{font-weight:600;color:#57606a}"
-    "td.n,th.n{text-align:right;white-space:nowrap}"
+    "vertical-align:top;overflow-wrap:anywhere}"
+    "th{font-weight:600;color:#57606a;overflow-wrap:normal}td.d{white-space:nowrap}"
+    "td.n,th.n{text-align:right;white-space:nowrap;padding-right:1.25rem}"
+    "th:last-child,td:last-child{padding-right:0}div{overflow-x:auto}"
     ".v{display:inline-block;padding:.15rem .6rem;border-radius:1rem;font-weight:600}"
     ".sound{background:#dafbe1;color:#116329}.wrong{background:#ffebe9;color:#a40e26}"
     ".waits{background:#fff8c5;color:#7d4e00}p{margin:.25rem 0;color:#57606a}"
     "footer{margin-top:2rem;font-size:.85rem;color:#57606a;overflow-wrap:anywhere}"
     "summary{cursor:pointer}@media print{body{margin:0;max-width:none}}"
 )
+_DAY: Final = ' class="d"'
 SOUND, WRONG, WAITS = "sound", "wrong", "waits"
 _PLACE: Final = re.compile(r"(?P<topic>[a-z.-]+)/\d+@(?P<offset>\d+)")
 
@@ -199,13 +202,15 @@ def _html_table(section: Section) -> list[str]:
     rows = [
         "<tr>"
         + "".join(
-            f"<td{mark}>{escape(_text(cell))}</td>" for cell, mark in zip(row, marks, strict=True)
+            f"<td{_DAY if isinstance(cell, date) else mark}>{escape(_text(cell))}</td>"
+            for cell, mark in zip(row, marks, strict=True)
         )
         + "</tr>"
         for row in section.rows
     ]
     is_headed = any(name.strip() for name in section.columns)
-    return ["<table>", *([f"<tr>{head}</tr>"] if is_headed else []), *rows, "</table>"]
+    headed = [f"<tr>{head}</tr>"] if is_headed else []
+    return ["<div><table>", *headed, *rows, "</table></div>"]
 
 
 def _table(section: Section) -> list[Styled]:

@@ -1,6 +1,6 @@
 """The reports of reconciliation, each from rows of the published views: pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,11 @@ Row = Mapping[str, Any]  # Any: a row of a view
 Clocks = tuple[tuple[str, str], ...]
 BUCKETS: Final = ("0-1", "2-3", "4-7", "8-30", "31-60", "61-90", "90+")
 _OVER: Final = frozenset({"failed", "canceled"})
+_STANDING: Final = (
+    ("agrees", "at the bank"),
+    ("differs", "there with another amount"),
+    ("waits", "not there yet"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,21 @@ def payouts_paper(book: str, rows: PayoutRows, clocks: Clocks, *, span: str) -> 
         ]
         if any(section.style == WRONG for section in sections):
             style = WRONG
-    return Paper(f"Payout reconciliation, {span}", book, clocks, tuple(sections), style=style)
+    standing = Counter(
+        _at_the_bank(p, rows.settled.get(p["id"])) for p in paid if p["stage"] not in _OVER
+    )
+    verdict = ", ".join(f"{standing[s]} {words}" for s, words in _STANDING if standing[s])
+    if style == SOUND and (standing["waits"] or standing["differs"]):
+        style = WAITS
+    title = f"Payout reconciliation, {span}"
+    return Paper(title, book, clocks, tuple(sections), verdict or "no payout", style)
+
+
+def _at_the_bank(payout: Row, seen: int | None) -> str:
+    """How a payout stands at the bank."""
+    if seen is None:
+        return "waits"
+    return "agrees" if seen == payout["minor"] else "differs"
 
 
 def _summary(payouts: Sequence[Row], rows: PayoutRows, currency: str) -> Section:
@@ -95,7 +114,7 @@ def _itemized(payouts: Sequence[Row], rows: PayoutRows, currency: str) -> Sectio
                 len(rows.contents[payout["id"]]) if payout["id"] in rows.contents else None,
                 Money.of(payout["minor"], currency),
                 bank,
-                "waits" if seen is None else ("agrees" if seen == payout["minor"] else "differs"),
+                _at_the_bank(payout, seen),
             )
         )
     columns = ("payout", "arrival", "state", "movements", "amount", "at the bank", "bank")

@@ -107,6 +107,10 @@ def test_payout_report_has_summary_payouts_ending_balance_and_what_failed() -> N
     ]
     assert [row["payout"] for row in paper["sections"][3]["rows"]] == ["po_2"]
     assert paper["sections"][2]["notes"] == []
+    assert (paper["status"], paper["verdict"]) == ("sound", "1 at the bank")
+    for settled, verdict in ((None, "1 not there yet"), (800, "1 there with another amount")):
+        told = payouts_paper("main", rows(settled=settled), CLOCKS, span="November")
+        assert (told.style, told.verdict) == ("waits", verdict)
     short = paper_json(payouts_paper("main", rows(net=800), CLOCKS, span="November"))
     assert (short["status"], short["sections"][0]["status"]) == ("wrong", "wrong")
 
