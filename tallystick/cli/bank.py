@@ -175,7 +175,8 @@ def _say(taken: Taken, *, is_dry: bool) -> None:
         talk.done(f"note: {printable(remark)}")
     if taken.outcome is Outcome.KNOWN:
         at = f"{taken.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        talk.done(f"this file was taken before, on {at}; nothing is new")
+        whose = f" as {', '.join(taken.accounts)}" if taken.accounts else ""
+        talk.done(f"this file was taken before, on {at}{whose}; nothing is new")
         return
     verb = "would take" if is_dry else "took"
     talk.done(

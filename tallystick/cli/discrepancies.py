@@ -9,7 +9,7 @@ import typer
 
 from services.console.views import Json
 from shared.contracts.acts import WorkAct
-from shared.contracts.discrepancies import ReasonCode, Severity
+from shared.contracts.discrepancies import DiscrepancyKind, ReasonCode, Severity
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import DiscrepancyReported
 from shared.runtime import log
@@ -17,8 +17,18 @@ from tallystick.cli.act import act, rows_here
 from tallystick.cli.ask import AsJson, InBook, UnderKey, require_book
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
+from tallystick.verdicts import printable
 
 SHOWN_MAX: Final = 1_000
+ABOUT_CHARACTERS_MAX: Final = 64
+_OF_LINES: Final = frozenset(
+    {
+        DiscrepancyKind.UNIDENTIFIED_BANK_CREDIT,
+        DiscrepancyKind.UNIDENTIFIED_BANK_DEBIT,
+        DiscrepancyKind.AMBIGUOUS_MATCH,
+        DiscrepancyKind.DUPLICATE_BANK_CREDIT,
+    }
+)
 app = typer.Typer(
     help="What is wrong: listed by cause, worked on, closed. Each act is an event on record.",
     no_args_is_help=True,
@@ -218,7 +228,7 @@ def list_lines(found: list[DiscrepancyReported]) -> list[str]:
         lines.append(f"{cause.replace('_', ' ')}{many}")
         for report in sorted(reports, key=lambda r: (-_rank(r), r.opened_at, r.id)):
             amount = "" if report.amount is None else f"{report.amount.money()}"
-            about = f"{report.discrepancy} {report.subject}"
+            about = f"{report.discrepancy} {_about(report)}"
             owner = f"  {report.owner}" if report.owner else ""
             lines.append(
                 f"  {report.severity or '':<8} {report.state:<12} {report.age:>5}d"
@@ -226,6 +236,16 @@ def list_lines(found: list[DiscrepancyReported]) -> list[str]:
             )
     worst = f"{len(found)} not resolved; show one with `tallystick discrepancies show ID`"
     return [*lines, "", worst]
+
+
+def _about(report: DiscrepancyReported) -> str:
+    """What it is about: a bank line by what it says, since its id says nothing to a person."""
+    if report.discrepancy not in _OF_LINES or not report.found:
+        return report.subject
+    amount, on, where = report.found.partition(" on ")
+    is_said = report.amount is not None and amount.lstrip("-") == str(report.amount.money())
+    text = printable(f"on {where}" if on and is_said else report.found)
+    return text if len(text) <= ABOUT_CHARACTERS_MAX else f"{text[: ABOUT_CHARACTERS_MAX - 1]}…"
 
 
 def shown_lines(report: DiscrepancyReported) -> list[str]:
