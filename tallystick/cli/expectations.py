@@ -44,7 +44,7 @@ def expectations(
     """
     from tallystick.cli.history import known_here  # noqa: PLC0415  # help answers at once
 
-    found = list(_waits(known_here(files or [], config, as_of)))
+    found = list(waited_for(known_here(files or [], config, as_of)))
     shown = [(book, wait) for book, wait in found if wait.state.alarms or not alarms]
     if json:
         sys.stdout.write(json_text.dumps([_told(*each) for each in shown], indent=2) + "\n")
@@ -54,13 +54,16 @@ def expectations(
         raise typer.Exit(ExitCode.FOUND_A_PROBLEM)
 
 
-def _waits(known: "Sequence[tuple[Facts, datetime]]") -> "Iterator[tuple[str, Wait]]":
+def waited_for(known: "Sequence[tuple[Facts, datetime]]") -> "Iterator[tuple[str, Wait]]":
+    """What is waited for by book, after what people matched, took back and wrote off."""
     from services.reconciler.breaks.waits import waits_of  # noqa: PLC0415
+    from services.reconciler.matching.by_hand import by_hand, for_rules  # noqa: PLC0415
     from services.reconciler.matching.passes import matched  # noqa: PLC0415
 
     for facts, at in known:
-        table = matched(facts, at=at)
-        for wait in waits_of(facts, table, at=at):
+        hand = by_hand(facts)
+        table = matched(for_rules(hand), at=at)
+        for wait in waits_of(hand.facts, table, at=at):
             yield facts.book.name, wait
 
 

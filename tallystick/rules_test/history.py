@@ -9,8 +9,11 @@ from typing import Final
 from services.reconciler.facts.kinds import Fact
 from services.reconciler.facts.known import Facts
 from services.reconciler.facts.readers import facts_of
+from services.reconciler.facts.rulings import Ruling
 from services.reconciler.rules.matching_rules import MatchingRules, rules_of
+from services.reconciler.shell.judging.acts import rulings_of
 from shared.contracts import topics
+from shared.contracts.acts import ACT_DECIDED
 from shared.contracts.books import BookData
 from shared.contracts.errors import Refused, Unreadable
 from shared.runtime.kafka_whole import whole
@@ -23,6 +26,7 @@ READ: Final = (
     topics.STRIPE_OBJECTS,
     topics.BANK_OBSERVATIONS,
     topics.LEDGER_ENTRIES,
+    topics.DECISIONS,
 )
 
 
@@ -51,6 +55,12 @@ def rules_from(path: Path) -> MatchingRules:
         ) from None
 
 
+def ruled_by(decision: bytes) -> tuple[str, list[Ruling]]:
+    """The book of a decision on record, and what people ruled by it: facts like any other."""
+    told = ACT_DECIDED.validate_json(decision)
+    return told.book, rulings_of(told)
+
+
 async def known_from_topics(settings: Settings) -> tuple[list[Facts], datetime]:
     """What the topics tell of each book up to their ends now; what cannot be read is left out.
 
@@ -61,6 +71,10 @@ async def known_from_topics(settings: Settings) -> tuple[list[Facts], datetime]:
     told: defaultdict[str, list[Fact]] = defaultdict(list)
     async with aclosing(whole(settings.kafka, READ)) as records:
         async for record in records:
+            if record.topic == topics.DECISIONS:
+                ruled_in, rulings = ruled_by(record.value)
+                told[ruled_in].extend(rulings)
+                continue
             try:
                 book, facts = facts_of(
                     record.topic, record.envelope(), received_at=record.appended_at, books=books
