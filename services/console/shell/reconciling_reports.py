@@ -266,11 +266,14 @@ class _Views:
         seen = [row["currency"] for row in (*closing, *rows)]
         currency = (of_book or seen or ["usd"])[0]
         is_known = bool(opening) and opening[0]["day"] == before
-        first_ever = not opening and bool(closing)
+        received = sum(max(row["minor"], 0) for row in rows if row["currency"] == currency)
+        spent = sum(max(-row["minor"], 0) for row in rows if row["currency"] == currency)
+        # An account that began with its first line held nothing before; another may have.
+        is_new = not opening and bool(closing) and closing[0]["bank_minor"] == received - spent
         bank = Cash(
-            opening=opening[0]["bank_minor"] if is_known else (0 if first_ever else None),
-            received=sum(max(row["minor"], 0) for row in rows if row["currency"] == currency),
-            spent=sum(max(-row["minor"], 0) for row in rows if row["currency"] == currency),
+            opening=opening[0]["bank_minor"] if is_known else (0 if is_new else None),
+            received=received,
+            spent=spent,
             closing=closing[0]["bank_minor"] if closing else None,
         )
         return cash_paper(
