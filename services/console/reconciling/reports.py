@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ BUCKETS: Final = ("0-1", "2-3", "4-7", "8-30", "31-60", "61-90", "90+")
 _OVER: Final = frozenset({"failed", "canceled"})
 _STANDING: Final = (
     ("agrees", "at the bank"),
+    ("written off", "written off, all or in part"),
     ("differs", "there with another amount"),
     ("waits", "not there yet"),
 )
@@ -22,7 +23,10 @@ _STANDING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PayoutRows:
-    """What the payout reports are made of; ``settled`` is what lines paid, by payout."""
+    """What the payout reports are made of; ``settled`` is what lines paid, by payout.
+
+    ``written_off`` is what people took off what was due.
+    """
 
     payouts: Sequence[Row]
     contents: Mapping[str, Sequence[str]]
@@ -30,6 +34,16 @@ class PayoutRows:
     settled: Mapping[str, int]
     unpaid: Mapping[str, Sequence[Row]]
     ledger: Mapping[str, int]
+    written_off: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def at_the_bank(self, payout: Row) -> str:
+        """How a payout stands at the bank."""
+        seen, off = self.settled.get(payout["id"]), self.written_off.get(payout["id"], 0)
+        if seen is None and not off:
+            return "waits"
+        if (seen or 0) + off != payout["minor"]:
+            return "differs"
+        return "written off" if off else "agrees"
 
 
 def payouts_paper(book: str, rows: PayoutRows, clocks: Clocks, *, span: str) -> Paper:
@@ -49,21 +63,12 @@ def payouts_paper(book: str, rows: PayoutRows, clocks: Clocks, *, span: str) -> 
         ]
         if any(section.style == WRONG for section in sections):
             style = WRONG
-    standing = Counter(
-        _at_the_bank(p, rows.settled.get(p["id"])) for p in paid if p["stage"] not in _OVER
-    )
+    standing = Counter(rows.at_the_bank(p) for p in paid if p["stage"] not in _OVER)
     verdict = ", ".join(f"{standing[s]} {words}" for s, words in _STANDING if standing[s])
     if style == SOUND and (standing["waits"] or standing["differs"]):
         style = WAITS
     title = f"Payout reconciliation, {span}"
     return Paper(title, book, clocks, tuple(sections), verdict or "no payout", style)
-
-
-def _at_the_bank(payout: Row, seen: int | None) -> str:
-    """How a payout stands at the bank."""
-    if seen is None:
-        return "waits"
-    return "agrees" if seen == payout["minor"] else "differs"
 
 
 def _summary(payouts: Sequence[Row], rows: PayoutRows, currency: str) -> Section:
@@ -114,7 +119,7 @@ def _itemized(payouts: Sequence[Row], rows: PayoutRows, currency: str) -> Sectio
                 len(rows.contents[payout["id"]]) if payout["id"] in rows.contents else None,
                 Money.of(payout["minor"], currency),
                 bank,
-                _at_the_bank(payout, seen),
+                rows.at_the_bank(payout),
             )
         )
     columns = ("payout", "arrival", "state", "movements", "amount", "at the bank", "bank")
@@ -167,9 +172,12 @@ def custody_paper(book: str, rows: PayoutRows, clocks: Clocks, *, span: str) -> 
         inside = [m for m in inside if m["source"] != payout["id"]]
         net = None if named is None else sum(m["net_minor"] or 0 for m in inside)
         bank = rows.settled.get(payout["id"])
-        breaks = [s for s in (net, bank) if s is not None and s != payout["minor"]]
-        wrong += bool(breaks)
-        state = "differs" if breaks else ("agrees" if None not in (net, bank) else "waits")
+        state = rows.at_the_bank(payout)
+        if net is not None and net != payout["minor"]:
+            state = "differs"
+        elif net is None and state != "differs":
+            state = "waits"
+        wrong += state == "differs"
         told.append(
             (
                 payout["id"],

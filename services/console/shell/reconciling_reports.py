@@ -155,25 +155,28 @@ class _Views:
             currency: await self.reconciler.rows("unpaid_movements", book, currency, 100_000)
             for currency in currencies
         }
-        return PayoutRows(rows, contents, movements, await self._settled(ids), unpaid, stripe)
+        settled, off = await self._settled(ids)
+        return PayoutRows(rows, contents, movements, settled, unpaid, stripe, off)
 
-    async def _settled(self, ids: Sequence[str]) -> dict[str, int]:
-        """What bank lines have paid, by payout."""
+    async def _settled(self, ids: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """What bank lines have paid, and what was written off, by payout."""
         hooks = [f"object:{name}" for name in ids]
-        found: dict[str, int] = {}
+        paid: dict[str, int] = {}
+        off: dict[str, int] = {}
         matches = {
             row["id"]: row["record"]
             for row in await self.reconciler.rows("matches_of_objects", self.told.book.name, hooks)
         }
         wanted = set(ids)
         for made in matches.values():
-            if made["match_kind"] != "bank_line":
+            found = {"bank_line": paid, "write_off": off}.get(made["match_kind"])
+            if found is None:
                 continue
             for cleared in made["clears"]:
                 if cleared["account"] == IN_TRANSIT and cleared["key"] in wanted:
                     minor = -int(cleared["amount"]["minor"])
                     found[cleared["key"]] = found.get(cleared["key"], 0) + minor
-        return found
+        return paid, off
 
     async def _stripe(self, as_of: AsOf) -> dict[str, int]:
         told = await self.figures.turnover(as_of, account=STRIPE_BALANCE)

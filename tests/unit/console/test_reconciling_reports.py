@@ -1,5 +1,6 @@
 """The reports of reconciliation, from rows: what adds up, what differs, what is not known."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -66,6 +67,15 @@ def test_custody_agrees_waits_or_differs() -> None:
     assert custody(rows()) == ("sound", "agrees")
     assert custody(rows(settled=None)) == ("sound", "waits")
     assert custody(rows(settled=800)) == ("wrong", "differs")
+    assert custody(rows(net=800)) == ("wrong", "differs")
+
+
+def test_what_was_written_off_makes_up_for_what_the_bank_lacks() -> None:
+    told = replace(rows(settled=800), written_off={"po_1": 100})
+    assert custody(told) == ("sound", "written off")
+    assert custody(replace(told, written_off={"po_1": 99})) == ("wrong", "differs")
+    paper = payouts_paper("main", told, CLOCKS, span="November")
+    assert (paper.style, paper.verdict) == ("sound", "1 written off, all or in part")
 
 
 def test_custody_names_the_payout_and_its_amount_in_every_form() -> None:
