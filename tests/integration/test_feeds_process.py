@@ -139,7 +139,7 @@ async def test_imported_file_is_booked_and_a_refused_one_says_what_why_and_what_
     async with rig.ledger():
         taken = await tallystick(rig, "import", good, "--account", account)
         assert taken.returncode == 0, taken.stderr
-        assert "took 5 lines of house: 5 new" in taken.stderr
+        assert "took 5 lines of house: all new" in taken.stderr
         again = await tallystick(rig, "import", good, "--account", account)
         assert "this file was taken before" in again.stderr
         await rig.caught_up()
