@@ -110,11 +110,6 @@ def _places(rows: Iterable[Row]) -> str:
     return " ".join(told) or "nothing"
 
 
-def payout_of(row: Row) -> Payout:
-    """A payout of the view of expectations."""
-    return _payout(row)
-
-
 def _payout(row: Row) -> Payout:
     created: datetime = row["created"]
     return Payout(

@@ -71,33 +71,6 @@ select
     ) as digest
 from open_items
 
--- name: balances_off
--- Balances that are not the sum of their postings. No row: all are.
-select
-    coalesce(b.book, s.book) as book,
-    coalesce(b.account, s.account) as account,
-    coalesce(b.currency, s.currency) as currency,
-    coalesce(b.minor, 0) as kept_minor,
-    coalesce(s.minor, 0) as summed_minor
-from (
-    select book, account, currency, sum(debit_minor - credit_minor) as minor
-    from balances
-    group by book, account, currency
-) as b
-full join (
-    select
-        e.book,
-        p.account,
-        p.currency,
-        sum(case p.direction when 'debit' then p.minor else -p.minor end) as minor
-    from postings as p
-    join entries as e on e.origin_id = p.origin_id and e.sequence = p.sequence
-    group by e.book, p.account, p.currency
-) as s on s.book = b.book and s.account = b.account and s.currency = b.currency
-where coalesce(b.minor, 0) <> coalesce(s.minor, 0)
-order by 1, 2, 3
-limit $1
-
 -- name: chains_by_name
 -- The chain of certain entries, by the names of their origins.
 select o.topic, o.partition, e.sequence, e.chain
