@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from shared.runtime import log
 from tests.support.stack import RunningStack, running_stack
 
 # A broker of a test lives for seconds to minutes: of 20 s of processor time in a simulated month
@@ -57,6 +58,12 @@ def _place(item: pytest.Item) -> int:
         return 0
     name = item.path.name
     return 1 + LONGEST_FILES.index(name) if name in LONGEST_FILES else 1 + len(LONGEST_FILES)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_in_a_service() -> None:
+    """A command that a test ran in this process set the log up for its own: ``caplog`` sees all."""
+    log.set_up(level="info", form="json")
 
 
 @pytest.fixture(scope="session")

@@ -294,7 +294,7 @@ async def test_console_as_a_process_answers_and_stops_when_told(rig: LedgerRig) 
 
             await until("the console", reads)
             assert (await http.get("/livez")).status_code == 200
-            assert "reconciler" in (await http.get("/readyz")).json()["reasons"]
+            assert "reconciler" in (await http.get("/readyz")).json()["reasons"], "it has no views"
             assert (await http.get("/openapi.json")).json()["openapi"] == "3.1.0"
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 15) == 0

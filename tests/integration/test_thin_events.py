@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -174,7 +175,7 @@ async def test_connected_accounts_event_is_asked_in_its_context_only_where_it_is
 
 
 async def test_event_that_stripe_does_not_answer_for_is_tried_again_and_then_given_up_aloud(
-    thin: Thin, capsys: pytest.CaptureFixture[str]
+    thin: Thin, caplog: pytest.LogCaptureFixture
 ) -> None:
     thin.polling.do("charge", amount=4_200)
     (told,) = thin.notifications("charge.succeeded")
@@ -192,8 +193,9 @@ async def test_event_that_stripe_does_not_answer_for_is_tried_again_and_then_giv
     assert (await thin.state_of(gone))[0] == "unresolved"
     _, unresolved = await ThinStore(thin.polling.database).counts()
     assert unresolved >= 1, "the topic is shared: other tests' events are given up as well"
-    said = [text for text in capsys.readouterr().out.splitlines() if str(gone["id"]) in text]
-    assert "thin_event.unresolved" in said[-1]
+    aloud = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    (said,) = [text for text in aloud if str(gone["id"]) in text]
+    assert "thin_event.unresolved" in said
 
 
 async def test_event_that_names_another_host_is_never_asked_for(thin: Thin) -> None:

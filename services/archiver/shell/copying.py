@@ -81,6 +81,7 @@ class Copier:
             InvariantBroken: The copy has more than the broker: records were lost there.
             ArchiveBroken: The last segment of a chain cannot be built on.
         """
+        self.health.not_ready(HEALTH, "not copied yet")
         if left := await self._tidied():
             _log.info("store.tidied", files=left)
         backoff = RETRY_SECONDS_FIRST

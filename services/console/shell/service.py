@@ -25,6 +25,7 @@ from shared.runtime.lifecycle import pause, together, unless_stopped
 from shared.runtime.metrics import Health, serve
 
 LOOK_SECONDS: Final = 2.0
+LOOKED_AT: Final = ("ledger", "reconciler", "kafka")
 WAIT_SECONDS_MAX: Final = 60.0
 
 
@@ -55,6 +56,8 @@ async def run_console(stop: asyncio.Event) -> None:
     ledger, reconciler = Views(dsn, "ledger"), Views(dsn, "reconciler")
     publisher = Publisher(settings.kafka, client_id="tallystick-console")
     health = Health()
+    for name in LOOKED_AT:
+        health.not_ready(name, "not asked yet")
     desk = _desk(settings, tokens, ledger, reconciler, publisher)
     served = application(desk, health)
 

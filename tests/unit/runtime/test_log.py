@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -13,17 +12,6 @@ from shared.runtime.log import Sparing
 from shared.runtime.metrics import Health
 
 UNABLE = 'Unable connect to "%s:%s": %s'
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "httpx", "stripe")}
-    yield
-    root.handlers[:], root.level = handlers, level
-    for name, was in levels.items():
-        logging.getLogger(name).setLevel(was)
 
 
 def lines(monkeypatch: pytest.MonkeyPatch, level: str = "info") -> io.StringIO:
