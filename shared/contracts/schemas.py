@@ -42,6 +42,7 @@ from shared.contracts.commands import (
     TickClock,
 )
 from shared.contracts.dead_letters import DEAD_LETTER_TOPICS, NOTE_TYPE
+from shared.contracts.look_ups import LookUpAsked
 from shared.contracts.messages import (
     DeadLetterNote,
     DiscrepancyReported,
@@ -137,6 +138,7 @@ _TYPES: Final = (
     ),
     *_ACT_TYPES,
     MessageType("com.tallystick.reconciliation.decided.v1", ActDecided, (topics.DECISIONS,)),
+    MessageType("com.tallystick.reconciliation.look-up.v1", LookUpAsked, (topics.LOOK_UPS,)),
     MessageType(NOTE_TYPE, DeadLetterNote, DEAD_LETTER_TOPICS),
 )
 

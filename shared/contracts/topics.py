@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from shared.contracts.acts import ACT_DECIDED, RECONCILER_ACT
 from shared.contracts.audits import AuditReport
 from shared.contracts.commands import LEDGER_COMMAND
+from shared.contracts.look_ups import LookUpAsked
 from shared.contracts.messages import (
     MATCH_RECORD,
     OUTCOME_RECORD,
@@ -45,6 +46,7 @@ DISCREPANCIES: Final = "reconciliation.discrepancies"
 DISCREPANCIES_CURRENT: Final = "reconciliation.discrepancies.current"
 RECONCILIATION_COMMANDS: Final = "reconciliation.commands"
 DECISIONS: Final = "reconciliation.decisions"
+LOOK_UPS: Final = "reconciliation.look-ups"
 LEDGER_DEAD_LETTERS: Final = "ledger.dead-letters"
 RECONCILER_DEAD_LETTERS: Final = "reconciler.dead-letters"
 
@@ -215,6 +217,14 @@ _TOPICS: Final = (
         ACT_DECIDED,
         ("reconciler",),
         ("console", "reconciler"),
+    ),
+    Topic(
+        LOOK_UPS,
+        "What is to be asked for by name: it is waited for, and its deadline has passed",
+        "book + what is waited for",
+        TypeAdapter(LookUpAsked),
+        ("reconciler",),
+        ("feeds", "ingest", "reconciler"),
     ),
     Topic(
         LEDGER_DEAD_LETTERS,

@@ -13,12 +13,12 @@ from typing import Final
 from prometheus_client import Counter
 
 from services.ingest.shell.poll_store import QUERIES
-from services.ingest.shell.topic_reading import Keep, TopicReading
 from services.ingest.stored_events import StoredEvent, stored_event
 from shared.contracts.errors import Unreadable
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import KafkaAddress, Record
 from shared.runtime.postgres import Database, Tx
+from shared.runtime.topic_reading import Keep, TopicReading
 
 READ_SCHEMA: Final = "ingest_read"
 READ_MIGRATIONS: Final = Path(__file__).parent / "read_migrations"

@@ -10,12 +10,12 @@ from typing import cast
 
 from services.ingest.event_body import json_value
 from services.ingest.shell.poll_store import QUERIES
-from services.ingest.shell.topic_reading import Keep, TopicReading
 from shared.contracts.books import Mode
 from shared.contracts.errors import Unreadable
 from shared.contracts.topics import STRIPE_OBJECTS
 from shared.runtime.kafka import KafkaAddress, Record
 from shared.runtime.postgres import Database
+from shared.runtime.topic_reading import Keep, TopicReading
 
 
 @dataclass(frozen=True, slots=True)
