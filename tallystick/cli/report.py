@@ -44,7 +44,7 @@ from services.console.statements.query import (
 )
 from services.console.statements.report import Kind
 from services.console.views import BadRequest
-from services.ledger.chart import default_chart
+from services.ledger.chart import Chart, default_chart
 from services.ledger.shell.service import charts_of
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.journal import DEFAULT_BOOK
@@ -52,6 +52,7 @@ from shared.runtime import log
 from tallystick.cli.papers import add_to
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
+from tallystick.in_force_here import in_force_at
 
 LINES_MAX: Final = 100_000
 _STYLES: Final = {"heading": "1", "total": "1", "sound": "32", "wrong": "1;31"}
@@ -310,7 +311,7 @@ def _run(book: str, read: Callable[[Shelf], Coroutine[Any, Any, None]]) -> None:
 
     async def go() -> None:
         async with _open(dsn) as views:
-            names = await _names(books, named, views)
+            names = await _names(books, named, views, dsn)
             await read(Shelf(named, names, views, datetime.now(UTC)))
 
     try:
@@ -349,12 +350,22 @@ def _book(books: BookMap, name: str) -> BookData:
     return found
 
 
-async def _names(books: BookMap, book: BookData, views: Snapshot) -> Names:
-    """What people read for an account: as it was named by command, else as the chart says."""
-    chart = charts_of(books).get(book.book) or default_chart()
+async def _names(books: BookMap, book: BookData, views: Snapshot, dsn: str) -> Names:
+    """What people read for an account: as a command named it, else as the chart says.
+
+    A chart that the books file names has the last word on names; else it is the one in force.
+    """
+    chart = charts_of(books).get(book.book) or await _chart_in_force(book, dsn)
     rows = await views.rows("account_displays", book.name)
     named = {row["account"]: row["display"] for row in rows}
     return lambda name: str(named.get(name) or chart.display(name))
+
+
+async def _chart_in_force(book: BookData, dsn: str) -> Chart:
+    try:
+        return (await in_force_at(dsn)).last().named(book.name).chart
+    except Problem:  # Nothing has begun, so what the books begin with is all there is.
+        return default_chart()
 
 
 def _json(told: object) -> None:

@@ -8,7 +8,9 @@ from typing import Final
 
 import asyncpg
 import pytest
+from pydantic import JsonValue
 
+from services.ledger.activation.activations import book_map_value
 from services.ledger.chart import DEFAULT_CHART
 from services.ledger.shell import service
 from services.ledger.shell.beginning import Files
@@ -39,7 +41,7 @@ def billed(number: int) -> Publication:
     return polled(shown | {"livemode": False})
 
 
-def asking(key: str, what: Activated, value: str) -> Publication:
+def asking(key: str, what: Activated, value: JsonValue) -> Publication:
     command = Activate(idempotency_key=key, actor="ana", what=what, value=value)
     envelope = Envelope(
         id=f"cmd_{key}",
@@ -108,6 +110,42 @@ async def test_file_that_changed_since_the_first_start_stops_the_next_with_the_w
         await rig.publish(billed(2))
         await rig.caught_up()
         assert await receivables(rig) == ["in_2"]
+
+
+async def test_what_was_put_in_force_holds_after_a_kill_though_the_file_says_nothing_of_it(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    file = tmp_path / "books.toml"
+    file.write_text('books = [{name = "main"}]\n', encoding="utf-8")
+    rent = '\n[[account]]\nname = "expenses:rent"\ndisplay = "Rent"\n'
+    given = {"TALLYSTICK_BOOKS_FILE": str(file), "TALLYSTICK_LEDGER_INSTANCE": "one"}
+    process = rig.start_process(**given)
+    await rig.caught_up()
+    # The map is what other services read from the file as well, so there both say the same.
+    file.write_text(TWO, encoding="utf-8")
+    await rig.publish(
+        asking("k1", Activated.CHART, DEFAULT_CHART.read_text("utf-8") + rent),
+        asking("k2", Activated.BASIS, "accrual"),
+        asking("k3", Activated.RULES_VERSION, 1),
+        asking("k4", Activated.BOOK_MAP, book_map_value(rig.settings(books_file=file).books())),
+    )
+    await rig.caught_up()
+    process.kill()
+    process.wait()
+    rig.start_process(**given)
+    await rig.publish(billed(2))
+    await rig.caught_up()
+    assert await receivables(rig) == ["in_2"]
+    shown = await tallystick(rig, tmp_path, "activate", "show")
+    accounts = DEFAULT_CHART.read_text("utf-8").count("[[account]]")
+    assert "rules version 1, after 5 activations" in shown.stdout
+    assert f"book main: accrual basis, {accounts + 1} accounts in its chart" in shown.stdout
+    assert f"book other: cash basis, {accounts} accounts in its chart" in shown.stdout
+    booking = ("entry", "--debit", "expenses:rent=1 usd", "--credit", "equity:owner=1 usd")
+    booked = await tallystick(rig, tmp_path, "book", *booking)
+    assert (booked.returncode, booked.stderr) == (0, "")
+    report = await tallystick(rig, tmp_path, "report", "trial-balance")
+    assert "Rent (expenses:rent)" in report.stdout
 
 
 async def test_book_map_file_is_put_in_force_with_all_that_differs(

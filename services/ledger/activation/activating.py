@@ -159,15 +159,13 @@ def differences(in_force: InForce, files: InForce) -> list[Difference]:
         )
     for data in theirs:
         mine, said = in_force.named(data.name), files.of(data)
-        # A file that says none says with which one a book begins, and nothing of what came later.
+        # A file that says neither basis nor chart says with which a book begins, and nothing of
+        # what was put in force later.
         if "basis" in data.model_fields_set and mine.basis is not said.basis:
             detail = f"in force is {mine.basis}, the books file says {said.basis}"
             found.append(Difference(data.name, Activated.BASIS, detail))
-        apart = _charts_apart(mine.chart, said.chart)
-        if data.book not in files.charts and not _charts_apart(mine.chart, in_force.default):
-            # An upgrade that brings another default chart changes nothing by itself.
-            apart = ""
-        if apart:
+        # The default chart of this program is no word of the file's either.
+        if data.book in files.charts and (apart := _charts_apart(mine.chart, said.chart)):
             found.append(Difference(data.name, Activated.CHART, apart))
     return found
 

@@ -131,14 +131,16 @@ def test_book_without_a_chart_keeps_the_default_that_it_began_with() -> None:
     assert known.chart_text(MAIN) == OTHER_CHART
     # The upgraded program has another; its files name none, so nothing differs.
     assert differences(known.last(), InForce(TWO_BOOKS)) == []
-    # A file that names one says something, and so does a chart that was put in force.
+    # A file that names one says something.
     named = InForce(TWO_BOOKS, {MAIN: chart_of(CHART_TEXT)})
     assert [each.book for each in differences(known.last(), named)] == [MAIN]
-    rent = OTHER_CHART.replace("expenses:rent", "expenses:hire")
-    known = made(known, Activated.CHART, rent)
-    assert [each.book for each in differences(known.last(), InForce(TWO_BOOKS))] == [MAIN]
-    known = made(known, Activated.CHART, CHART_TEXT)
-    assert differences(known.last(), InForce(TWO_BOOKS)) == []
+
+
+def test_file_that_names_no_chart_leaves_the_one_that_was_put_in_force() -> None:
+    known = made(NOTHING, Activated.CHART, OTHER_CHART).last()
+    assert differences(known, InForce()) == []
+    (found,) = differences(known, InForce(charts={MAIN: chart_of(CHART_TEXT)}))
+    assert found.detail == "expenses:rent is in force and not in the file"
 
 
 def test_books_that_began_before_the_default_chart_was_told_have_that_of_the_program() -> None:
