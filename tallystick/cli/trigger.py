@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, cast
 
 import typer
 
-from services.ingest.endpoints import Endpoint, EndpointKind, Payload
 from shared.contracts.errors import CurrencyUnknown
 from shared.contracts.money import currency_of
 from tallystick.amounts import AmountInvalid
@@ -25,6 +24,7 @@ from tallystick.local_door import LocalDoor, local_door
 from tallystick.local_stripe import LocalStripe, SandboxRefused
 from tallystick.preflight import stack_settings
 from tallystick.supervisor import Supervisor
+from tallystick.trigger_endpoint import EndpointUnfit, endpoint_for
 from tallystick.triggers import (
     AMOUNT_DEFAULT,
     BANK_CURRENCIES,
@@ -68,7 +68,12 @@ def trigger(
     ] = AMOUNT_DEFAULT,
     currency: Annotated[str, typer.Option("--currency", help="Such as usd, eur, jpy.")] = "usd",
     endpoint: Annotated[
-        str, typer.Option("--endpoint", help="Which endpoint takes it, of several.")
+        str,
+        typer.Option(
+            "--endpoint",
+            help="Which endpoint takes it, of several: one of our own account with whole objects."
+            " Without `run --sandbox` nobody could be asked for what a thin event names.",
+        ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Data for programs on stdout.")] = False,
 ) -> None:
@@ -161,9 +166,17 @@ def _stripe_for(door: LocalDoor, endpoint: str, talk: Talk) -> Generator[_Stripe
                 " TALLYSTICK_INGEST_WEBHOOK_SECRET here too",
                 code=ExitCode.UNREACHABLE,
             )
+        if endpoint:
+            raise typer.BadParameter(
+                "--endpoint: the simulated Stripe that runs here sends to the door's own endpoint;"
+                " leave it out"
+            )
         yield _Stripe(door.sandbox, is_running_elsewhere=True)
         return
-    target = _target(door, endpoint)
+    try:
+        target = endpoint_for(door.endpoints, endpoint, datetime.now(UTC))
+    except EndpointUnfit as error:
+        raise typer.BadParameter(f"--endpoint: {error}") from None
     (secret, *_) = target.secrets_in_force(datetime.now(UTC))
     folder = sandbox_folder(stack_settings()).with_name("trigger")
     folder.mkdir(parents=True, exist_ok=True)
@@ -187,21 +200,6 @@ def _stripe_for(door: LocalDoor, endpoint: str, talk: Talk) -> Generator[_Stripe
             yield _Stripe(stripe, is_running_elsewhere=False)
         finally:
             supervisor.stop()
-
-
-def _target(door: LocalDoor, name: str) -> Endpoint:
-    fitting = {
-        each.name: each
-        for each in door.endpoints.values()
-        if each.kind is EndpointKind.ACCOUNT
-        and each.payload is Payload.SNAPSHOT
-        and each.secrets_in_force(datetime.now(UTC))
-    }
-    if name in fitting:
-        return fitting[name]
-    if not name and len(fitting) == 1:
-        return next(iter(fitting.values()))
-    raise typer.BadParameter(f"--endpoint: name one of {', '.join(sorted(fitting)) or 'none'}")
 
 
 def _played(stripe: _Stripe, asked: _Asked) -> tuple[dict[str, str], list[dict[str, str]]]:
