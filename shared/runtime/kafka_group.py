@@ -174,7 +174,9 @@ class GroupReader:
         for partition in raw:
             ours = Partition(*partition)
             here = at[ours]
-            if not first[partition] <= here <= end[partition]:
+            if here < first[partition]:
+                raise InvariantBroken(_gap(ours, here, first[partition]))
+            if here > end[partition]:
                 raise InvariantBroken(
                     f"position {here} of {ours} lies outside its log, "
                     f"{first[partition]} to {end[partition]}: the topic was cut or made anew"
@@ -291,13 +293,19 @@ class GroupReader:
         for partition, due in gaps.items():
             begins = first[LIBRARY.TopicPartition(*partition)]
             if begins > due:
-                raise InvariantBroken(
-                    f"{partition} begins at {begins}, and {due} was due: it was cut"
-                )
+                raise InvariantBroken(_gap(partition, due, begins))
 
     def _reshared(self) -> None:
         self._shared_out = True
         self._next = {}
+
+
+def _gap(partition: Partition, due: int, begins: int) -> str:
+    """What to say of records that are gone before they were read."""
+    return (
+        f"GAP {partition} {due}..{begins - 1}: these records were cut off before they were read, by"
+        " retention or by hand; nothing behind them is read. Bring the log back from its copy"
+    )
 
 
 def _listener(reshared: Callable[[], None]) -> Any:  # Any: a class of an untyped library

@@ -31,7 +31,7 @@ from shared.runtime.kafka import (
     topic_id,
     topic_problems,
 )
-from shared.runtime.kafka_client import LIBRARY
+from shared.runtime.kafka_client import ADMIN, LIBRARY, admin_client
 from shared.runtime.kafka_group import Batch, BatchBounds, GroupReader
 from tests.support.ledger import until
 from tests.support.stack import embedded_stack
@@ -295,6 +295,42 @@ async def test_group_whose_position_lies_behind_the_logs_end_stops(
             await until("the reader to stop", next_batch)
     finally:
         await reader.stop()
+
+
+async def test_group_whose_position_lies_before_the_logs_beginning_stops_and_names_the_gap(
+    kafka_bootstrap: str, topic: Topic
+) -> None:
+    kept, where = Kept(), Partition(topic.name, 0)
+    reader = GroupReader(
+        kafka_bootstrap, group=uuid.uuid4().hex, topics=[topic.name], positions=kept
+    )
+    async with producer(kafka_bootstrap) as publisher:
+        told = [Publication(topic.name, b"%d" % n, envelope(f"e{n}")) for n in range(30)]
+        await publisher.publish_all(told, 20)
+    ends = await end_offsets(kafka_bootstrap, [topic.name])
+    assert ends[where] > 3
+    kept.at = {partition: 2 if partition == where else end for partition, end in ends.items()}
+    # What retention would do: two records that nobody has read are gone, a later one is there.
+    async with admin_client(kafka_bootstrap) as client:
+        cut = {LIBRARY.TopicPartition(*where): ADMIN.RecordsToDelete(ends[where] - 1)}
+        await client.delete_records(cut)
+    before = dict(kept.at)
+    await reader.start()
+
+    async def next_batch() -> bool:
+        kept.take(await reader.next_batch())
+        return False
+
+    try:
+        gap = rf"GAP {topic.name}/0 2\.\.{ends[where] - 2}: .* cut off before they were read"
+        with pytest.raises(InvariantBroken, match=gap):
+            await until("the reader to stop", next_batch)
+        # It stays stopped, and nothing of what follows the gap was given out.
+        with pytest.raises(InvariantBroken, match=gap):
+            await until("the reader to stop again", next_batch)
+    finally:
+        await reader.stop()
+    assert kept.at == before
 
 
 async def test_group_of_two_shares_the_partitions_and_hands_them_over(
