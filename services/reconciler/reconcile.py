@@ -8,6 +8,7 @@ from services.reconciler.breaks.at_bank import line_breaks, payout_breaks
 from services.reconciler.breaks.balances import below_zero, drifts
 from services.reconciler.breaks.exchange import exchange_matches
 from services.reconciler.breaks.in_transit import in_transit_breaks, open_keys
+from services.reconciler.breaks.waits import due_look_ups, waits_of
 from services.reconciler.facts.kinds import (
     IN_TRANSIT,
     MATCH_KINDS,
@@ -60,13 +61,16 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
     waiting = open_keys(facts, table).values()
     found += in_transit_breaks(waiting, facts, troubled=troubled, at=at)
     discrepancies = {d.id: d for d in found}
+    waits = list(waits_of(facts, table, at=at))
+    wakes = (next_change(facts, table, at=at), *(wait.deadline for wait in waits))
     return Reconciliation(
         matches=tuple(sorted(matches, key=lambda m: m.id)),
         discrepancies=tuple(
             sorted(discrepancies.values(), key=lambda d: (d.kind, d.subject, d.id))
         ),
-        wake_at=next_change(facts, table, at=at),
+        wake_at=min((wake for wake in wakes if wake is not None and wake > at), default=None),
         dormant=dormant_facts(facts, table, exchanged, found, at=at),
+        look_ups=due_look_ups(waits),
     )
 
 

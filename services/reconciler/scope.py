@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Final
 
 from services.reconciler.breaks.in_transit import open_keys
+from services.reconciler.breaks.waits import is_awaited
 from services.reconciler.evidence.references import Evidence
 from services.reconciler.evidence.spelling import handles_of_line, handles_of_names
 from services.reconciler.facts.kinds import (
@@ -129,7 +130,10 @@ def dormant_facts(
     accepted = {d.subject for d in found if d.id in facts.accepted}
     waiting = open_keys(facts, table).keys() - accepted
     done_lines = {key for key, left in table.by_hand.items() if not left} | {
-        line.key for line in facts.lines if line.key not in table.evidence
+        line.key
+        for line in facts.lines
+        # One that is pending is waited for: it is posted, changed, or looked for until it is gone.
+        if line.key not in table.evidence and not is_awaited(line)
     }
     done_objects = {
         e.id

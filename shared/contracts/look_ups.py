@@ -42,10 +42,10 @@ class LookUpAsked(BaseModel):
     since: date | None = None
 
 
-def look_up_id(book: str, subject: str, deadline: datetime, look_up: LookUp) -> str:
+def look_up_id(book: str, subject: str, deadline: datetime, look_up: LookUp, where: str) -> str:
     """The id of a look-up: a hash of what is waited for, the deadline that passed, and the place.
 
     ``deadline`` is in UTC: another zone would make another id of the same moment.
     """
-    parts = ("look-up", book, subject, deadline.isoformat(), look_up)
+    parts = ("look-up", book, subject, deadline.isoformat(), look_up, where)
     return "lku_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]

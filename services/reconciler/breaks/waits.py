@@ -8,16 +8,20 @@
     settled     an amount alone has matched it, and the window is still open
 
 Every state has a deadline, and what to read again when it passes; what is done with waits no more.
+Of the deadlines that have passed the last one counts, so that whoever was away for months asks
+once for what is waited for now, and not for each week of it.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from services.reconciler.breaks.at_bank import clock
+from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
+from services.reconciler.findings.found import DueLookUp
 from services.reconciler.matching.candidates import Candidate
 from services.reconciler.matching.table import WEAK_RULES, Table
 from services.reconciler.rules.calendars import (
@@ -27,12 +31,15 @@ from services.reconciler.rules.calendars import (
     midnight,
     waited_until,
 )
+from shared.contracts.look_ups import LookUp
 from shared.contracts.money import Money
 from shared.contracts.observations import LineState
 
 # What is missing, or mismatched, is looked for again so often.
 AGAIN: Final = timedelta(days=7)
 PENDING_BUSINESS_DAYS: Final = 5
+# Either half may be the one that was lost: the bank's line, or Stripe's word that it went back.
+_BOTH: Final = (LookUp.BANK_LINES, LookUp.STRIPE_OBJECT)
 
 
 class WaitState(StrEnum):
@@ -51,23 +58,59 @@ class WaitState(StrEnum):
         return self in {WaitState.OVERDUE, WaitState.MISSING, WaitState.MISMATCHED}
 
 
-class LookUp(StrEnum):
-    """What is read again when a deadline passes."""
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The last deadline that has passed, and all that is to be looked at because of it."""
 
-    BANK_LINES = "bank_lines"
-    STRIPE_OBJECT = "stripe_object"
+    deadline: datetime
+    look_ups: tuple[LookUp, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One thing that is waited for. ``where`` is the bank account, or the object at Stripe."""
+    """One thing that is waited for.
+
+    ``look_up`` is what is looked at first when the deadline passes. ``bank_account`` is empty where
+    any may be the one; what a bank shows is read from ``since`` on. Of what Stripe shows, ``kind``
+    is its word for it and ``stripe_account`` whose it is.
+    """
 
     subject: str
     state: WaitState
     amount: Money
     deadline: datetime
     look_up: LookUp
-    where: str
+    bank_account: str
+    since: date
+    passed: Passed | None = None
+    kind: str = ""
+    stripe_account: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where is looked first: the bank account, or the object at Stripe."""
+        return self.place(self.look_up) or "any"
+
+    def place(self, look_up: LookUp) -> str:
+        """Where one looks; empty where any bank account may be the one."""
+        return self.subject if look_up is LookUp.STRIPE_OBJECT else self.bank_account
+
+    def due_look_ups(self) -> Iterator[DueLookUp]:
+        """What is to be asked for now: of a deadline once, however often this is worked out."""
+        if self.passed is None:
+            return
+        for look_up in self.passed.look_ups:
+            is_at_bank = look_up is LookUp.BANK_LINES
+            yield DueLookUp(
+                subject=self.subject,
+                deadline=self.passed.deadline,
+                look_up=look_up,
+                where=self.place(look_up),
+                kind=self.kind,
+                account="" if is_at_bank else self.stripe_account,
+                currency=self.amount.currency.code,
+                since=self.since if is_at_bank else None,
+            )
 
 
 def waits_of(facts: Facts, table: Table, *, at: datetime) -> Iterator[Wait]:
@@ -77,6 +120,12 @@ def waits_of(facts: Facts, table: Table, *, at: datetime) -> Iterator[Wait]:
         *_pending(facts, at),
     ]
     return iter(sorted(found, key=lambda wait: (wait.deadline, wait.subject)))
+
+
+def due_look_ups(waits: Iterable[Wait]) -> tuple[DueLookUp, ...]:
+    """What is to be asked for of what is waited for, the longest waiting first."""
+    found = [due for wait in waits for due in wait.due_look_ups()]
+    return tuple(sorted(found, key=lambda d: (d.deadline, d.subject, d.look_up, d.where)))
 
 
 def state_of(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> WaitState | None:
@@ -104,37 +153,73 @@ def state_of(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> 
     return WaitState.MISSING if known_until >= candidate.closed_at else WaitState.OVERDUE
 
 
+def is_awaited(line: Line) -> bool:
+    """Whether a line is only announced so far."""
+    return line.state is LineState.PENDING and line.minor != 0
+
+
 def _of_candidate(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> Wait | None:
     state = state_of(facts, table, candidate, at)
     if state is None:
         return None
-    zone, account = facts.book.zone, candidate.bank_account
-    due = due_at(candidate.expected, zone, facts.rules)
+    expected, closed = candidate.expected, candidate.closed_at
+    arrival = midnight(candidate.anchor, facts.book.zone)
+    due = due_at(expected, facts.book.zone, facts.rules)
     deadline, look_up = due, LookUp.BANK_LINES
+    passed: Passed | None = None
     match state:
         case WaitState.EXPECTED:
-            deadline, look_up = midnight(candidate.anchor, zone), LookUp.STRIPE_OBJECT
+            deadline, look_up = arrival, LookUp.STRIPE_OBJECT
+        case WaitState.DUE if at < due:
+            passed = Passed(arrival, (LookUp.STRIPE_OBJECT,))
         case WaitState.DUE:
-            # The bank was not read so far: it is waited for, but not for ever.
-            deadline = due if at < due else max(waited_until(candidate.expected), at)
-        case WaitState.OVERDUE | WaitState.SETTLED:
-            deadline = candidate.closed_at
+            # The bank was not read so far: it is waited for, but not for ever. Until it has been,
+            # nobody knows whether anything is wrong, and Stripe is not asked about all its payouts.
+            deadline = max(waited_until(expected), at)
+            passed = Passed(closed if closed <= at else due, (LookUp.BANK_LINES,))
+        case WaitState.OVERDUE:
+            deadline = closed
+            passed = Passed(closed if closed <= at else due, _BOTH)
+        case WaitState.SETTLED:
+            deadline = closed
         case WaitState.MISSING | WaitState.MISMATCHED:
-            deadline, look_up = _again(candidate.closed_at, at), LookUp.STRIPE_OBJECT
-    where = candidate.id if look_up is LookUp.STRIPE_OBJECT else account or "any"
-    amount = Money.of(candidate.due_minor, candidate.expected.currency)
-    return Wait(candidate.id, state, amount, deadline, look_up, where)
+            deadline, look_up = _again(closed, at), LookUp.STRIPE_OBJECT
+            if closed <= at:
+                last = _again(closed, at) - AGAIN
+                is_first = last == closed and state is WaitState.MISSING
+                passed = Passed(last, _BOTH if is_first else (LookUp.STRIPE_OBJECT,))
+    return Wait(
+        subject=candidate.id,
+        state=state,
+        amount=Money.of(candidate.due_minor, expected.currency),
+        deadline=deadline,
+        look_up=look_up,
+        bank_account=candidate.bank_account,
+        since=candidate.first,
+        passed=passed,
+        kind=expected.what.value,
+        stripe_account=expected.account,
+    )
 
 
 def _pending(facts: Facts, at: datetime) -> Iterable[Wait]:
     """Pending lines: a bank posts them, changes them, or lets them vanish without a word."""
     zone = facts.book.zone
     for line in facts.lines:
-        if line.state is LineState.PENDING and line.minor:
+        if is_awaited(line):
             ends = end_of(business_days_after(line.booked_on, PENDING_BUSINESS_DAYS), zone)
             state = WaitState.DUE if at < ends else WaitState.OVERDUE
-            deadline = ends if at < ends else _again(ends, at)
-            yield Wait(line.id, state, line.money, deadline, LookUp.BANK_LINES, line.account)
+            passed = Passed(_again(ends, at) - AGAIN, (LookUp.BANK_LINES,))
+            yield Wait(
+                subject=line.id,
+                state=state,
+                amount=line.money,
+                deadline=_again(ends, at),
+                look_up=LookUp.BANK_LINES,
+                bank_account=line.account,
+                since=line.booked_on,
+                passed=passed if ends <= at else None,
+            )
 
 
 def _again(since: datetime, at: datetime) -> datetime:

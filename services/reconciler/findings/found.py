@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from services.reconciler.facts.kinds import Leg, Line
 from shared.contracts.discrepancies import BreakClass, DiscrepancyId, DiscrepancyKind, MatchId
+from shared.contracts.look_ups import LookUp, LookUpAsked, look_up_id
 from shared.contracts.messages import (
     Clearing,
     MatchedLine,
@@ -130,10 +131,45 @@ class Discrepancy:
 
 
 @dataclass(frozen=True, slots=True)
+class DueLookUp:
+    """What is to be asked for by name: its deadline has passed, and it is still waited for."""
+
+    subject: str
+    deadline: datetime
+    look_up: LookUp
+    where: str
+    kind: str
+    account: str
+    currency: str
+    since: date | None
+
+    def id(self, book: str) -> str:
+        """The same for the same deadline of the same thing at the same place."""
+        return look_up_id(book, self.subject, self.deadline, self.look_up, self.where)
+
+    def asked(self, book: str, *, at: datetime) -> LookUpAsked:
+        """The message that asks for it."""
+        return LookUpAsked(
+            id=self.id(book),
+            book=book,
+            subject=self.subject,
+            deadline=self.deadline,
+            asked_at=at,
+            look_up=self.look_up,
+            where=self.where,
+            kind=self.kind,
+            account=self.account,
+            currency=self.currency,
+            since=self.since,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciliation:
     """What should stand and be open now.
 
     ``wake_at`` is the next time at which the answer can change though no new fact comes.
+    ``look_ups`` are due by then, the longest waiting first; most have been asked for before.
     ``dormant`` are the keys of facts that are done with: they need not be loaded again until a
     new fact shares a hook with them.
     """
@@ -142,6 +178,7 @@ class Reconciliation:
     discrepancies: tuple[Discrepancy, ...] = ()
     wake_at: datetime | None = None
     dormant: frozenset[str] = frozenset()
+    look_ups: tuple[DueLookUp, ...] = ()
 
 
 def difference(

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.reconciler.breaks.waits import LookUp, Wait, WaitState, waits_of
+from services.reconciler.breaks.waits import Wait, WaitState, waits_of
 from services.reconciler.facts.kinds import Fact
 from services.reconciler.facts.known import Facts
 from services.reconciler.matching.passes import matched
 from services.reconciler.reconcile import reconcile
 from services.reconciler.rules.expectations import Stage
+from shared.contracts.look_ups import LookUp
 from shared.contracts.observations import LineState
 from tests.support.reconciler_facts import ARRIVAL, A, facts_of, line, payout
 
