@@ -27,6 +27,7 @@ class FeedState:
 
 def report(state: FeedState, *, at: datetime) -> AuditReport:
     """How the feed stands, as a record that opens its discrepancy or resolves it."""
+    is_stale = state.is_stale(at)
     since = state.since.isoformat(timespec="seconds").replace("+00:00", "Z")
     kind = DiscrepancyKind.BANK_FEED_STALE
     why = f" ({state.reason})" if state.reason else ""
@@ -36,14 +37,16 @@ def report(state: FeedState, *, at: datetime) -> AuditReport:
         account=state.account,
         discrepancy=kind,
         subject=state.account,
-        stands=state.is_stale(at),
+        stands=is_stale,
         since=state.since,
         told_at=at,
         expected=f"a reading every {_span(state.stale_after)} at least",
-        found=f"none since {since}",
+        found=f"none since {since}" if is_stale else f"the last one at {since}",
         explanation=(
             f"Bank account {state.account} has not been read since {since}{why}: lines and"
             " balances of that time are not known here."
+            if is_stale
+            else f"Bank account {state.account} is read: the last time at {since}."
         ),
         evidence=(state.reason,) if state.reason else (),
     )

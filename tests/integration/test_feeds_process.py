@@ -78,12 +78,18 @@ async def test_stale_feed_and_new_accounts_are_told_without_a_restart(
             await world.knobs("bank", server_error_every=0)
             await until("the fresh feed", lambda: _is(stands, lambda told: told[-1:] == [False]))
 
+            # A bank that refuses the key tells not even which accounts it has.
+            (tmp_path / "key").write_text("wrong")
+            await until("the refused key", lambda: _is(stands, lambda told: told[-1:] == [True]))
+            (tmp_path / "key").write_text(KEY)
+            await until("the right key", lambda: _is(stands, lambda told: told[-1:] == [False]))
+
             banks.write_text("nonsense")
             await until("the refusal", lambda: _says(process.told, "sources.refused"))
             banks.write_text(
                 first + f'[[statements]]\nid = "NL91ABNA0417164300"\nname = "{dropped}"\n'
             )
-            await until("the new accounts", lambda: _says(process.told, "sources.changed"))
+            await until("the new accounts", lambda: _says(process.told, dropped))
             (folder / "pages.xml").write_bytes((DATA / "camt053_pages.xml").read_bytes())
 
             async def is_told() -> bool:

@@ -5,7 +5,7 @@ Banks and accounts are read again every minute, so that a new one is read withou
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -108,11 +108,29 @@ class Rounds:
         problems = await self._learn()
         polls = [poll for asked in self._asked.values() for poll in asked.polls.values()]
         problems |= await poll_each(polls)
+        polled, elsewhere = self._feeds(problems)
         problems |= await self._staleness.tell(
-            [(poll.name, problems.get(poll.name, "")) for poll in polls],
-            self._sources.in_force.statements,
+            polled, self._sources.in_force.statements, elsewhere=elsewhere
         )
         return problems
+
+    def _feeds(self, problems: Mapping[str, str]) -> tuple[dict[str, str], str]:
+        """Every account that is to be read, with what stands in its way; and what in unnamed ones'.
+
+        A bank that is away, or refuses the key, tells no accounts: those that are named for it are
+        to be read all the same, or nobody would hear of it.
+        """
+        found: dict[str, str] = {}
+        elsewhere = ""
+        for asked in self._asked.values():
+            refusal = asked.problems.get("", "")
+            names = {*asked.bank.names.values(), *(poll.name for poll in asked.polls.values())}
+            for name in sorted(names):
+                if self._books.of_bank(name) is not None:
+                    found[name] = problems.get(name) or asked.problems.get(name) or refusal
+            if not names:
+                elsewhere = elsewhere or refusal
+        return found, elsewhere
 
     async def _learn(self) -> dict[str, str]:
         """The banks and accounts as they are now; gives what is wrong with them."""
@@ -142,7 +160,8 @@ class Rounds:
             told = await asked.asker.accounts()
         except (Unavailable, BankRefused) as error:
             # What is known of it is read on: a list that is away closes no account.
-            _log.warning("accounts.failed", bank=asked.bank.name, reason=str(error))
+            said = _log.error if isinstance(error, BankRefused) else _log.warning
+            said("accounts.failed", bank=asked.bank.name, reason=str(error))
             return {"": str(error)}
         problems: dict[str, str] = {}
         found: dict[BankAccountAt, Poll] = {}

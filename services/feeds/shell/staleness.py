@@ -1,13 +1,13 @@
 """Feeds that were not read for too long: told on ``feeds.audits``, and taken back when they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from prometheus_client import Gauge
 
 from services.feeds.shell.file_store import FileStore
-from services.feeds.shell.store import FeedStore
+from services.feeds.shell.store import FeedStore, LastRead
 from services.feeds.staleness import FeedState, report
 from services.feeds.statements.accounts import StatementAccount
 from shared.contracts.audit_messages import audit_message
@@ -44,12 +44,20 @@ class Staleness:
         self._told: dict[str, bool] = {}
 
     async def tell(
-        self, polled: Sequence[tuple[str, str]], files: Sequence[StatementAccount]
+        self, polled: Mapping[str, str], files: Sequence[StatementAccount], *, elsewhere: str = ""
     ) -> dict[str, str]:
-        """Tell what has changed; gives what stood in the way of that."""
+        """Tell what has changed; gives what stood in the way of that.
+
+        ``polled`` has what stands in the way of each account, empty where nothing does.
+        ``elsewhere``, if it is said, stands in the way of accounts that nobody has named and that
+        were asked for earlier.
+        """
         at = datetime.now(UTC)
         try:
-            states = [*await self._polled(polled), *await self._by_files(files)]
+            if elsewhere:
+                earlier = [n for n in await self._store.accounts_asked() if self._book(n)]
+                polled = dict.fromkeys(earlier, elsewhere) | dict(polled)
+            states = [*await self._polled(polled, at), *await self._by_files(files)]
             changed = [s for s in states if self._told.get(s.account) != s.is_stale(at)]
             await self._publisher.publish_all(
                 [_publication(report(state, at=at)) for state in changed], PUBLISH_SECONDS_MAX
@@ -66,8 +74,12 @@ class Staleness:
         _STALE.set(sum(state.is_stale(at) for state in states))
         return {}
 
-    async def _polled(self, polled: Sequence[tuple[str, str]]) -> list[FeedState]:
-        reads = await self._store.last_reads(name for name, _ in polled)
+    async def _polled(self, polled: Mapping[str, str], at: datetime) -> list[FeedState]:
+        reads = await self._store.last_reads(polled)
+        for name in sorted(polled.keys() - reads.keys()):
+            # A bank that never let us in is asked for its account from now on.
+            await self._store.note_asked(name, at)
+            reads[name] = LastRead(at, None)
         return [
             FeedState(
                 account=name,
@@ -76,8 +88,7 @@ class Staleness:
                 stale_after=self._stale_after,
                 reason=reason,
             )
-            for name, reason in polled
-            if name in reads
+            for name, reason in sorted(polled.items())
         ]
 
     async def _by_files(self, accounts: Sequence[StatementAccount]) -> list[FeedState]:

@@ -135,6 +135,12 @@ class FeedStore:
         async with self._database.connection() as connection:
             await connection.execute(SQL["note_read"], account, at)
 
+    async def accounts_asked(self) -> tuple[str, ...]:
+        """Every account that was ever asked for."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL["accounts_asked"])
+        return tuple(row["account"] for row in rows)
+
     async def last_reads(self, accounts: Iterable[str]) -> dict[str, LastRead]:
         """When accounts were last read; one that was never asked for is left out."""
         async with self._database.connection() as connection:

@@ -28,3 +28,9 @@ select account, first_asked_at, read_at
 from bank_readings
 where account = any($1::text[])
 order by account
+
+-- name: accounts_asked
+-- Every account that was ever asked for. No row: none.
+select account
+from bank_readings
+order by account
