@@ -17,13 +17,16 @@ class SimulatedBank:
     """A bank that our money is at; deterministic from its seed.
 
     ``balance_lag_seconds`` lets the balance limp behind the lines. ``cursor_generation`` makes
-    cursors of an earlier one invalid.
+    cursors of an earlier one invalid. ``is_gathered`` and ``gathered_from`` are of who tells
+    changes: whether the account was read at all yet, and from which day on so far.
     """
 
     dice: Dice
     books: Books = field(default_factory=Books)
     balance_lag_seconds: int = 0
     cursor_generation: int = 0
+    is_gathered: bool = True
+    gathered_from: date | None = None
     _accounts: dict[str, BankAccount] = field(default_factory=dict[str, BankAccount])
     _lines: dict[str, Line] = field(default_factory=dict[str, Line])
     _pending: dict[str, PendingLine] = field(default_factory=dict[str, PendingLine])

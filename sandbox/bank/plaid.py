@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from sandbox.bank.core import SimulatedBank
@@ -56,11 +57,11 @@ class Walk:
 class PlaidStream:
     """The cursors that were handed out: what each reader has been told, and where it walks.
 
-    ``is_ready`` turns off what a fresh Item says; a cursor of another generation is none.
+    A cursor of another generation is none. An account that is not gathered says so, and one that
+    is gathered in part tells that part.
     """
 
     bank: SimulatedBank
-    is_ready: bool = True
     _told: dict[str, tuple[int, Mapping[str, JsonObject]]] = field(
         default_factory=dict[str, tuple[int, Mapping[str, JsonObject]]]
     )
@@ -72,7 +73,7 @@ class PlaidStream:
         Raises:
             PlaidRefusal: The cursor is none, or the account changed since the walk began.
         """
-        if not self.is_ready:
+        if not self.bank.is_gathered:
             return _page([], "", has_more=False, status="NOT_READY")
         current = self._current(now, account)
         state = _digest(current)
@@ -95,7 +96,8 @@ class PlaidStream:
             self._walks[following] = (walk, end)
         else:
             self._told[following] = (walk.generation, walk.told)
-        return _page(shown, following, has_more=has_more, status="HISTORICAL_UPDATE_COMPLETE")
+        update = "HISTORICAL" if self.bank.gathered_from is None else "INITIAL"
+        return _page(shown, following, has_more=has_more, status=f"{update}_UPDATE_COMPLETE")
 
     def _begun(self, cursor: str, current: Mapping[str, JsonObject], state: str) -> Walk:
         generation = self.bank.cursor_generation
@@ -118,8 +120,10 @@ class PlaidStream:
         return Walk(state, current, items, generation)
 
     def _current(self, now: int, account: BankAccount) -> dict[str, JsonObject]:
+        first = self.bank.gathered_from or date.min
         pending = [p for p in self.bank.pending(account.id) if p.completed is None]
-        shown = [transaction_object(line, account) for line in self.bank.lines(now, account.id)]
+        lines = [one for one in self.bank.lines(now, account.id) if one.booked_on >= first]
+        shown = [transaction_object(line, account) for line in lines]
         shown += [pending_transaction_object(p, account) for p in pending]
         return {str(each["transaction_id"]): each for each in reversed(shown)}
 

@@ -1,6 +1,7 @@
 """Plaid's changes before the simulated bank, a real Kafka and a real Postgres."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import date
 
 import pytest
 from prometheus_client import REGISTRY
@@ -99,6 +100,34 @@ async def test_cursor_that_is_forgotten_loses_and_doubles_nothing(feed: PlaidFee
     assert [line for line in told if line[0] == kept] == [(kept, 1, LineState.POSTED, "100")]
     assert (gone, 2, LineState.REMOVED, "7") in told
     assert (fresh, 1, LineState.POSTED, "3") in told
+
+
+async def test_reading_from_the_beginning_removes_nothing_of_the_time_that_it_does_not_tell(
+    feed: PlaidFeed,
+) -> None:
+    days = {"old": "2026-01-05", "mid": "2026-06-05", "new": "2026-11-05"}
+    ids = {
+        name: (await feed.world.do("bank_line", account=BANK, amount=5, booked_on=day))["line"]
+        for name, day in days.items()
+    }
+    await feed.poll.poll()
+    bank = feed.world.runner.world.state.bank
+    await feed.world.do("bank_reset_cursors")
+    bank.is_gathered = False
+    with pytest.raises(Unavailable, match="not read the account"):
+        await feed.poll.poll()
+    # Gathered anew, the last weeks come first; what is older is not gone for that.
+    bank.is_gathered, bank.gathered_from = True, date(2026, 6, 1)
+    await feed.world.do("bank_remove", line=ids["new"])
+    await feed.poll.poll()
+    gone = [(ids["new"], 2, LineState.REMOVED, "5")]
+    assert (await feed.lines())[3:] == gone
+    # All that is ever told is told: what lies before its first line is out of sight, not gone.
+    bank.gathered_from = None
+    await feed.world.do("bank_remove", line=ids["old"])
+    await feed.world.do("bank_reset_cursors")
+    await feed.poll.poll()
+    assert (await feed.lines())[3:] == gone
 
 
 async def test_plaid_that_stumbles_is_asked_again_and_one_that_refuses_is_said(

@@ -4,7 +4,7 @@ The cursor moves in the transaction that writes what it led to: a process that d
 reads the same changes again, and nothing is new about them.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -121,8 +121,7 @@ class ChangesPoll:
         told = [line for line_id, line in walk.lines.items() if line_id not in walk.gone]
         gone = set(walk.gone)
         if walk.is_from_start and not walk.unreadable:
-            # All that there is was told: what is known beside it went while nobody looked.
-            gone |= known.keys() - walk.lines.keys()
+            gone |= _unmentioned(known, walk)
         forms = successors(known, told) + tuple(
             removed(known[line_id])
             for line_id in sorted(gone & known.keys())
@@ -165,3 +164,17 @@ class ChangesPoll:
                 walk.cursor = page.cursor
         UNREADABLE.inc(walk.unreadable)
         return walk
+
+
+def _unmentioned(known: Mapping[str, Form], walk: _Walk) -> set[str]:
+    """Known lines that went while nobody looked: a walk from the start has all of its days.
+
+    How far back it tells is Plaid's choice: some weeks at first, never more than two years. What
+    lies before its first day is out of sight and not gone.
+    """
+    first = min((line.booked_on for line in walk.lines.values()), default=None)
+    return {
+        line_id
+        for line_id, form in known.items()
+        if line_id not in walk.lines and first is not None and form.line.booked_on >= first
+    }
