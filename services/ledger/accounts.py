@@ -35,13 +35,17 @@ SUSPENSE: Final = Account("liabilities:suspense")
 EXCHANGE: Final = Account("equity:exchange")
 
 
+# Cash at a bank, one account for each; behind it stands the bank account's name.
+BANK: Final = "assets:bank:"
+
+
 def bank(name: str) -> Account:
     """The cash account of a bank account.
 
     Raises:
         AccountInvalid: The name cannot stand in an account's name.
     """
-    return account(f"assets:bank:{name}")
+    return account(f"{BANK}{name}")
 
 
 def stripe_balance(balance_type: str) -> Account:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 import pytest
 
+from shared.contracts.books import BankAccount
 from tests.support.judged_journal import (
     PARTITIONS,
     InputLog,
@@ -340,6 +341,31 @@ def _an_account(log: InputLog, dice: random.Random, _: date) -> None:
     kind = dice.choice(("open_account", "open_account", "rename_account", "close_account"))
     fields: Json = {} if kind == "close_account" else {"display": f"Till {log.count}"}
     log.ask(kind, account=f"assets:till:t{dice.randrange(3)}", **fields)
+
+
+async def test_bank_account_that_nobody_named_takes_a_command_once_a_bank_has_told_of_it(
+    fresh_database: Callable[[], str],
+) -> None:
+    log = InputLog()
+    named = (BankAccount(name="main", currency="usd"),)
+    async with judged_journal(fresh_database(), banks=named) as journal:
+        spend(log, 1, floor=False)
+        spend(log, 1, floor=False, bank="house")
+        log.line("l_1", 500, "2026-03-01", account="house")
+        # The facts of a batch are booked first, so each is a batch of its own.
+        for record in log.records:
+            await journal.book([record])
+        yen = {"minor": "9", "currency": "jpy", "exponent": 0}
+        later = log.ask(
+            "book_expense", category="compute", amount=yen, paid_from="assets:bank:house"
+        )
+        await journal.book([later])
+        answers = [await journal.answer(each) for each in (*log.records[:2], later)]
+    assert [each["outcome"] for each in answers] == ["accepted", "refused", "accepted"]
+    assert answers[1]["decided"]["values"] == {
+        "account": "assets:bank:house",
+        "bank_accounts": "main",
+    }
 
 
 @pytest.mark.parametrize("seed", range(4))

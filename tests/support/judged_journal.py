@@ -24,7 +24,7 @@ from services.ledger.shell.rebuilding.comparing import Content, content_of
 from services.ledger.shell.store import SCHEMA, bring_up_to_date, open_journal
 from services.ledger.shell.tails import Seeding, read_through, write_tails
 from services.ledger.shell.wire import entry_publication, outcome_publication
-from shared.contracts.books import BookData, BookMap
+from shared.contracts.books import BankAccount, BookData, BookMap
 from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.envelope import Envelope
 from shared.contracts.journal import DEFAULT_BOOK
@@ -221,12 +221,17 @@ async def _outcomes(tx: Tx) -> list[Publication]:
 
 @asynccontextmanager
 async def judged_journal(
-    dsn: str, *, zone: str = "UTC", is_new: bool = True, schema: str = SCHEMA
+    dsn: str,
+    *,
+    zone: str = "UTC",
+    is_new: bool = True,
+    schema: str = SCHEMA,
+    banks: tuple[BankAccount, ...] = (),
 ) -> AsyncGenerator[Journal]:
     """A journal of one book; one that is not new is another process at the same."""
     if is_new:
         await bring_up_to_date(dsn, schema=schema)
-    book_map = BookMap(books=(BookData(time_zone=zone),))
+    book_map = BookMap(books=(BookData(time_zone=zone, bank_accounts=banks),))
     books = Books(LOG, book_map)
     database = await open_journal(dsn, schema=schema)
     inputs = [Partition(topic, n) for topic in INPUT_TOPICS for n in range(PARTITIONS)]

@@ -5,6 +5,7 @@ from pydantic import JsonValue
 from services.ledger.account_changes import AccountChange, KnownAccount
 from services.ledger.chart import Root
 from services.ledger.rules.refusals import CommandRefused
+from services.ledger.rulings.bank_accounts import is_unheard_of
 from services.ledger.rulings.cases import Case, Ruling
 from shared.contracts.commands import CloseAccount, OpenAccount, RenameAccount, Side
 from shared.contracts.journal import Direction, account
@@ -37,7 +38,7 @@ def _open_account(command: OpenAccount, case: Case) -> Ruling:
     """
     name = str(account(command.account))
     known = case.find(name)
-    if known is not None and known.is_open:
+    if known is not None and known.is_open and not is_unheard_of(case, name):
         case.refuse(
             CommandRefused(
                 f"{name} is there already, as {known.display!r}",

@@ -1,7 +1,7 @@
 """A command before its judge, and what the judge rules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
@@ -57,8 +57,14 @@ class Case:
 
     @property
     def find(self) -> Find:
-        """How accounts are found."""
+        """How accounts are found; one that was booked on stands open for whoever books it again."""
+        if self.follows:
+            return self._found_open
         return lambda name: self.standing.account(name, self.book)
+
+    def _found_open(self, name: str) -> KnownAccount | None:
+        known = self.standing.account(name, self.book)
+        return known if known is None else replace(known, is_open=True)
 
     def day(self, at: datetime) -> date:
         """The day of a moment in the book's time zone."""

@@ -9,6 +9,7 @@ from services.ledger.holds import Hold, HoldState
 from services.ledger.rules import commands
 from services.ledger.rules.refusals import CommandRefused
 from services.ledger.rules.usable import in_utc, positive
+from services.ledger.rulings.bank_accounts import require_bank_account, require_bank_accounts
 from services.ledger.rulings.cases import Case, Ruling, overdrawn
 from shared.contracts.commands import PlaceHold, ReleaseHold, SettleHold
 from shared.contracts.envelope import rfc3339
@@ -63,6 +64,7 @@ def _place_hold(command: PlaceHold, case: Case) -> Ruling:
                 way_out="name a later time, or none",
             )
         )
+    require_bank_account(case, known.name, amount.currency.code)
     name = case.name(known.name, command.key, amount.currency.code)
     available = case.available(name)
     if available.minor < amount.minor:
@@ -98,6 +100,7 @@ def _settle_hold(command: SettleHold, case: Case) -> Ruling:
     made = commands.settle_hold(
         command, case.book, case.find, hold, amount=amount, effective_at=effective_at
     )
+    require_bank_accounts(case, made)
     case.require_floors(made, freed={hold.name: hold.amount.minor})
     decided: dict[str, JsonValue] = {
         "hold": hold.id,

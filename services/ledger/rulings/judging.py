@@ -30,6 +30,7 @@ from services.ledger.rules.refusals import CommandRefused, refusal_of
 from services.ledger.rulings.accounts import change_account
 from services.ledger.rulings.activations import put_in_force
 from services.ledger.rulings.asking import Asked
+from services.ledger.rulings.bank_accounts import first_postings, require_bank_accounts
 from services.ledger.rulings.cases import Case, Ruling
 from services.ledger.rulings.clock import tick
 from services.ledger.rulings.credits import change_credits
@@ -190,8 +191,9 @@ def _booked(command: BookManualEntry | BookExpense | OwnerCapital, case: Case) -
             made = commands.book_expense(command, case.book, case.find, effective_at=at)
         case OwnerCapital():
             made = commands.owner_capital(command, case.book, case.find, effective_at=at)
+    require_bank_accounts(case, made)
     case.require_floors(made, is_asked=command.floor)
-    return Ruling("booked", (made,))
+    return Ruling("booked", (made,), first_postings(case, made))
 
 
 def _reversed(command: ReverseEntry, case: Case) -> Ruling:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.ledger import accounts
+from services.ledger.accounts import BANK, bank
 from services.ledger.activation.in_force import BookInForce
 from services.ledger.holds import Hold, Name
 from services.ledger.rules.commands import OWNER_EQUITY
@@ -73,11 +74,14 @@ def wanted(command: Command, book: BookInForce, found: Found) -> Wanted:
         case _:
             names = frozenset(_names(_touched(command, found), book))
             touched = {name[0] for name in names}
+            # In whichever currency it has moved, a bank account is one that the book knows.
+            ours = {bank(each.name) for each in book.data.bank_accounts}
+            strays = {name for name in touched - ours if ours and name.startswith(BANK)}
             if isinstance(command, OwnerCapital):
                 touched.add(OWNER_EQUITY)
             if isinstance(command, GrantCredits | SpendCredits):
                 touched.add(accounts.CREDITS_ISSUED)
-            return Wanted(names=names, accounts=frozenset(touched))
+            return Wanted(names=names, accounts=frozenset(touched), whole=frozenset(strays))
 
 
 def _touched(command: Command, found: Found) -> Iterable[Name]:
