@@ -19,7 +19,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +33,7 @@ from shared.runtime.kafka import KafkaAddress
 from shared.runtime.positions import Log
 from tests.bench import statements
 from tests.bench.ledger_latency import at_share, measured
-from tests.bench.ledger_processor import Meter
+from tests.bench.ledger_processor import Meter, seconds_of, servers_of
 from tests.bench.ledger_runs import (
     Run,
     end,
@@ -82,11 +82,29 @@ async def projected(stack: RunningStack, dsn: str, processes: int) -> Run:
         return await watched(dsn, total, started, meter=meter)
 
 
-async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> tuple[float, float]:
-    """Messages a second of the floor, over the first messages of each partition.
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Messages a second, and seconds of processor for one, by who takes them."""
 
-    And the seconds of processor that its own processes took for one.
-    """
+    rate: float
+    by: Mapping[str, float]
+
+    def told(self, run: Run) -> str:
+        """A line of it, beside the run that it is the floor of.
+
+        Rates depend on what else the machine does, and not both alike: a share of processor time
+        does so least.
+        """
+        line = f"{self.rate:,.0f}/s; the projection is {run.rate / self.rate:.0%} of it"
+        each = ", ".join(f"{name} {seconds * 1e6:.1f}" for name, seconds in self.by.items())
+        line += f"; {each} µs of processor a message"
+        if run.meter is None or len(self.by) < len(run.meter.roots):
+            return line
+        return f"{line}, {sum(self.by.values()) / run.meter.each():.0%} of the projection's"
+
+
+async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> Floor:
+    """The floor over the first messages of each partition."""
     dsn = stack.fresh_database("bench")
     try:
         await _tables_without_guards(stack, rows_dsn, dsn)
@@ -94,14 +112,16 @@ async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> tuple[fl
         try:
             for process in started:
                 await asyncio.to_thread(_answer, process)
-            began = time.monotonic()
+            servers = servers_of(stack)
+            began, before = time.monotonic(), seconds_of(servers)
             for process in started:
                 await asyncio.to_thread(_begin, process)
             for process in started:
                 if await asyncio.to_thread(process.wait) != 0:
                     raise RuntimeError("the floor gave way")
             took = time.monotonic() - began
-            processor = sum(float(p.stdout.read()) for p in started if p.stdout is not None)
+            own = sum(float(p.stdout.read()) for p in started if p.stdout is not None)
+            after = seconds_of(servers)
         finally:
             end([process for process in started if process.poll() is None])
             for process in started:
@@ -110,7 +130,8 @@ async def floor_of(stack: RunningStack, rows_dsn: str, asked: Asked) -> tuple[fl
                         pipe.close()
         async with looked_at(dsn) as connection:
             read = await connection.fetchval("select sum(next_offset) from ledger.positions")
-        return int(read) / took, processor / int(read)
+        taken = {"own": own} | {name: after[name] - before[name] for name in servers}
+        return Floor(int(read) / took, {name: s / int(read) for name, s in taken.items()})
     finally:
         stack.drop_database(dsn)
 
@@ -216,12 +237,8 @@ async def _measure_the_mix(stack: RunningStack, asked: Asked) -> None:
             " claims, sums, outcomes and all else"
         )
         if "floor" in asked.parts:
-            floor, processor = await floor_of(stack, dsn, asked)
-            say(
-                f"floor, {asked.processes} processes: {floor:,.0f}/s; the projection is"
-                f" {run.rate / floor:.0%} of it; {processor * 1e6:.1f} µs of its own processor"
-                " a message"
-            )
+            floor = await floor_of(stack, dsn, asked)
+            say(f"floor, {asked.processes} processes: {floor.told(run)}")
         if {"publishing", "rebuild"} & set(asked.parts):
             # A rebuild takes the order of the books from what was published.
             total = await standing(stack)

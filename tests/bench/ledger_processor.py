@@ -46,26 +46,23 @@ class Meter:
     @classmethod
     def of(cls, stack: RunningStack, ledgers: tuple[int, ...]) -> "Meter":
         """One of ledgers, and of the stack where it is embedded."""
-        roots = {"ledger": ledgers}
-        if stack.embedded is not None:
-            for name, server in (
-                ("postgres", stack.embedded.postgres),
-                ("kafka", stack.embedded.kafka),
-            ):
-                record = ProcessRecord.load(server.record_file)
-                roots |= {name: (record.pid,)} if record is not None else {}
-        return cls(roots)
+        return cls({"ledger": ledgers} | servers_of(stack))
 
     def note(self, reached: int) -> None:
         """Take down what was taken until now."""
         machine = psutil.cpu_times()
-        by = {name: sum(map(_seconds, pids)) for name, pids in self.roots.items()}
+        by = seconds_of(self.roots)
         idle = machine.idle + getattr(machine, "iowait", 0.0)
         self.taken.append(_Taken(reached, by, sum(machine) - idle, idle, _yardstick()))
 
     def whole(self) -> str:
         """What was taken from the first time that was taken down to the last."""
         return _span(self.taken[0], self.taken[-1])
+
+    def each(self) -> float:
+        """Seconds of processor for one message of the whole run, of all together."""
+        first, last = self.taken[0], self.taken[-1]
+        return (sum(last.by.values()) - sum(first.by.values())) / (last.reached - first.reached)
 
     def told(self) -> list[str]:
         """A line for the whole run, and for the first and the last third of it."""
@@ -86,6 +83,20 @@ class Meter:
         """The median of what the yardstick took from one time to another, in millionths."""
         among = self.taken[self.taken.index(first) : self.taken.index(last) + 1]
         return statistics.median(each.yardstick for each in among) * 1e6
+
+
+def servers_of(stack: RunningStack) -> dict[str, tuple[int, ...]]:
+    """The processes of an embedded stack's servers, by name; none where it is another's."""
+    if stack.embedded is None:
+        return {}
+    started = {"postgres": stack.embedded.postgres, "kafka": stack.embedded.kafka}
+    records = {name: ProcessRecord.load(server.record_file) for name, server in started.items()}
+    return {name: (record.pid,) for name, record in records.items() if record is not None}
+
+
+def seconds_of(roots: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
+    """Seconds of processor that processes have taken until now, by their names."""
+    return {name: sum(map(_seconds, pids)) for name, pids in roots.items()}
 
 
 def _span(first: _Taken, last: _Taken) -> str:
