@@ -22,7 +22,7 @@ from shared.contracts.acts import ACT_DECIDED, Act, ActDecided
 from shared.contracts.discrepancies import DiscrepancyState
 from shared.contracts.errors import Refused
 from shared.contracts.messages import MatchMade
-from shared.contracts.topics import DECISIONS
+from shared.contracts.topics import DECISIONS, LOOK_UPS
 from shared.runtime.kafka import KafkaAddress, Partition, end_offsets, scan
 from shared.runtime.postgres import Database, Tx
 
@@ -69,6 +69,7 @@ class _Told:
     facts: dict[str, list[Fact]] = field(default_factory=dict[str, list[Fact]])
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     decisions: list[ActDecided] = field(default_factory=list[ActDecided])
+    look_ups: set[str] = field(default_factory=set[str])
 
 
 async def audit(
@@ -96,6 +97,12 @@ async def audit(
             result.undecided = waits
             return result
         told = await _read(address, connection, rules, positions, result)
+        rows = await connection.fetch(SQL["all_look_ups"])
+        result.wrong += [
+            f"look-up {row['id']} is kept and was not told"
+            for row in rows
+            if row["id"] not in told.look_ups
+        ]
         for book in sorted(told.facts):
             await _compare(connection, rules, book, told, result, at=at)
     return result
@@ -146,9 +153,13 @@ async def _read(
             told.facts.setdefault(one.book, []).extend(one.facts)
             if one.act is not None:
                 told.acts[record.envelope().id] = one.act
-    ends = await end_offsets(address, [DECISIONS])
+    ends = await end_offsets(address, [DECISIONS, LOOK_UPS])
     async for records in scan(address, {p: (0, end) for p, end in ends.items() if end}):
-        told.decisions += [ACT_DECIDED.validate_json(record.value) for record in records]
+        for record in records:
+            if record.topic == LOOK_UPS:
+                told.look_ups.add(record.envelope().id)
+            else:
+                told.decisions.append(ACT_DECIDED.validate_json(record.value))
     for decision in told.decisions:
         told.facts.setdefault(decision.book, []).extend(acts.rulings_of(decision))
     told.facts.pop("", None)

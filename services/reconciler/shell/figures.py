@@ -73,6 +73,7 @@ class Figures:
             ["kind", "state"],
             registry=registry,
         )
+        self._look_ups = _look_ups(registry)
         self._unresolved = Gauge(
             "tallystick_reconciler_discrepancies_unresolved",
             "discrepancies that stand",
@@ -117,6 +118,8 @@ class Figures:
             self._acts.labels(decision.act, decision.outcome).inc()
         for report in judgement.discrepancies:
             self._reports.labels(report.discrepancy, report.state).inc()
+        for asked in judgement.look_ups:
+            self._look_ups.labels(asked.look_up).inc()
 
     def stands(
         self, *, lags: Mapping[Partition, int], unresolved: Mapping[str, int], outbox: int
@@ -128,3 +131,12 @@ class Figures:
         for kind, count in unresolved.items():
             self._unresolved.labels(kind).set(count)
         self._outbox.set(outbox)
+
+
+def _look_ups(registry: CollectorRegistry) -> Counter:
+    return Counter(
+        "tallystick_reconciler_look_ups",
+        "what was asked for by name since its deadline had passed, by where one looks",
+        ["look_up"],
+        registry=registry,
+    )

@@ -17,13 +17,14 @@ from services.reconciler.findings.found import Reconciliation, difference
 from services.reconciler.reconcile import reconcile
 from services.reconciler.rules.calendars import FEED_SILENCE_MAX
 from services.reconciler.scope import match_hooks
-from services.reconciler.shell.judging import acts
+from services.reconciler.shell.judging import acts, look_ups
 from services.reconciler.shell.judging.in_hand import Rules, facts_in_hand
 from services.reconciler.shell.keeping import memory
 from services.reconciler.shell.keeping.memory import SQL, OpenBook
 from services.reconciler.shell.telling import letters
 from services.reconciler.shell.telling.outbox import put
 from shared.contracts.acts import ActDecided
+from shared.contracts.look_ups import LookUpAsked
 from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
 from shared.runtime.postgres import Tx
 
@@ -32,12 +33,18 @@ _INSTANT: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judgement changed, and what of people's acts it decided."""
+    """What a judgement changed, what of people's acts it decided, and what it asked for."""
 
     decisions: tuple[ActDecided, ...] = ()
     matches: tuple[MatchMade | MatchUndone, ...] = ()
     discrepancies: tuple[DiscrepancyReported, ...] = ()
+    look_ups: tuple[LookUpAsked, ...] = ()
     open_facts: int = field(default=0)
+
+    @property
+    def has_told(self) -> bool:
+        """Whether there is something to publish."""
+        return bool(self.decisions or self.matches or self.discrepancies or self.look_ups)
 
 
 async def judge(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> Judgement:
@@ -56,13 +63,17 @@ async def judge(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> J
     await put(tx, letters.of_decisions(asked.decisions))
     await put(tx, letters.of_matches(records, at=at))
     await put(tx, letters.of_discrepancies(reports, at=at))
+    asked_for = await look_ups.ask(tx, open_book, found.look_ups, at=at)
     await _settle_down(tx, open_book, found.dormant)
     ages = life.ages_next(open_book.discrepancies.values(), at=at, zone=zone)
     at_once = None if asked.is_done else at + _INSTANT
-    wake = (found.wake_at, ages, at_once)
+    rest = look_ups.next_pass(open_book, found.look_ups, at=at)
+    wake = (found.wake_at, ages, at_once, rest)
     await _look_again(tx, open_book.book, wake, facts.heard_at, at=at)
     open_book.version = await tx.fetchval(SQL["bump_book"], open_book.book)
-    return Judgement(tuple(asked.decisions), tuple(records), tuple(reports), len(open_book.facts))
+    return Judgement(
+        tuple(asked.decisions), tuple(records), tuple(reports), asked_for, len(open_book.facts)
+    )
 
 
 async def _found(

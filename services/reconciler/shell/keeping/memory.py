@@ -14,6 +14,7 @@ from services.reconciler.findings.classes import ONE_SHOT
 from services.reconciler.scope import hooks, match_hooks, meeting
 from services.reconciler.shell.keeping.fact_json import fact_of, fact_text, kind_of
 from shared.contracts.discrepancies import DiscrepancyState
+from shared.contracts.look_ups import LookUpAsked
 from shared.contracts.messages import (
     MATCH_RECORD,
     DiscrepancyReported,
@@ -31,7 +32,8 @@ class OpenBook:
     """The open part of a book.
 
     ``woken`` are keys whose rows still say that they are done with, a match's as ``match:ID``.
-    ``accepted`` are discrepancies in hand that a person closed for good.
+    ``accepted`` are discrepancies in hand that a person closed for good. ``asked`` are look-ups
+    that are still due and known to be asked for.
     """
 
     book: str
@@ -43,6 +45,7 @@ class OpenBook:
     )
     woken: set[str] = field(default_factory=set[str])
     accepted: set[str] = field(default_factory=set[str])
+    asked: set[str] = field(default_factory=set[str])
     _hooks: dict[str, tuple[Fact, frozenset[str]]] = field(
         default_factory=dict[str, tuple[Fact, frozenset[str]]]
     )
@@ -71,6 +74,7 @@ class OpenBook:
             dict(self.discrepancies),
             set(self.woken),
             set(self.accepted),
+            set(self.asked),
             dict(self._hooks),
         )
 
@@ -251,6 +255,22 @@ async def put_discrepancies(tx: Tx, reports: Iterable[DiscrepancyReported]) -> s
         [r.model_dump_json() for r in rows],
     )
     return {row["book"] for row in fresh}
+
+
+async def put_look_ups(tx: Tx, asked: Iterable[LookUpAsked]) -> None:
+    """Write down what is asked for by name; what is known stays as it is."""
+    rows = {each.id: each for each in asked}.values()
+    if rows:
+        await tx.execute(
+            SQL["put_look_ups"],
+            [each.book for each in rows],
+            [each.id for each in rows],
+            [each.subject for each in rows],
+            [each.deadline for each in rows],
+            [each.look_up.value for each in rows],
+            [each.where for each in rows],
+            [each.asked_at for each in rows],
+        )
 
 
 async def set_dormant(

@@ -295,7 +295,16 @@ class Intake:
                     book=report.book,
                     revision=report.revision,
                 )
-        if done.parked or any(j.matches or j.discrepancies or j.decisions for j in done.judgements):
+            for asked in judgement.look_ups:
+                _logger.info(
+                    "look_up.asked",
+                    look_up=asked.look_up,
+                    subject=asked.subject,
+                    where=asked.where or "any",
+                    deadline=asked.deadline.isoformat(),
+                    book=asked.book,
+                )
+        if done.parked or any(j.has_told for j in done.judgements):
             self._wake_postman()
 
 

@@ -16,13 +16,14 @@ from services.reconciler.shell.keeping import memory
 from services.reconciler.shell.keeping.memory import SQL
 from shared.contracts.acts import ACT_DECIDED, ActDecided
 from shared.contracts.errors import InvariantBroken, Unreadable
+from shared.contracts.look_ups import LookUpAsked
 from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
-from shared.contracts.topics import DECISIONS, DISCREPANCIES, MATCHES
+from shared.contracts.topics import DECISIONS, DISCREPANCIES, LOOK_UPS, MATCHES
 from shared.runtime.kafka import KafkaAddress, Partition, Record, end_offsets, scan
 from shared.runtime.positions import Fenced, Log, move_positions, read_positions
 from shared.runtime.postgres import Database, Tx
 
-OWN_TOPICS: Final = (MATCHES, DISCREPANCIES, DECISIONS)
+OWN_TOPICS: Final = (MATCHES, DISCREPANCIES, DECISIONS, LOOK_UPS)
 
 
 async def recall(address: KafkaAddress, database: Database, positions: Log) -> int:
@@ -64,19 +65,23 @@ async def _take(tx: Tx, records: list[Record]) -> None:
     matches: list[MatchMade | MatchUndone] = []
     reports: list[DiscrepancyReported] = []
     decisions: list[ActDecided] = []
+    asked: list[LookUpAsked] = []
     for record in records:
         try:
             if record.topic == MATCHES:
                 matches.append(memory.match_record(record.value))
             elif record.topic == DECISIONS:
                 decisions.append(ACT_DECIDED.validate_json(record.value))
+            elif record.topic == LOOK_UPS:
+                asked.append(LookUpAsked.model_validate_json(record.value))
             else:
                 reports.append(DiscrepancyReported.model_validate_json(record.value))
         except (ValidationError, Unreadable) as error:
             raise InvariantBroken(f"{record.position} is not a record of ours") from error
-    books = sorted({record.book for record in (*matches, *reports, *decisions)})
+    books = sorted({record.book for record in (*matches, *reports, *decisions, *asked)})
     for book in books:
         await tx.fetchval(SQL["hold_book"], book)
+    await memory.put_look_ups(tx, asked)
     news = await memory.put_matches(tx, matches) | await memory.put_discrepancies(tx, reports)
     for book, rulings in (await acts.recall(tx, decisions)).items():
         facts: list[Fact] = list(rulings)

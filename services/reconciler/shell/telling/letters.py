@@ -7,12 +7,14 @@ from typing import Final
 from services.reconciler.shell.telling.outbox import Letter
 from shared.contracts.acts import ActDecided
 from shared.contracts.discrepancies import DiscrepancyState
+from shared.contracts.look_ups import LookUpAsked
 from shared.contracts.messages import DiscrepancyReported, MatchMade, MatchUndone
 from shared.contracts.schemas import type_of
 from shared.contracts.topics import (
     DECISIONS,
     DISCREPANCIES,
     DISCREPANCIES_CURRENT,
+    LOOK_UPS,
     MATCHES,
     RECONCILER_DEAD_LETTERS,
 )
@@ -95,6 +97,24 @@ def of_decisions(decisions: Iterable[ActDecided]) -> list[Letter]:
             value=decided.model_dump_json().encode(),
         )
         for decided in decisions
+    ]
+
+
+def of_look_ups(asked: Iterable[LookUpAsked]) -> list[Letter]:
+    """The letters that ask for something by name."""
+    return [
+        Letter(
+            lane=f"book {each.book}",
+            topic=LOOK_UPS,
+            key=f"{each.book}|{each.subject}".encode(),
+            id=each.id,
+            type=type_of(LookUpAsked),
+            subject=each.subject,
+            book=each.book,
+            time=each.asked_at,
+            value=each.model_dump_json().encode(),
+        )
+        for each in asked
     ]
 
 
