@@ -40,8 +40,11 @@ class _Observation(BaseModel):
 class BankLine(_Observation):
     """One line of a bank account.
 
+    ``id`` names it among the lines of all accounts: what nothing explains yet is kept by it alone.
     ``amount`` is signed from our side: above zero is money in. ``booked_on`` is the bank's date.
     ``previous`` is the amount of the form that this one replaces, when that form was posted.
+    ``replaces`` is the id of a pending line in whose place this one has come, where the bank says
+    so; that line is told as removed.
     """
 
     kind: Literal["line"] = "line"
@@ -57,6 +60,7 @@ class BankLine(_Observation):
     description: Text = ""
     reference: Text = ""
     counterparty: Text = ""
+    replaces: Annotated[str, Field(max_length=200)] = ""
     observed_at: AwareDatetime | None = None
     provider: str = ""
     source_sha256: str = ""

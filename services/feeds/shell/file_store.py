@@ -9,10 +9,10 @@ from typing import Final
 import asyncpg
 
 from services.feeds.refusals import Refusal
-from services.feeds.revisions import Form, ToldLine, line_observation
+from services.feeds.revisions import Form, line_observation
 from services.feeds.shell.store import SQL, form_of, row_of
 from services.feeds.statements.accounts import InterimIs, Owned
-from services.feeds.statements.identity import Edge, edges_of, identified
+from services.feeds.statements.identity import Edge, Identified, edges_of, identified
 from services.feeds.statements.takings import (
     ClosingBalance,
     balance_message,
@@ -241,14 +241,16 @@ async def _changes(tx: Tx, name: str, owned: list[Owned], settled: date | None) 
     changes = _Changes(settled=settled)
     days = sorted({edge.day for each in owned for edge in edges_of(each.statement)})
     known_edges = [_edge(row) for row in await tx.fetch(SQL["edges_on"], name, days)]
-    told: list[ToldLine] = []
+    read: list[Identified] = []
     for each in owned:
         posts = not each.statement.is_interim or each.account.interim is InterimIs.POSTED
-        found = identified(each.statement, (*known_edges, *changes.edges), posts=posts)
+        edges = (*known_edges, *changes.edges)
+        found = identified(each.statement, edges, account=name, posts=posts)
         changes.edges.extend(found.edges)
-        told.extend(found.lines)
-    ids = sorted({line.id for line in told})
+        read.append(found)
+    ids = sorted({n for found in read for pair in found.before.items() for n in pair})
     known = {r["line_id"]: form_of(r) for r in await tx.fetch(SQL["forms_by_id"], name, ids)}
+    told = [line for found in read for line in found.under(known)]
     pending: dict[str, Form] = {}
     if settled is not None:
         rows = await tx.fetch(SQL["pending_forms"], name, settled)

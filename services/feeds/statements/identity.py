@@ -4,11 +4,15 @@ A line's id is what it says and, among equal ones of its day, the how-manieth it
 overlap tell a day from its beginning, so each counts alike. A statement which goes on in the
 middle of a day, where another ended, counts on from that one: their running balances tell them
 apart.
+
+The account is part of the id, since the books keep what nothing explains yet by a line's id alone,
+and two accounts say much the same: a fee of each month, or an id that a bank counts from 1 in each.
+Lines that were told before it was part of it keep the id that they have.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 
@@ -46,14 +50,29 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A statement's lines under their ids, and its edges for those that come later."""
+    """A statement's lines under their ids, and its edges for those that come later.
+
+    ``before`` is the id of each line without the account in it.
+    """
 
     lines: tuple[ToldLine, ...]
     edges: tuple[Edge, ...]
+    before: Mapping[str, str]
+
+    def under(self, known: Container[str]) -> Iterator[ToldLine]:
+        """The lines, those that are ``known`` by an id without the account under that one."""
+        for line in self.lines:
+            before = self.before[line.id]
+            yield replace(line, id=before) if before in known else line
 
 
-def identified(statement: Statement, known: Iterable[Edge], *, posts: bool) -> Identified:
-    """The lines as they are told; ``posts`` is false where what is booked is still provisional."""
+def identified(
+    statement: Statement, known: Iterable[Edge], *, account: str, posts: bool
+) -> Identified:
+    """The lines of our account as they are told.
+
+    ``posts`` is false where what is booked is still provisional.
+    """
     edges = edges_of(statement)
     others = list(known)
     seen: Counter[str] = Counter()
@@ -62,11 +81,14 @@ def identified(statement: Statement, known: Iterable[Edge], *, posts: bool) -> I
     # Booked ones first: an announced twin of a booked line is a second one.
     ordered = sorted(statement.lines, key=lambda line: line.is_pending)
     told: list[ToldLine] = []
+    before: dict[str, str] = {}
     for line in ordered:
         content = content_of(line)
         seen[content] += 1
-        told.append(_told(line, f"{content}.{seen[content]}", posts=posts))
-    return Identified(tuple(told), edges)
+        line_id = f"{sha256_of('line', account, content)[:_ID_CHARACTERS]}.{seen[content]}"
+        before[line_id] = f"{content}.{seen[content]}"
+        told.append(_told(line, line_id, posts=posts))
+    return Identified(tuple(told), edges, before)
 
 
 def content_of(line: StatementLine) -> str:

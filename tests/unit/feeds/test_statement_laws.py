@@ -95,12 +95,12 @@ def statement(
     )
 
 
-def ids_of(told: Sequence[Statement]) -> set[str]:
+def ids_of(told: Sequence[Statement], account: str = "a") -> set[str]:
     """The ids of all lines when statements are told in this order."""
     ids: set[str] = set()
     edges: dict[tuple[date, int, int], Edge] = {}
     for each in told:
-        found = identified(each, list(edges.values()), posts=True)
+        found = identified(each, list(edges.values()), account=account, posts=True)
         for edge in found.edges:
             edges.setdefault((edge.day, edge.begins, edge.ends), edge)
         ids |= {one.id for one in found.lines}
@@ -136,6 +136,15 @@ def test_any_overlapping_windows_of_days_tell_the_same_lines_in_any_order(
     flat, statements = told
     assert ids_of(statements) == ids_of([statement(flat, 100)])
     assert len(ids_of(statements)) == len(flat)
+
+
+def test_line_that_was_told_without_the_account_in_its_id_keeps_that_id() -> None:
+    twins = [line(-5, 0, "fee"), line(-5, 0, "fee")]
+    found = identified(statement(twins, 100), (), account="a", posts=True)
+    (first, second) = [found.before[each.id] for each in found.lines]
+    assert [each.id for each in found.under({first})] == [first, found.lines[1].id]
+    assert [each.id for each in found.under({first, second})] == [first, second]
+    assert list(found.under(())) == list(found.lines)
 
 
 @st.composite
