@@ -134,6 +134,7 @@ async def polling_of(kafka: str, dsn: str) -> AsyncGenerator[Polling, None]:
                 lists=listings(overlap_seconds=3600, payout_overlap_seconds=14 * DAY_SECONDS),
                 lookback_seconds=400 * DAY_SECONDS,
                 beat=beat,
+                ends=lambda: end_offsets(kafka, [STRIPE_OBJECTS]),
             )
 
         try:

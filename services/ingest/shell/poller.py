@@ -31,7 +31,7 @@ from services.ingest.shell.transaction_index import TransactionIndex
 from shared.contracts.books import BookMap
 from shared.contracts.topics import INGEST_AUDITS, STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime import log
-from shared.runtime.kafka import Publisher, check_topics, patiently
+from shared.runtime.kafka import Publisher, check_topics, end_offsets, patiently
 from shared.runtime.lifecycle import together, unless_stopped
 from shared.runtime.metrics import Health, health_app, serve
 from shared.runtime.migrations import migrate
@@ -240,6 +240,7 @@ class _Parts:
             lookback_seconds=settings.ingest_poll_lookback_days * DAY_SECONDS,
             watch_pause=timedelta(seconds=settings.ingest_watch_seconds),
             beat=self.beat,
+            ends=partial(end_offsets, settings.kafka, [STRIPE_OBJECTS]),
         )
 
     def auditing(self) -> Auditing:

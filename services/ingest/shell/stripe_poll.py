@@ -9,6 +9,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
+from services.ingest.balance_reading import Newest
 from services.ingest.catch_up import DAY_SECONDS, Window, cuts, furthest, start_of
 from services.ingest.mirrored import (
     WATCHED_FOR,
@@ -18,6 +19,7 @@ from services.ingest.mirrored import (
     next_ask,
     path_of,
 )
+from services.ingest.shell.balance_poll import BalancePoll, Ends
 from services.ingest.shell.poll_store import PollStore, Watched
 from services.ingest.shell.stripe_api import ApiRefused, StripeApi
 from services.ingest.shell.teller import PUBLISH_SECONDS_MAX, Teller
@@ -26,6 +28,7 @@ from shared.runtime import log
 __all__ = ["PUBLISH_SECONDS_MAX", "Listing", "Mirror", "listings"]
 
 WINDOW_SECONDS: Final = 30 * DAY_SECONDS
+MOVEMENTS: Final = "balance_transactions"
 # So that a round stays short whatever has piled up: the rest has its turn in the next ones.
 OPEN_ASKED_MAX: Final = 50
 CONTENTS_TOLD_MAX: Final = 10
@@ -83,7 +86,9 @@ class Mirror:
         lookback_seconds: int,
         watch_pause: timedelta,
         beat: Callable[[], None],
+        ends: Ends | None = None,
     ) -> None:
+        self._balance = BalancePoll(api=api, store=store, teller=teller, ends=ends)
         self._api = api
         self._store = store
         self._teller = teller
@@ -93,7 +98,7 @@ class Mirror:
         self._beat = beat
 
     async def poll(self) -> None:
-        """Read every list once, and last the balance, so that it stands behind its movements.
+        """Read every list once, and the balance behind its movements.
 
         Raises:
             ApiRefused: Stripe refuses the key, or one list to it; the other lists were read.
@@ -102,19 +107,28 @@ class Mirror:
         refused: list[str] = []
         for listing in self._lists:
             try:
-                await self._read(listing)
+                if listing.name == MOVEMENTS:
+                    await self._balance.around(partial(self._read, listing))
+                else:
+                    await self._read(listing)
             except ApiRefused as error:
                 if error.status == _WRONG_KEY:
                     raise
                 refused.append(str(error))
+                if listing.name == MOVEMENTS:
+                    await self._balance.tell()
         refused.extend(await self._ask_open())
         await self._tell_contents()
-        await self._teller.tell("balance", [await self._api.one("/v1/balance")])
         if refused:
             raise ApiRefused("; ".join(refused))
 
-    async def _read(self, listing: Listing) -> None:
+    async def _read(self, listing: Listing) -> Newest | None:
+        """Tell what is news of a list; gives the newest of what it listed.
+
+        ``None`` where nothing was listed of a time of which something had been.
+        """
         cursor = await self._store.cursor(listing.name)
+        newest = Newest()
         now = int(datetime.now(UTC).timestamp())
         start = partial(
             start_of, now=now, overlap=listing.overlap_seconds, lookback=self._lookback_seconds
@@ -122,7 +136,7 @@ class Mirror:
         since = start(cursor=cursor)
         if now - since > WINDOW_SECONDS and await self._api.is_empty(listing.path, Window(since)):
             # Such a list never gets a cursor: it is not gone through in cuts each time.
-            return
+            return newest if cursor is None else None
         for until in cuts(since=since, now=now, span=WINDOW_SECONDS):
             window = Window(start(cursor=cursor), until)
             reached = cursor
@@ -131,11 +145,14 @@ class Mirror:
             ) as pages:
                 async for page in pages:
                     self._beat()
-                    reached = furthest(reached, await self._teller.tell(listing.name, page))
+                    told = await self._teller.tell(listing.name, page)
+                    newest = newest.with_page(told)
+                    reached = furthest(reached, told)
             # Pages come newest first: only the whole window is a step.
             if reached is not None and reached != cursor:
                 await self._store.move_cursor(listing.name, reached)
                 cursor = reached
+        return newest if newest.created == cursor else None
 
     async def _ask_open(self) -> list[str]:
         """Ask again for what is not final: a bounded number each round, at growing pauses.
