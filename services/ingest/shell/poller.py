@@ -19,6 +19,7 @@ from services.ingest.shell.auditing import Auditing
 from services.ingest.shell.connected import ConnectedAccounts, ConnectedMirrors
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
 from services.ingest.shell.long_invoices import LongInvoices
+from services.ingest.shell.look_ups import LookUpIndex, LookUps
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA, PollStore
 from services.ingest.shell.polled_accounts import polled_accounts
 from services.ingest.shell.rounds import Forgetting, rounds
@@ -29,7 +30,7 @@ from services.ingest.shell.thin_events import ThinResolver
 from services.ingest.shell.thin_store import ThinStore
 from services.ingest.shell.transaction_index import TransactionIndex
 from shared.contracts.books import BookMap
-from shared.contracts.topics import INGEST_AUDITS, STRIPE_EVENTS, STRIPE_OBJECTS
+from shared.contracts.topics import INGEST_AUDITS, LOOK_UPS, STRIPE_EVENTS, STRIPE_OBJECTS
 from shared.runtime import log
 from shared.runtime.kafka import Publisher, check_topics, end_offsets, patiently
 from shared.runtime.lifecycle import together, unless_stopped
@@ -44,6 +45,7 @@ ALIVE_WITHIN_SECONDS: Final = 180.0
 # The index asks nobody outside, so it need not wait for the next poll.
 INDEX_SECONDS_MAX: Final = 5.0
 INDEX: Final = "index"
+_TOPICS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, INGEST_AUDITS, LOOK_UPS)
 
 _log = log.get(__name__)
 
@@ -96,7 +98,7 @@ async def _found_all(settings: IngestSettings) -> None:
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
     await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
     await patiently(
-        lambda: check_topics(settings.kafka, [STRIPE_EVENTS, STRIPE_OBJECTS, INGEST_AUDITS]),
+        lambda: check_topics(settings.kafka, _TOPICS),
         what="Kafka",
         give_up_after_seconds=START_SECONDS_MAX,
     )
@@ -141,14 +143,16 @@ def _beat_all(
 
 def _indexing(shared: _Shared) -> Callable[[asyncio.Event], Awaitable[None]]:
     """The rounds that read on what came, so that it is found without reading the topic."""
+    beat = partial(shared.health.beat, INDEX, next_within_seconds=ALIVE_WITHIN_SECONDS)
+    look_ups = LookUpIndex(shared.database, shared.settings.kafka, beat=beat)
 
     async def indexing(stop: asyncio.Event) -> None:
         await rounds(
-            [shared.index.catch_up],
+            [shared.index.catch_up, look_ups.note],
             health=shared.health,
             name=INDEX,
             interval_seconds=min(INDEX_SECONDS_MAX, shared.settings.ingest_poll_interval_seconds),
-            beat=partial(shared.health.beat, INDEX, next_within_seconds=ALIVE_WITHIN_SECONDS),
+            beat=beat,
             stop=stop,
         )
 
@@ -184,6 +188,7 @@ async def _polling(
                 connected.look,
                 parts.resolver().resolve,
                 long.fetch,
+                parts.look_ups().look,
                 auditing.watch(lambda: connected.known, long.expectations).look,
                 Forgetting(parts.store_of("")).forget,
             ],
@@ -261,6 +266,18 @@ class _Parts:
     def long_invoices(self) -> LongInvoices:
         """Who tells the account's long invoices whole."""
         return LongInvoices(
+            api=self.api_of,
+            teller=self.teller_of,
+            database=self.shared.database,
+            polled=self.polled,
+            everyone=self.shared.accounts,
+            pause=timedelta(seconds=self.shared.settings.ingest_thin_retry_seconds),
+            beat=self.beat,
+        )
+
+    def look_ups(self) -> LookUps:
+        """Who looks up what is waited for of the account past its deadline."""
+        return LookUps(
             api=self.api_of,
             teller=self.teller_of,
             database=self.shared.database,

@@ -1,0 +1,42 @@
+"""Look-ups at Stripe: what to ask for of an object that is waited for, and what belongs to it."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from services.ingest.catch_up import Fields
+from services.ingest.mirrored import Asked, asked_of, path_of
+
+# A wait that goes on is looked up anew each week: an older look-up has a newer one in its place,
+# or what it was for has come.
+WORTH_ASKING_FOR: Final = timedelta(days=14)
+# The API key is sent to what a look-up names, so it may name an id and nothing else.
+_ID: Final = re.compile(r"[A-Za-z0-9_]{1,200}", re.ASCII)
+_KINDS: Final = frozenset({"payout", "topup"})
+_MOVEMENTS: Final = ("balance_transaction", "failure_balance_transaction")
+
+
+class NotAskable(ValueError):
+    """What is to be looked up cannot be asked for."""
+
+
+def asked_for(kind: str, object_id: str) -> Asked:
+    """What to ask Stripe for.
+
+    Raises:
+        NotAskable: Objects of the kind are not looked up, or the id is none.
+    """
+    if kind not in _KINDS:
+        raise NotAskable(f"an object of kind {kind[:40]!r} is not looked up")
+    if not _ID.fullmatch(object_id):
+        raise NotAskable("the id is not one of Stripe's")
+    return asked_of(f"{path_of(kind)}/{object_id}")
+
+
+def movements_of(shown: Fields) -> Iterator[Asked]:
+    """The balance transactions that belong to an object: of its going, and of its coming back."""
+    for name in _MOVEMENTS:
+        found = shown.get(name)
+        if isinstance(found, str) and _ID.fullmatch(found):
+            yield asked_of(f"{path_of('balance_transaction')}/{found}")
