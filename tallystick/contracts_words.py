@@ -101,5 +101,6 @@ DISCREPANCIES: Final = {
     "webhook_endpoint_misconfigured": "it is set to another API version, or leaves events out",
     "books_differ": "rebuilt from the topics, the books are not what they are",
     "bank_feed_stale": "a bank account was not read for too long",
+    "pending_changed": "a pending bank line went, and what it names is still waited for",
     "statement_file_refused": "a statement file was refused, and nothing of it was taken",
 }

@@ -136,9 +136,17 @@ def line_of(value: Fields) -> ToldLine:
         value_on=None,
         description=text_of(next((w for w in words if w), "")),
         reference=text_of(" ".join(_once(references))),
+        replaces=_replaced(value),
         counterparty=text_of(value.get("merchant_name") or meta.get("payer") or _party(value)),
         source_sha256=_digest(value),
     )
+
+
+def _replaced(value: Fields) -> str:
+    """The pending line in whose place a line has come; nothing where it is no id."""
+    found = value.get("pending_transaction_id")
+    is_id = isinstance(found, str) and len(found) <= ID_CHARACTERS_MAX and found.isprintable()
+    return found if isinstance(found, str) and is_id else ""
 
 
 def accounts_of(told: Fields, *, as_of: datetime | None) -> tuple[PlaidAccount, ...]:

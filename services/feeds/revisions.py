@@ -30,11 +30,15 @@ class ToldLine:
     reference: str = ""
     counterparty: str = ""
     source_sha256: str = ""
+    replaces: str = ""
 
     @property
     def content(self) -> "ToldLine":
-        """The line as we tell it: a bank may add a field, or an instant, that tells us nothing."""
-        return replace(self, source_sha256="", created_at=_NO_TIME)
+        """The line as we tell it: a bank may add a field, or an instant, that tells us nothing.
+
+        What it replaces is told with its first form and never changes.
+        """
+        return replace(self, source_sha256="", created_at=_NO_TIME, replaces="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,7 @@ def line_observation(form: Form, *, account: str, provider: str, observed_at: da
         description=line.description,
         reference=line.reference,
         counterparty=line.counterparty,
+        replaces=line.replaces,
         observed_at=observed_at,
         provider=provider,
         source_sha256=line.source_sha256,

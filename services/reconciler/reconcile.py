@@ -8,6 +8,8 @@ from services.reconciler.breaks.at_bank import line_breaks, payout_breaks
 from services.reconciler.breaks.balances import below_zero, drifts
 from services.reconciler.breaks.exchange import exchange_matches
 from services.reconciler.breaks.in_transit import in_transit_breaks, open_keys
+from services.reconciler.breaks.pending import pending_breaks, pending_wakes, pendings_of
+from services.reconciler.breaks.stripe_balance import stripe_balance_breaks
 from services.reconciler.breaks.waits import due_look_ups, waits_of
 from services.reconciler.facts.kinds import (
     IN_TRANSIT,
@@ -47,29 +49,36 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
     table = matched(for_rules(hand), at=at, readings=texts)
     lay_beside(table, hand, texts)
     exchanged = exchange_matches(facts)
+    pendings = pendings_of(facts, table, at=at)
     matches = [*hand.matches, *_matches(facts, table), *exchanged]
     found = [
-        *payout_breaks(facts, table, at=at),
+        *payout_breaks(facts, table, at=at, pendings=pendings),
         *line_breaks(facts, table),
         *_drifts(facts),
+        *stripe_balance_breaks(facts),
         *_below_zero(facts),
         *_clearing(facts, exchanged, at=at),
         *_concerns(facts),
         *_audited(facts),
     ]
     troubled = [d.subject for d in found]
+    found += pending_breaks(facts, pendings, said=troubled)
     waiting = open_keys(facts, table).values()
     found += in_transit_breaks(waiting, facts, troubled=troubled, at=at)
     discrepancies = {d.id: d for d in found}
     waits = list(waits_of(facts, table, at=at))
-    wakes = (next_change(facts, table, at=at), *(wait.deadline for wait in waits))
+    wakes = (
+        next_change(facts, table, at=at),
+        *(wait.deadline for wait in waits),
+        *pending_wakes(facts, pendings),
+    )
     return Reconciliation(
         matches=tuple(sorted(matches, key=lambda m: m.id)),
         discrepancies=tuple(
             sorted(discrepancies.values(), key=lambda d: (d.kind, d.subject, d.id))
         ),
         wake_at=min((wake for wake in wakes if wake is not None and wake > at), default=None),
-        dormant=dormant_facts(facts, table, exchanged, found, at=at),
+        dormant=dormant_facts(facts, table, exchanged, found, at=at, pendings=pendings),
         look_ups=due_look_ups(waits),
     )
 

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Final
 
 from services.reconciler.breaks.in_transit import open_keys
+from services.reconciler.breaks.pending import Pending
 from services.reconciler.breaks.waits import is_awaited
 from services.reconciler.evidence.references import Evidence
 from services.reconciler.evidence.spelling import handles_of_line, handles_of_names
@@ -51,7 +52,8 @@ def hooks(fact: Fact) -> frozenset[str]:
             return frozenset({f"object:{fact.id}", *names})
         case Line():
             texts = {f"{_TEXT}{handle}" for handle in handles_of_line(fact)}
-            return frozenset({fact.key, f"suspense:{fact.id}", *texts})
+            replaced = {f"line:{fact.account}/{fact.replaces}"} if fact.replaces else set[str]()
+            return frozenset({fact.key, f"suspense:{fact.id}", *texts, *replaced})
         case Booking():
             return _booking_hooks(fact)
         case Ruling():
@@ -124,17 +126,17 @@ def dormant_facts(
     found: Iterable[Discrepancy],
     *,
     at: datetime,
+    pendings: Sequence[Pending] = (),
 ) -> frozenset[str]:
-    """The keys of facts that nothing is open about: settled, windows closed, keys at zero."""
+    """The keys of facts that nothing is open about: settled, windows closed, keys at zero.
+
+    A pending line is held as long as what it names is waited for, and one that was replaced as
+    long as the line in its place.
+    """
     troubled = {d.subject for d in found if d.id not in facts.accepted}
     accepted = {d.subject for d in found if d.id in facts.accepted}
     waiting = open_keys(facts, table).keys() - accepted
-    done_lines = {key for key, left in table.by_hand.items() if not left} | {
-        line.key
-        for line in facts.lines
-        # One that is pending is waited for: it is posted, changed, or looked for until it is gone.
-        if line.key not in table.evidence and not is_awaited(line)
-    }
+    done_lines = _dealt_with(facts, table) - {pending.line.key for pending in pendings}
     done_objects = {
         e.id
         for e in facts.expectations
@@ -157,10 +159,12 @@ def dormant_facts(
     open_lines = table.evidence.keys() - table.taken.keys() - done_lines
     # What an open line names has to be known with it: it could pass for unpaid, or for unknown.
     done_objects -= {owner for key in open_lines for owner in _named(table.evidence[key])}
+    done_objects -= {owner for pending in pendings for owner in pending.named}
     while apart := _apart(facts.lines, together, done_lines, done_objects):
         done_lines -= apart
         done_objects -= {owner for key in apart for owner in together.get(key, ())}
     done_objects -= {owner for k, ids in together.items() if k not in done_lines for owner in ids}
+    done_lines -= _replaced_by_open(facts.lines, done_lines)
     return frozenset(
         chain(
             done_lines,
@@ -172,6 +176,25 @@ def dormant_facts(
             _dormant_bookings(facts, exchanged, done_objects, done_lines, troubled),
         )
     )
+
+
+def _dealt_with(facts: Facts, table: Table) -> set[str]:
+    """Lines that no rule and nobody has anything more to do with."""
+    return {key for key, left in table.by_hand.items() if not left} | {
+        line.key
+        for line in facts.lines
+        # One that is pending is waited for: it is posted, changed, or looked for until it is gone.
+        if line.key not in table.evidence and not is_awaited(line)
+    }
+
+
+def _replaced_by_open(lines: Iterable[Line], done_lines: set[str]) -> set[str]:
+    """Pending lines in whose place one has come that is not done with."""
+    return {
+        f"line:{line.account}/{line.replaces}"
+        for line in lines
+        if line.replaces and line.key not in done_lines
+    }
 
 
 def _known(facts: Facts) -> set[str]:

@@ -38,6 +38,7 @@ class DiscrepancyKind(StrEnum):
     BOOKS_DIFFER = "books_differ"
     BANK_FEED_STALE = "bank_feed_stale"
     STATEMENT_FILE_REFUSED = "statement_file_refused"
+    PENDING_CHANGED = "pending_changed"
 
 
 class DiscrepancyState(StrEnum):

@@ -1,8 +1,10 @@
 """Breaks between what is expected and what the bank shows: from the table to discrepancies."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from services.reconciler.breaks.other_currency import exchanged, in_other_currency
+from services.reconciler.breaks.pending import Pending, said_of, shown_before
 from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.explain import discrepancy, money
@@ -14,11 +16,19 @@ from services.reconciler.rules.expectations import Expectation, Expected, Stage
 from shared.contracts.discrepancies import BreakClass, DiscrepancyKind
 
 _CANDIDATES_SHOWN = 10
+_TOOK_BACK = "the bank refused what it had shown as pending"
 _NOTHING_READ = datetime.min.replace(tzinfo=UTC)
 
 
-def payout_breaks(facts: Facts, table: Table, *, at: datetime) -> Iterator[Discrepancy]:
-    """What is wrong with payouts and top-ups: failed, overdue, short or over."""
+def payout_breaks(
+    facts: Facts, table: Table, *, at: datetime, pendings: Sequence[Pending] = ()
+) -> Iterator[Discrepancy]:
+    """What is wrong with payouts and top-ups: failed, overdue, short or over, in another currency.
+
+    ``pendings`` are the pending lines on which one of them was expected.
+    """
+    elsewhere = in_other_currency(facts, table)
+    before, vanished = shown_before(facts), said_of(pendings)
     for expected in sorted(facts.expectations, key=lambda e: e.id):
         if expected.stage is Stage.FAILED:
             if expected.what is Expected.PAYOUT and expected.minor:
@@ -31,10 +41,12 @@ def payout_breaks(facts: Facts, table: Table, *, at: datetime) -> Iterator[Discr
         if taken is None:
             if candidate.is_overpaid:
                 yield _overpaid(facts, candidate)
+            elif lines := elsewhere.get(expected.id):
+                yield exchanged(facts, candidate, lines)
             elif clock(facts, candidate, at) >= due_at(expected, facts.book.zone, facts.rules):
-                yield _overdue(facts, candidate, at)
+                yield _overdue(facts, candidate, at, vanished.get(expected.id, ()))
         elif off := _paid(candidate, taken) - candidate.due_minor:
-            yield _mismatch(facts, candidate, taken, off)
+            yield _mismatch(facts, candidate, taken, off, before)
 
 
 def clock(facts: Facts, candidate: Candidate, at: datetime) -> datetime:
@@ -96,7 +108,9 @@ def _how_long(facts: Facts, candidate: Candidate, at: datetime) -> str:
     return f"; it is missing, for its window ended on {candidate.last}"
 
 
-def _overdue(facts: Facts, candidate: Candidate, at: datetime) -> Discrepancy:
+def _overdue(
+    facts: Facts, candidate: Candidate, at: datetime, vanished: tuple[str, ...]
+) -> Discrepancy:
     expected = candidate.expected
     is_topup = expected.what is Expected.TOPUP
     kind = DiscrepancyKind.TOPUP_OVERDUE if is_topup else DiscrepancyKind.PAYOUT_OVERDUE
@@ -106,6 +120,7 @@ def _overdue(facts: Facts, candidate: Candidate, at: datetime) -> Discrepancy:
     amount = money(candidate.due_minor, expected.currency)
     what = "Top-up" if is_topup else "Payout"
     traces = tuple(f"trace id {trace}" for trace in expected.traces)
+    by_trace = "with the trace id" if traces else f"and its day, {expected.arrival}"
     return discrepancy(
         facts.book.name,
         kind,
@@ -117,7 +132,11 @@ def _overdue(facts: Facts, candidate: Candidate, at: datetime) -> Discrepancy:
             f"{what} {expected.id} of {abs(amount)} is {expected.stage} at Stripe, arrival"
             f" {expected.arrival}, and no bank line shows it{_how_long(facts, candidate, at)}."
         ),
-        evidence=traces,
+        evidence=(*traces, *vanished),
+        probable_cause=_TOOK_BACK if vanished else "",
+        next_step=""
+        if is_topup
+        else f"Ask the bank for this amount {by_trace}, then Stripe support.",
     )
 
 
@@ -139,13 +158,23 @@ def _overpaid(facts: Facts, candidate: Candidate) -> Discrepancy:
     )
 
 
-def _mismatch(facts: Facts, candidate: Candidate, taken: list[Taken], off: int) -> Discrepancy:
+def _mismatch(
+    facts: Facts,
+    candidate: Candidate,
+    taken: list[Taken],
+    off: int,
+    before: Mapping[str, int],
+) -> Discrepancy:
     expected = candidate.expected
     due = money(candidate.due_minor, expected.currency)
     paid = money(_paid(candidate, taken), expected.currency)
     lines = ", ".join(sorted(one.line.id for one in taken))
     is_short = abs(paid.minor) < abs(due.minor)
     by = abs(money(off, expected.currency))
+    # Whether the bank itself had shown what is due, before it posted something else.
+    changed = [one.line for one in taken if one.line.key in before]
+    had = _paid(candidate, taken) + sum(before[line.key] - line.minor for line in changed)
+    was_right = bool(changed) and had == candidate.due_minor
     return discrepancy(
         facts.book.name,
         DiscrepancyKind.PAYOUT_AMOUNT_MISMATCH,
@@ -157,17 +186,30 @@ def _mismatch(facts: Facts, candidate: Candidate, taken: list[Taken], off: int) 
             f"{expected.id} should be {abs(due)} at the bank and is {abs(paid)}:"
             f" {'short' if is_short else 'over'} by {by}."
         ),
-        evidence=tuple(sorted(said for one in taken for said in one.evidence)),
+        evidence=(
+            *sorted(said for one in taken for said in one.evidence),
+            *(_was_pending(line, before[line.key]) for line in changed),
+        ),
+        break_class=BreakClass.PENDING_CHANGED if was_right else None,
+        probable_cause="the bank changed the amount when it posted the line" if was_right else "",
     )
 
 
+def _was_pending(line: Line, minor: int) -> str:
+    return f"{line.id} was pending with {money(minor, line.currency)} and posted with {line.money}"
+
+
 def line_breaks(facts: Facts, table: Table) -> Iterator[Discrepancy]:
-    """What is wrong with bank lines: not told apart, paid twice, not explained."""
+    """What is wrong with bank lines: not told apart, paid twice, not explained.
+
+    A line in another currency than what it names is told of with what it names.
+    """
+    told = {line.key for lines in in_other_currency(facts, table).values() for line in lines}
     lines = {line.key: line for line in facts.lines}
     for key in sorted(table.evidence):
         line = lines[key]
         left = table.by_hand.get(key, line.minor)
-        if key in table.taken or not left:
+        if key in table.taken or key in told or not left:
             continue
         if key in table.unclear:
             yield _ambiguous(facts, table.unclear[key])

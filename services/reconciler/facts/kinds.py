@@ -5,8 +5,10 @@ associative, so replays and any order give the same facts. Facts that share a ho
 another (``../scope.py``).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Final
 
 from services.reconciler.facts.contents import PayoutContents
@@ -22,6 +24,15 @@ SUSPENSE: Final = "liabilities:suspense"
 CONNECT: Final = "liabilities:connect"
 STRIPE_BALANCE: Final = "assets:stripe:balance"
 BANK: Final = "assets:bank:"
+# Where the ledger keeps what Stripe's own balance shows, by balance type.
+STRIPE_BALANCES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "payments": STRIPE_BALANCE,
+        "issuing": "assets:stripe:issuing",
+        "refund_and_dispute_prefunding": "assets:stripe:refund-and-dispute-prefunding",
+    }
+)
+MOVEMENT: Final = "stripe:balance_transaction:"
 
 MATCH_KINDS: Final = frozenset({"match", "match_undone"})
 BANK_LINE_KINDS: Final = frozenset({"bank_line", "bank_line_reversed"})
@@ -29,7 +40,11 @@ BANK_LINE_KINDS: Final = frozenset({"bank_line", "bank_line_reversed"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A bank line in its latest form; ``minor`` is signed from our side, above zero is money in."""
+    """A bank line in its latest form; ``minor`` is signed from our side, above zero is money in.
+
+    ``pending_minor`` is what it showed when it was last pending, in ``pending_revision``;
+    ``replaces`` the id of the pending line in whose place it has come.
+    """
 
     account: str
     id: str
@@ -41,6 +56,14 @@ class Line:
     description: str = ""
     reference: str = ""
     counterparty: str = ""
+    replaces: str = ""
+    pending_minor: int | None = None
+    pending_revision: int = 0
+
+    def __post_init__(self) -> None:
+        if self.state is LineState.PENDING and self.pending_minor is None:
+            object.__setattr__(self, "pending_minor", self.minor)
+            object.__setattr__(self, "pending_revision", self.revision)
 
     @property
     def key(self) -> str:
@@ -58,14 +81,25 @@ class Line:
         return (self.booked_on, self.id, self.account)
 
     def merged(self, other: "Line") -> "Line":
-        """The later form of the two."""
-        return max(self, other, key=_form)
+        """The later form of the two, with what the later pending one showed."""
+        latest, pending = max(self, other, key=_form), max(self, other, key=_pending_form)
+        if _pending_form(latest) == _pending_form(pending):
+            return latest
+        return replace(
+            latest,
+            pending_minor=pending.pending_minor,
+            pending_revision=pending.pending_revision,
+        )
+
+
+def _pending_form(line: Line) -> tuple[int, int]:
+    return (line.pending_revision, line.pending_minor or 0)
 
 
 def _form(line: Line) -> tuple[object, ...]:
     states = (LineState.PENDING, LineState.POSTED, LineState.REMOVED)
     content = (line.minor, line.currency, line.booked_on)
-    texts = (line.description, line.reference, line.counterparty)
+    texts = (line.description, line.reference, line.counterparty, line.replaces)
     return (line.revision, states.index(line.state), *content, *texts)
 
 
@@ -237,6 +271,40 @@ class StripeBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class StripeReading:
+    """Stripe's balance with what is in it: it stood still while its movements were listed.
+
+    ``totals`` are (ledger's account, currency, minor units); ``shown`` the accounts that the
+    balance tells of at all. In it are the movements made before ``created_to``, and of those made
+    in that very second the ones in ``last``. ``ends`` is how far each partition of the topic had
+    come when all of them had been told.
+    """
+
+    owner: str
+    told_at: datetime
+    totals: tuple[tuple[str, str, int], ...]
+    shown: tuple[str, ...]
+    created_to: datetime | None
+    last: tuple[str, ...] = ()
+    ends: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The fact's key."""
+        return f"stripe_reading:{self.owner}/{self.told_at.isoformat()}"
+
+    def holds(self, movement: str, created: datetime) -> bool:
+        """Whether a movement is in the balance that was read."""
+        if self.created_to is None or created > self.created_to:
+            return False
+        return created < self.created_to or movement in self.last
+
+    def merged(self, other: "StripeReading") -> "StripeReading":
+        """One reading told twice; of two the one that says more."""
+        return max(self, other, key=lambda r: (r.ends, r.totals, r.shown, r.last))
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
     """What a look at Stripe from outside found: it stands until it is told that it does not."""
 
@@ -272,6 +340,7 @@ Fact = (
     | Concern
     | Reading
     | StripeBalance
+    | StripeReading
     | Audited
     | Ruling
     | PayoutContents

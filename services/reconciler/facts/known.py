@@ -16,6 +16,7 @@ from services.reconciler.facts.kinds import (
     Line,
     Reading,
     StripeBalance,
+    StripeReading,
     Transfer,
 )
 from services.reconciler.facts.rulings import Ruling
@@ -42,6 +43,26 @@ class Proof:
         return self.bank_minor - self.ledger_minor
 
 
+@dataclass(frozen=True, slots=True)
+class StripeProof:
+    """One comparison of Stripe's balance with the ledger's, of the same movements.
+
+    ``account`` is the ledger's; ``owner`` the Stripe account, empty where several are one sum.
+    """
+
+    owner: str
+    account: str
+    currency: str
+    at: datetime
+    stripe_minor: int
+    ledger_minor: int
+
+    @property
+    def drift_minor(self) -> int:
+        """Stripe's balance less the ledger's."""
+        return self.stripe_minor - self.ledger_minor
+
+
 _Kind = TypeVar("_Kind")
 _NO_TIMES: Final[Mapping[str, datetime]] = MappingProxyType({})
 _NO_SUMS: Final[Mapping[str, int]] = MappingProxyType({})
@@ -54,8 +75,9 @@ class Facts:
     ``read_until`` says per bank account how far the bank has been read, by the bank's own time, and
     ``heard_at`` when it was last heard of, by ours. With ``require_readings``
     a payout is overdue only when its bank account was read past the due time, or was not read for
-    a day. ``proofs_needed`` consecutive proofs open a drift. ``ledger_stripe`` is the ledger's
-    Stripe balance by currency, given only where everything is at rest.
+    a day. ``proofs_needed`` consecutive proofs open a drift, ``stripe_proofs`` likewise.
+    ``ledger_stripe`` is the ledger's Stripe balance by currency, given only where everything is at
+    rest.
     ``ledger_stripe_at`` is when its last movement took effect. ``accepted`` are discrepancies that
     a person closed for good.
     ``standing`` are the matches that stand now; one whose window has closed is kept. ``rules`` say
@@ -74,6 +96,7 @@ class Facts:
     rulings: tuple[Ruling, ...] = ()
     contents: tuple[PayoutContents, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    stripe_proofs: tuple[StripeProof, ...] = ()
     standing: tuple[MatchMade, ...] = ()
     read_until: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
     heard_at: Mapping[str, datetime] = field(default_factory=lambda: _NO_TIMES)
@@ -122,7 +145,7 @@ def fold(
     return merged
 
 
-def merge(one: Fact, other: Fact) -> Fact:  # noqa: C901  # one case a type
+def merge(one: Fact, other: Fact) -> Fact:  # noqa: C901, PLR0912  # one case a type
     """Two tellings with one key in one.
 
     Raises:
@@ -145,6 +168,8 @@ def merge(one: Fact, other: Fact) -> Fact:  # noqa: C901  # one case a type
         case Reading() if isinstance(other, Reading):
             return one.merged(other)
         case StripeBalance() if isinstance(other, StripeBalance):
+            return one.merged(other)
+        case StripeReading() if isinstance(other, StripeReading):
             return one.merged(other)
         case Audited() if isinstance(other, Audited):
             return one.merged(other)

@@ -117,6 +117,7 @@ def _bank(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
             description=observed.description,
             reference=observed.reference,
             counterparty=observed.counterparty,
+            replaces=observed.replaces,
         )
         return name, (line,)
     if observed.as_of is not None and not MINYEAR < observed.as_of.year < MAXYEAR:

@@ -8,10 +8,12 @@ from typing import Final, cast
 
 from services.reconciler.facts.contents import PayoutContents
 from services.reconciler.facts.kinds import (
+    STRIPE_BALANCES,
     BalanceTransaction,
     Concern,
     Fact,
     StripeBalance,
+    StripeReading,
     Transfer,
 )
 from services.reconciler.rules.expectations import Expectation, Expected, Stage
@@ -129,6 +131,8 @@ def _facts(shown: JsonObject, at: datetime, account: str) -> Iterator[Fact]:
             yield from _movement(shown, at, account)
         case "balance":
             yield from _balance(shown, at, account)
+        case "balance_reading":
+            yield _reading(shown, at, account)
         case "payout_contents":
             yield _contents(shown)
         case _:
@@ -235,6 +239,42 @@ def _balance(shown: JsonObject, at: datetime, account: str) -> Iterator[StripeBa
             sums[code] = sums.get(code, 0) + amount.minor
     for code, minor in sorted(sums.items()):
         yield StripeBalance(account, code, minor, at)
+
+
+def _reading(shown: JsonObject, at: datetime, account: str) -> StripeReading:
+    """A balance that was read with its movements; a currency nobody registered is left out."""
+    rows: list[tuple[str, str, int]] = []
+    for row in _rows(shown.get("totals")):
+        name = STRIPE_BALANCES.get(_text(row, "balance_type"))
+        try:
+            amount = _money(row)
+        except Refused:
+            continue
+        if name is not None:
+            rows.append((name, amount.currency.code, amount.minor))
+    ends = as_object(shown.get("ends")) or {}
+    whole = [(k, end) for k, end in sorted(ends.items()) if type(end) is int and k.isdecimal()]
+    if not ends or len(whole) != len(ends):
+        raise Unreadable("a reading of a balance does not say how far its topic had come")
+    return StripeReading(
+        owner=account,
+        told_at=at,
+        totals=tuple(sorted(rows)),
+        shown=tuple(
+            sorted(
+                STRIPE_BALANCES[t] for t in _texts(shown, "balance_types") & set(STRIPE_BALANCES)
+            )
+        ),
+        created_to=None if shown.get("created_to") is None else instant(shown, "created_to"),
+        last=tuple(sorted(_texts(shown, "last"))),
+        ends=tuple(sorted((int(name), end) for name, end in whole)),
+    )
+
+
+def _texts(fields: JsonObject, name: str) -> set[str]:
+    found = fields.get(name)
+    rows = cast("list[object]", found) if isinstance(found, list) else []
+    return {row for row in rows if isinstance(row, str)}
 
 
 def _refund_failed(refund: str, amount: Money, reason: str, *, authority: int) -> Concern:

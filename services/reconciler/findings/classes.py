@@ -41,6 +41,7 @@ CLASSES: Final[Mapping[DiscrepancyKind, BreakClass]] = MappingProxyType(
         K.WEBHOOK_ENDPOINT_DISABLED: B.STALE_FEED,
         K.WEBHOOK_ENDPOINT_MISCONFIGURED: B.STALE_FEED,
         K.AMBIGUOUS_MATCH: B.AMBIGUOUS,
+        K.PENDING_CHANGED: B.PENDING_CHANGED,
     }
 )
 # What one message shows once and nothing takes back: only a person can close it.
@@ -55,7 +56,9 @@ ONE_SHOT: Final = frozenset(
     }
 )
 # Banks and rails rest at weekends: what waits for them ages by business days.
-_OF_RAILS: Final = frozenset({K.PAYOUT_OVERDUE, K.TOPUP_OVERDUE, K.PAYOUT_AMOUNT_MISMATCH})
+_OF_RAILS: Final = frozenset(
+    {K.PAYOUT_OVERDUE, K.TOPUP_OVERDUE, K.PAYOUT_AMOUNT_MISMATCH, K.PENDING_CHANGED}
+)
 
 _BASE: Final[Mapping[BreakClass, Severity]] = MappingProxyType(
     {

@@ -46,6 +46,7 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
             "Mend what the reason says and bring the same file again; close this by hand once"
             " another file has told its lines."
         ),
+        K.PENDING_CHANGED: "Ask the bank why it did not post the line; the payout is waited for.",
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles, and match it by hand.",
     }
 )
@@ -79,6 +80,7 @@ PROBABLE_CAUSES: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.BOOKS_DIFFER: "a row was changed past the ledger, or its rules were",
         K.BANK_FEED_STALE: "the bank's API is away or refuses the key, or no file came",
         K.STATEMENT_FILE_REFUSED: "it is cut off or changed, or nobody said whose account it is",
+        K.PENDING_CHANGED: "the bank refused the credit, or posts it under another line",
         K.AMBIGUOUS_MATCH: "several payments are alike and no reference tells them apart",
     }
 )
@@ -98,6 +100,7 @@ def discrepancy(
     where: str = "",
     break_class: BreakClass | None = None,
     probable_cause: str = "",
+    next_step: str = "",
 ) -> Discrepancy:
     """A discrepancy with its id, class, cause and next step.
 
@@ -116,7 +119,7 @@ def discrepancy(
         expected=expected,
         found=found,
         explanation=explanation,
-        next_step=NEXT_STEPS[kind],
+        next_step=next_step or NEXT_STEPS[kind],
         evidence=evidence,
         break_class=found_class,
         cause=f"{found_class}:{where}" if where else f"{found_class}",

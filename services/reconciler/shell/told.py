@@ -7,7 +7,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.reconciler.facts.kinds import BANK, BANK_LINE_KINDS, STRIPE_BALANCE, Fact, Reading
+from services.reconciler.facts.kinds import (
+    BANK,
+    BANK_LINE_KINDS,
+    STRIPE_BALANCES,
+    Fact,
+    Reading,
+    StripeReading,
+)
 from services.reconciler.facts.readers import facts_of
 from services.reconciler.shell.keeping.fact_json import storable
 from shared.contracts.acts import RECONCILER_ACT, Act
@@ -19,6 +26,7 @@ from shared.contracts.topics import LEDGER_ENTRIES, LEDGER_OUTCOMES, RECONCILIAT
 from shared.runtime.kafka import Partition, Record
 
 _NUL: Final = "\0"
+_AT_STRIPE: Final = frozenset(STRIPE_BALANCES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +53,14 @@ class BookedEntry:
     cash: tuple[CashMove, ...]
     balances: tuple[tuple[str, str, int], ...]
     effective_at: datetime | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one record tells. ``reading`` is a bank balance, which is proven later.
+    """What one record tells. ``readings`` are balances of banks, which are proven later.
+
+    So are ``stripe_readings``, of Stripe's.
 
     ``act`` is what a person asks for, decided when its book is judged.
     """
@@ -61,6 +72,7 @@ class Told:
     entry: BookedEntry | None = None
     progress: Progress | None = None
     act: Act | None = None
+    stripe_readings: tuple[StripeReading, ...] = ()
 
 
 def told_by(record: Record, books: BookMap) -> Told:
@@ -86,9 +98,10 @@ def told_by(record: Record, books: BookMap) -> Told:
     return Told(
         record,
         book,
-        tuple(fact for fact in clean if not isinstance(fact, Reading)),
+        tuple(fact for fact in clean if not isinstance(fact, Reading | StripeReading)),
         tuple(fact for fact in clean if isinstance(fact, Reading)),
         entry,
+        stripe_readings=tuple(fact for fact in clean if isinstance(fact, StripeReading)),
     )
 
 
@@ -139,7 +152,7 @@ def _entry(booked: EntryBooked) -> BookedEntry:
         at = (posting.account, posting.amount.currency)
         if posting.account.startswith(BANK):
             cash[at] = cash.get(at, 0) + _signed(posting)
-        elif posting.account == STRIPE_BALANCE:
+        elif posting.account in _AT_STRIPE:
             balances[at] = balances.get(at, 0) + _signed(posting)
     return BookedEntry(
         origin=booked.origin,
@@ -160,6 +173,7 @@ def _entry(booked: EntryBooked) -> BookedEntry:
         ),
         balances=tuple((*at, minor) for at, minor in sorted(balances.items())),
         effective_at=booked.effective_at,
+        reference=booked.reference,
     )
 
 

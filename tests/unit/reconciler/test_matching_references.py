@@ -244,8 +244,8 @@ def test_reference_in_another_currency_or_direction_settles_nothing(
 ) -> None:
     result = found(payout(), line(text, minor, currency=currency))
     assert settled(result) == {}
-    sign = "credit" if minor > 0 else "debit"
-    assert said(result) == [f"unidentified_bank_{sign} l1 10000"]
+    wrong = "unidentified_bank_debit l1" if minor < 0 else f"payout_amount_mismatch {A}"
+    assert said(result) == [f"{wrong} 10000"]
 
 
 def test_payout_that_came_and_went_back_leaves_only_its_failure_to_tell() -> None:

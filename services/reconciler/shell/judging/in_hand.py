@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from services.reconciler.facts.kinds import (
-    STRIPE_BALANCE,
-)
+from services.reconciler.facts.kinds import STRIPE_BALANCE
 from services.reconciler.facts.known import Facts, Proof
 from services.reconciler.rules.matching_rules import MatchingRules, default_rules
+from services.reconciler.shell.keeping import stripe_proofs
 from services.reconciler.shell.keeping.fact_json import proof_from
 from services.reconciler.shell.keeping.memory import SQL, OpenBook
 from shared.contracts.books import BookData, BookMap
@@ -46,6 +45,7 @@ async def facts_in_hand(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
     return replace(
         Facts.of(known, rules.book(book)),
         proofs=proofs,
+        stripe_proofs=await stripe_proofs.proofs_of(tx, rules.book(book)),
         standing=tuple(open_book.matches[key] for key in sorted(open_book.matches)),
         read_until={row["account"]: row["at"] for row in readings},
         heard_at={row["account"]: row["told_at"] for row in readings},

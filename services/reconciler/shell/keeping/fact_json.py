@@ -16,6 +16,7 @@ from services.reconciler.facts.kinds import (
     Line,
     Reading,
     StripeBalance,
+    StripeReading,
     Transfer,
 )
 from services.reconciler.facts.known import Proof
@@ -32,6 +33,7 @@ _KINDS: Final = MappingProxyType(
         "concern": Concern,
         "reading": Reading,
         "stripe_balance": StripeBalance,
+        "stripe_reading": StripeReading,
         "audited": Audited,
         "ruling": Ruling,
         "payout_contents": PayoutContents,

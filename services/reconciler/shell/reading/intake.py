@@ -18,7 +18,7 @@ from services.reconciler.shell.figures import Figures
 from services.reconciler.shell.judging import acts
 from services.reconciler.shell.judging.in_hand import Rules
 from services.reconciler.shell.judging.judge import Judgement, judge, settle
-from services.reconciler.shell.keeping import balances, memory
+from services.reconciler.shell.keeping import balances, memory, stripe_proofs
 from services.reconciler.shell.keeping.fact_json import clean_text
 from services.reconciler.shell.keeping.memory import SQL, Memory, OpenBook
 from services.reconciler.shell.reading.batches import Batch
@@ -159,13 +159,14 @@ class Intake:
         self._failpoints.passed(FailpointPlace.MID_TX)
         await self._remember_ledger(tx, told)
         await balances.remember(tx, told)
+        is_catching_up = await self._is_catching_up(tx)
+        await stripe_proofs.remember(tx, told, self._rules.books, is_catching_up=is_catching_up)
         await acts.remember(tx, told)
-        books = await balances.prove(tx, self._rules.books)
+        books = await balances.prove(tx, self._rules.books) | await stripe_proofs.prove(tx)
         by_book: dict[str, list[Fact]] = {book: [] for book in books}
         for one in told:
             if one.facts or one.readings or one.act is not None:
                 by_book.setdefault(one.book, []).extend(one.facts)
-        is_catching_up = await self._is_catching_up(tx)
         failing = {row["book"] for row in await tx.fetch(SQL["failing_books"], FAILURES_MAX)}
         # Books are locked in sorted order, or two processes could wait for each other for ever.
         for book in sorted(by_book):
