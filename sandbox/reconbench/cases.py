@@ -20,6 +20,7 @@ ACCOUNTS: Final[Mapping[str, str]] = MappingProxyType(
 _CURRENCIES: Final = ("usd",) * 6 + ("eur",) * 3 + ("gbp",)
 _LAGS: Final = (0,) * 16 + (1,) * 3 + (2,)
 _LAST: Final = "missing_in_bank"
+_CHANGED: Final = "pending_changed"
 
 
 @dataclass(slots=True)
@@ -238,8 +239,9 @@ def h7(m: Maker) -> None:
         m.line("H7", payout, text, minor=payout.minor + off, break_class="fx_diff")
         return
     other = "eur" if payout.currency != "eur" else "usd"
-    m.world.of_payouts[payout.id] = Truth("H7", break_class=_LAST)
-    line = m.named("H7", payout, settles=(), break_class="unidentified_receipt")
+    # Told once, of the payout: its line is not a stranger's, and the payout is not missing.
+    m.world.of_payouts[payout.id] = Truth("H7", break_class="fx_diff")
+    line = m.named("H7", payout, settles=())
     elsewhere = replace(
         line, currency=other, account=ACCOUNTS[other], minor=payout.minor * 108 // 100
     )
@@ -263,16 +265,26 @@ def h8(m: Maker) -> None:
 
 
 def h9(m: Maker) -> None:
-    """Pending first: posted with another amount, or taken away so that the payout never comes."""
-    payout = m.payout("H9")
-    if m.random.random() < 0.7:
-        posted = m.named("H9", payout)
-        before = replace(posted, minor=payout.minor - 150, state="pending", told=posted.told - 3)
+    """Pending first: posted with another amount, or taken away, lately or for good.
+
+    What is posted right is no break, whatever was pending. What is posted short is the bank's
+    change where the pending amount was right. What was taken away lately is told of the line, and
+    of its payout once that is overdue.
+    """
+    style = m.random.random()
+    if style < 0.7:
+        payout = m.payout("H9")
+        is_right = style < 0.5
+        minor = payout.minor - (0 if is_right else 150)
+        posted = m.named("H9", payout, minor=minor, break_class="" if is_right else _CHANGED)
+        before = replace(posted, minor=payout.minor - 150 * is_right, state="pending")
         m.world.lines[-1] = replace(posted, revision=2)
-        m.world.lines.append(before)
+        m.world.lines.append(replace(before, told=posted.told - 3))
         return
-    m.world.of_payouts[payout.id] = Truth("H9", break_class=_LAST)
-    pending = m.named("H9", payout, settles=())
+    is_late = style < 0.85
+    soon = m.world.at.date() + timedelta(days=1)
+    payout = m.payout("H9", break_class=_LAST) if is_late else m.payout("H9", arrival=soon)
+    pending = m.named("H9", payout, settles=(), break_class="" if is_late else _CHANGED)
     m.world.lines[-1] = replace(pending, state="pending")
     m.world.lines.append(replace(pending, state="removed", revision=2, told=pending.told + 20))
 

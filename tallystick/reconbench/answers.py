@@ -14,7 +14,7 @@ from services.reconciler.matching.table import OVER, SHORT
 from services.reconciler.rules.expectations import Expectation, Expected, Stage
 from services.reconciler.rules.matching_rules import MatchingRules, default_rules
 from shared.contracts.books import BankAccount, BookData
-from shared.contracts.discrepancies import DiscrepancyKind
+from shared.contracts.discrepancies import BreakClass, DiscrepancyKind
 from shared.contracts.observations import LineState
 
 K = DiscrepancyKind
@@ -27,6 +27,7 @@ CLASSES: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.UNIDENTIFIED_BANK_CREDIT: "unidentified_receipt",
         K.UNIDENTIFIED_BANK_DEBIT: "unidentified_debit",
         K.AMBIGUOUS_MATCH: "ambiguous",
+        K.PENDING_CHANGED: "pending_changed",
     }
 )
 _OF_LINES: Final = frozenset(
@@ -35,6 +36,7 @@ _OF_LINES: Final = frozenset(
         K.UNIDENTIFIED_BANK_CREDIT,
         K.UNIDENTIFIED_BANK_DEBIT,
         K.AMBIGUOUS_MATCH,
+        K.PENDING_CHANGED,
     }
 )
 # What a match says of its line by the name of the difference.
@@ -77,7 +79,19 @@ def answers_of(result: Reconciliation) -> Answers:
             answers.of_lines[found.subject] = _of_discrepancy(found)
         elif found.kind in CLASSES:
             answers.of_payouts[found.subject] = _of_discrepancy(found)
+        elif found.kind is K.PAYOUT_AMOUNT_MISMATCH:
+            _take_mismatch(answers, found)
     return answers
+
+
+def _take_mismatch(answers: Answers, found: Discrepancy) -> None:
+    """Its class: of the lines that settle it, where some do; else of the payout."""
+    if found.break_class is BreakClass.FX_DIFF:
+        answers.of_payouts[found.subject] = BreakClass.FX_DIFF
+    elif found.break_class is BreakClass.PENDING_CHANGED:
+        for line, settled in answers.settled.items():
+            if found.subject in settled and line in answers.of_lines:
+                answers.of_lines[line] = BreakClass.PENDING_CHANGED
 
 
 def _of_match(match: Match) -> str:
