@@ -8,7 +8,7 @@ from typing import Final
 from services.feeds.config import FeedsSettings
 from services.feeds.shell.process import parts
 from services.feeds.shell.store import MIGRATIONS, SCHEMA
-from shared.contracts.topics import BANK_OBSERVATIONS, FEEDS_AUDITS
+from shared.contracts.topics import BANK_OBSERVATIONS, FEEDS_AUDITS, LOOK_UPS
 from shared.runtime import log
 from shared.runtime.kafka import check_topics, patiently
 from shared.runtime.lifecycle import run_service, together, unless_stopped
@@ -39,11 +39,11 @@ async def feeds(stop: asyncio.Event) -> None:
 
 
 async def _found_all(settings: FeedsSettings) -> None:
-    """Wait for the database and bring it up to date; then for the topic."""
+    """Wait for the database and bring it up to date; then for the topics."""
     dsn = settings.postgres_dsn.get_secret_value()
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
     await patiently(
-        lambda: check_topics(settings.kafka, [BANK_OBSERVATIONS, FEEDS_AUDITS]),
+        lambda: check_topics(settings.kafka, [BANK_OBSERVATIONS, FEEDS_AUDITS, LOOK_UPS]),
         what="Kafka",
         give_up_after_seconds=START_SECONDS_MAX,
     )

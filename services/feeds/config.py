@@ -180,6 +180,12 @@ class FeedsSettings(Settings):
     feeds_accounts_seconds: float = Field(
         default=60.0, ge=0.05, le=86_400, description="how often banks and accounts are read again"
     )
+    feeds_look_ups_seconds: float = Field(
+        default=5.0,
+        ge=0.05,
+        le=3600,
+        description="how often it is looked whether an account is to be read beside its turn",
+    )
     feeds_statements_folder: Path | None = Field(
         default=None, description="folder that statement files are dropped into"
     )

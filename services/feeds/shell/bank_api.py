@@ -42,8 +42,8 @@ class Poll(Protocol):
         """Our name of the account."""
         ...
 
-    async def poll(self) -> None:
-        """Read the account once and tell what is new.
+    async def poll(self, *, since: datetime | None = None) -> None:
+        """Read the account once and tell what is new; from ``since`` on, if that is further back.
 
         Raises:
             Unavailable: The bank, Kafka or Postgres cannot be had now; nothing is lost by it.

@@ -82,8 +82,8 @@ class AccountPoll:
         """Our name of the account."""
         return self._account.name
 
-    async def poll(self) -> None:
-        """Read the account once and tell what is new.
+    async def poll(self, *, since: datetime | None = None) -> None:
+        """Read the account once and tell what is new; from ``since`` on, if that is further back.
 
         Raises:
             Unavailable: The bank, Kafka or Postgres cannot be had now; nothing is lost by it.
@@ -96,14 +96,15 @@ class AccountPoll:
         watermark = await self._store.watermark(self.name)
         if watermark is None and not self._has_recollected:
             await self._recollect()
-        since = reread_from(
+        begin = reread_from(
             watermark, now=at, reread=self._rules.reread, lookback=self._rules.lookback
         )
-        reading = await self._reading(since)
+        begin = begin if since is None else min(begin, since)
+        reading = await self._reading(begin)
         known = await self._store.known(
-            self.name, since=since, ids=[line.id for line in reading.lines]
+            self.name, since=begin, ids=[line.id for line in reading.lines]
         )
-        forms = successors(known, reading.lines) + await self._gone(known, reading, since)
+        forms = successors(known, reading.lines) + await self._gone(known, reading, begin)
         await self._telling.tell_forms(
             forms, at, watermark=watermark_after(watermark, reading.lines)
         )

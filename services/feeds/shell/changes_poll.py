@@ -89,8 +89,8 @@ class ChangesPoll:
         """Our name of the account."""
         return self._account.name
 
-    async def poll(self) -> None:
-        """Read the account once and tell what is new.
+    async def poll(self, *, since: datetime | None = None) -> None:  # noqa: ARG002  # told below
+        """Read the account once and tell what is new, however old: changes have no window.
 
         Raises:
             Unavailable: The bank, Kafka or Postgres cannot be had now; nothing is lost by it.

@@ -11,7 +11,8 @@ from services.feeds.shell.bank_poll import ReadingRules
 from services.feeds.shell.file_import import FileImport
 from services.feeds.shell.file_store import FileStore
 from services.feeds.shell.folder import StatementFolder
-from services.feeds.shell.rounds import Rounds
+from services.feeds.shell.look_ups import LookUps
+from services.feeds.shell.rounds import ALIVE_WITHIN_SECONDS, BANKS, Rounds
 from services.feeds.shell.sources import SourcesInForce
 from services.feeds.shell.staleness import Staleness
 from services.feeds.shell.store import SCHEMA, FeedStore
@@ -49,9 +50,15 @@ async def parts(settings: FeedsSettings, held: AsyncExitStack, health: Health) -
         asker=asker(_means(settings, store, publisher)),
         books=books,
         staleness=staleness,
+        look_ups=LookUps(
+            database,
+            settings.kafka,
+            beat=lambda: health.beat(BANKS, next_within_seconds=ALIVE_WITHIN_SECONDS),
+        ),
         health=health,
         interval_seconds=settings.feeds_poll_interval_seconds,
         accounts_seconds=settings.feeds_accounts_seconds,
+        look_ups_seconds=settings.feeds_look_ups_seconds,
     )
     if settings.feeds_statements_folder is None:
         return [rounds.run]

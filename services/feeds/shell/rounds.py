@@ -1,5 +1,7 @@
 """Round after round over all accounts of all banks; who is away is waited for.
 
+Between two rounds an account is read when a look-up asks for it, by the same hand: an account is
+never read by two at once.
 Banks and accounts are read again every minute, so that a new one is read without a restart.
 """
 
@@ -12,8 +14,10 @@ from typing import Final, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from services.feeds.config import Bank
+from services.feeds.look_ups import PolledAccount
 from services.feeds.shell.bank_api import BankAccountAt, BankRefused, Poll
 from services.feeds.shell.bank_poll import poll_each
+from services.feeds.shell.look_ups import LookUps
 from services.feeds.shell.sources import SourcesInForce
 from services.feeds.shell.staleness import Staleness
 from shared.contracts.books import BookMap
@@ -22,9 +26,11 @@ from shared.contracts.observations import Name
 from shared.runtime import log
 from shared.runtime.lifecycle import pause
 from shared.runtime.metrics import Health
+from shared.runtime.positions import Fenced
 
 BACK_OFF_SECONDS_MAX: Final = 300.0
 ALIVE_WITHIN_SECONDS: Final = 600.0
+BANKS: Final = "banks"
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _log = log.get(__name__)
 
@@ -65,43 +71,78 @@ class Rounds:
         asker: Callable[[Bank], Asker],
         books: BookMap,
         staleness: Staleness,
+        look_ups: LookUps,
         health: Health,
         interval_seconds: float,
         accounts_seconds: float,
+        look_ups_seconds: float,
     ) -> None:
         self._sources = sources
         self._asker = asker
         self._books = books
         self._staleness = staleness
+        self._look_ups = look_ups
         self._health = health
         self._interval_seconds = interval_seconds
         self._accounts_seconds = accounts_seconds
+        self._look_ups_seconds = look_ups_seconds
         self._asked: dict[str, _Asked] = {}
         self._looked_at = 0.0
+        self._looked_up_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go round until told to stop."""
         failures = 0
-        self._health.not_ready("banks", "not asked yet")
+        self._health.not_ready(BANKS, "not asked yet")
         try:
             while not stop.is_set():
                 self._health.beat(
-                    "banks", next_within_seconds=ALIVE_WITHIN_SECONDS + self._interval_seconds
+                    BANKS, next_within_seconds=ALIVE_WITHIN_SECONDS + self._interval_seconds
                 )
                 found = await self._round()
                 failures = failures + 1 if found else 0
                 if found:
                     said = "; ".join(f"{name}: {why}" for name, why in found.items())
-                    self._health.not_ready("banks", said)
+                    self._health.not_ready(BANKS, said)
                 else:
-                    self._health.ready("banks")
+                    self._health.ready(BANKS)
                 slower = self._interval_seconds * 2 ** min(failures, 10)
                 # With nothing in the way the pause is as it was asked for, however long.
                 most = max(BACK_OFF_SECONDS_MAX, self._interval_seconds) if failures else slower
-                await pause(stop, min(most, slower))
+                await self._rest(stop, min(most, slower))
         finally:
             for asked in self._asked.values():
                 await asked.asker.close()
+
+    async def _rest(self, stop: asyncio.Event, seconds: float) -> None:
+        """The pause between two rounds, in which what look-ups ask for is read."""
+        until = time.monotonic() + seconds
+        while not stop.is_set() and (left := until - time.monotonic()) > 0:
+            since = time.monotonic() - self._looked_up_at
+            if since >= self._look_ups_seconds:
+                await self._look_up()
+                self._looked_up_at = time.monotonic()
+            else:
+                await pause(stop, min(left, self._look_ups_seconds - since))
+
+    async def _look_up(self) -> None:
+        polled = {
+            PolledAccount(account.name, book.name, account.currency): poll
+            for asked in self._asked.values()
+            for account, poll in asked.polls.items()
+            if (book := self._books.of_bank(account.name)) is not None
+        }
+        sources = self._sources.in_force
+        try:
+            await self._look_ups.note()
+            await self._look_ups.answer(
+                polled,
+                by_files=[account.name for account in sources.statements],
+                has_banks=bool(sources.banks),
+            )
+        except (Unavailable, Fenced) as error:
+            # What is asked for stands on its topic and in its table, and has its next turn.
+            _log.warning("look_ups.waited", reason=str(error))
 
     async def _round(self) -> dict[str, str]:
         """Read every account once; gives what stood in the way."""
