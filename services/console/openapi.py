@@ -166,7 +166,9 @@ def _roll_up_words() -> list[Json]:
         "description": "how many segments of an account's name are kept",
     }
     tags = _query(
-        "tags", "slices named here: `NAME=ACCOUNT,ACCOUNT;NAME=…`, by tag or by a span of time"
+        "tags",
+        "slices named here: `NAME=ACCOUNT,ACCOUNT;NAME=…`, by tag or by a span of time; by key they"
+        " may name keys, `NAME=ACCOUNT[KEY],…`",
     )
     return [by, depth, tags]
 

@@ -55,6 +55,8 @@ from tallystick.cli.reach import require_database, settings_here
 from tallystick.in_force_here import in_force_at
 
 LINES_MAX: Final = 100_000
+# What is called otherwise here than over HTTP.
+_OPTIONS: Final = {"tags": "--tag"}
 _STYLES: Final = {"heading": "1", "total": "1", "sound": "32", "wrong": "1;31"}
 
 app = typer.Typer(
@@ -179,6 +181,7 @@ def account(
               recorded_as_of=recorded_as_of, is_one=True)  # fmt: skip
 
 
+@app.command("general-ledger", hidden=True)
 @app.command("ledger")
 def ledger(
     under: Annotated[str, typer.Argument(help="Only this account and those under it.")] = "",
@@ -203,7 +206,11 @@ def roll_up(
     ] = ACCOUNT,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="NAME=ACCOUNT,…", help="A slice of accounts, named here."),
+        typer.Option(
+            "--tag",
+            metavar="NAME=ACCOUNT,…",
+            help="A slice of accounts, named here; by key also of keys, NAME=ACCOUNT[KEY],….",
+        ),
     ] = None,
     depth: Annotated[str, typer.Option(help="How many segments of a name to keep.")] = "",
     first: First = "",
@@ -251,8 +258,8 @@ def _statement(kind: Kind, book: str, written: Format, **words: str | None) -> N
             raise Problem(
                 f"There is no figure in {first.quote.upper()}: {first}",
                 why="no rate is ever guessed; each currency by itself is complete",
-                fix=f"record the rate of 1 {first.base.upper()} in {first.quote.upper()} of {on} or"
-                " earlier: docs/howto/read-the-books.md",
+                fix=f"record what 1 {first.base.upper()} was on {on} or earlier:"
+                f" `tallystick book rate {first.base} {first.quote} RATE --on {on}`",
             )
         if not made.is_sound:
             raise Problem(
@@ -325,7 +332,8 @@ def _run(book: str, read: Callable[[Shelf], Coroutine[Any, Any, None]]) -> None:
         ) from None
     except BadRequest as error:
         name, _, rest = str(error).partition(": ")
-        raise Problem(f"--{name.replace('_', '-')}: {rest}", code=ExitCode.USAGE) from None
+        option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        raise Problem(f"{option}: {rest}", code=ExitCode.USAGE) from None
 
 
 @asynccontextmanager

@@ -199,6 +199,13 @@ async def test_roll_ups_by_prefix_by_key_and_by_month(shown: Shown) -> None:
         ("2026-03-01", "earned", "5000"),
         ("2026-02-01", "earned", "20000"),
     ]
+    settling = "assets:stripe:settling"
+    two = f"first={settling}[ch_1],{settling}[ch_2]"
+    by_key = (await shown.get("roll-up", by="key", account=settling, tags=two)).json()["lines"]
+    assert [(n["tag"], n["net"]["minor"]) for n in by_key] == [
+        ("(untagged)", "18000"),
+        ("first", "2000"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +220,8 @@ async def test_roll_ups_by_prefix_by_key_and_by_month(shown: Shown) -> None:
         ("accounts/equity:owner", {"limit": "0"}, 400),
         ("general-ledger", {"after": "WzFd"}, 400),
         ("roll-up", {"by": "colour"}, 400),
+        ("roll-up", {"by": "tag", "tags": "one=liabilities:connect[acct_1]"}, 400),
+        ("roll-up", {"by": "account", "tags": "one=liabilities"}, 400),
         ("roll-up", {"by": "key", "account": "assets", "as_of": "2026-01-01"}, 400),
         ("roll-up", {"by": "day", "as_of": "2026-01-01T10:00:00Z"}, 400),
         ("roll-up", {"depth": "9"}, 400),

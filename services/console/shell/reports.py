@@ -45,6 +45,7 @@ from services.console.statements.roll_up import (
     RollUpLine,
     Tags,
     Unit,
+    names_a_key,
     roll_up,
 )
 from services.console.statements.solvency import RUNWAY_DAYS, solvency
@@ -194,15 +195,20 @@ async def _solvency(
 async def rolled_up(
     moment: Snapshot, asked: Asked, *, by: str, under: str, depth: int, tags: Tags = NO_TAGS
 ) -> list[RollUpLine]:
-    """A roll-up by ``account``, by ``key``, by ``tag``, or by a unit of time, of tags as well.
+    """A roll-up by ``account``, ``key``, ``tag``, or a unit of time; of tags but by ``account``.
 
     Raises:
         BadRequest: No way to roll up; tags where they do not count, or none where they do; keys of
             another time than now, or of no account; a moment within a day where days are rolled up.
     """
     figures = Figures(moment, asked.book)
-    if (by == TAG and not tags) or (tags and by in (ACCOUNT, KEY)):
-        raise BadRequest("tags: say which, and roll up by tag or by a span of time")
+    if (by == TAG and not tags) or (tags and by == ACCOUNT):
+        raise BadRequest("tags: say which, and roll up by tag, by key or by a span of time")
+    keys = [named for under_tag in tags.values() for named in under_tag if names_a_key(named)]
+    if keys and by != KEY:
+        raise BadRequest(
+            f"tags: {keys[0][:140]} is a key, and keys are kept as they stand now: roll up by key"
+        )
     if by == KEY:
         if asked.as_of != EVER or asked.period.first or asked.period.last or not under:
             raise BadRequest(

@@ -161,9 +161,10 @@ def roll_up_lines(
     ]
     by = "key" if any(line.key for line in lines) else "from"
     what = "tag" if any(line.tag for line in lines) else "account"
+    table = _columns((by, what, "debit", "credit", "net"), rows, left=2)
     return [
         Styled(f"{title}{_when(basis)}", "heading"),
-        *_columns((by, what, "debit", "credit", "net"), rows, left=2),
+        *(table if rows else [Styled("nothing is booked there")]),
         Styled(""),
         *foot(basis),
     ]

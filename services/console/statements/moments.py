@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from services.console.views import BadRequest
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAYS: Final = "write a day such as 2026-11-30, from 1900 on"
 _ONE_DAY: Final = timedelta(days=1)
 FIRST_DAY: Final = date(1900, 1, 1)
 LAST_DAY: Final = date(9000, 1, 1)
@@ -74,11 +75,11 @@ def moment(text: str, zone: ZoneInfo, *, name: str) -> Moment | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise _no_moment(name) from None
+        raise _no_moment(name, text) from None
     if at.tzinfo is None:
-        raise _no_moment(name)
+        raise _no_moment(name, text)
     if not FIRST_DAY <= at.date() < LAST_DAY:
-        raise _no_moment(name)
+        raise _no_moment(name, text)
     at = at.astimezone(UTC)
     day = at.astimezone(zone).date()
     return Moment(
@@ -106,7 +107,7 @@ def day_of(text: str, *, name: str) -> date:
     except ValueError:
         day = None
     if day is None or not FIRST_DAY <= day < LAST_DAY:
-        raise BadRequest(f"{name}: a day such as 2026-11-30")
+        raise BadRequest(f"{name}: {text[:40]!r} is none; {_DAYS}")
     return day
 
 
@@ -120,11 +121,12 @@ def period(first: str, last: str) -> Period:
         day_of(first, name="from") if first else None, day_of(last, name="to") if last else None
     )
     if found.first and found.last and found.last < found.first:
-        raise BadRequest("to: not before `from`")
+        raise BadRequest(f"to: {found.last} is before {found.first}, which is the first day")
     return found
 
 
-def _no_moment(name: str) -> BadRequest:
+def _no_moment(name: str, text: str) -> BadRequest:
     return BadRequest(
-        f"{name}: a day such as 2026-11-30, or a time with its zone such as 2026-11-30T12:00:00Z"
+        f"{name}: {text[:40]!r} is none; {_DAYS}, or a time with its zone such as"
+        " 2026-11-30T12:00:00Z"
     )

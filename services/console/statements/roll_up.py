@@ -1,7 +1,8 @@
 """Roll-ups: turnover by account prefix, by key, by tag or by span of time, each currency by itself.
 
 A tag is a name for accounts and all that is under them, thought of when it is asked: a slice that
-somebody decides on years later goes back to the first entry.
+somebody decides on years later goes back to the first entry. By key it may name single keys too,
+``liabilities:connect[acct_1]``.
 """
 
 from collections import defaultdict
@@ -64,9 +65,19 @@ def is_under(account: str, prefix: str) -> bool:
     return not prefix or account == prefix or account.startswith(f"{prefix}:")
 
 
-def tags_of(account: str, tags: Tags) -> list[str]:
-    """The tags that an account has; an account with several counts in each."""
-    found = [name for name, under in tags.items() if any(is_under(account, one) for one in under)]
+def names_a_key(named: str) -> bool:
+    """Whether what a tag names is one key of an account."""
+    return named.endswith("]") and "[" in named
+
+
+def tags_of(account: str, key: str, tags: Tags) -> list[str]:
+    """The tags that an account, or one of its keys, has; one with several counts in each."""
+    place = f"{account}[{key}]"
+    found = [
+        name
+        for name, under in tags.items()
+        if any(one == place if names_a_key(one) else is_under(account, one) for one in under)
+    ]
     return found or [UNTAGGED]
 
 
@@ -75,7 +86,7 @@ def roll_up(
 ) -> list[RollUpLine]:
     """Sums of accounts under ``prefix``, their names cut to ``depth`` segments.
 
-    With tags, sums of these instead; what has none is told as such.
+    With tags, sums of these instead, over all their keys; what has none is told as such.
     """
     sums: defaultdict[tuple[Currency, str, date | None, str], list[int]] = defaultdict(
         lambda: [0, 0]
@@ -85,8 +96,9 @@ def roll_up(
         if root_of(figure.account) == MEMO or not is_under(figure.account, prefix):
             continue
         name = ":".join(figure.account.split(":")[:depth])
-        for each in tags_of(figure.account, tags) if tags else [name]:
-            found = sums[figure.currency, each, part.begins, part.key]
+        key = "" if tags else part.key
+        for each in tags_of(figure.account, part.key, tags) if tags else [name]:
+            found = sums[figure.currency, each, part.begins, key]
             found[0] += figure.debit
             found[1] += figure.credit
     return [

@@ -307,6 +307,22 @@ def test_roll_up_by_tag_sums_what_each_names_and_tells_what_none_does() -> None:
     assert rest.net == -143_520
 
 
+def test_roll_up_by_key_sums_the_keys_that_a_tag_names() -> None:
+    owed = "liabilities:connect"
+    parts = [
+        Part(Figure(owed, USD, 0, minor), key=key)
+        for key, minor in (("acct_1", 700), ("acct_2", 50), ("acct_3", 5))
+    ]
+    tags = tags_of(f"berlin={owed}[acct_1],{owed}[acct_2];all={owed}")
+    made = roll_up(parts, prefix="liabilities", tags=tags)
+    assert [(line.tag, line.key, line.net) for line in made] == [
+        ("all", "", -755),
+        ("berlin", "", -750),
+    ]
+    rest = roll_up(parts, tags={"berlin": (f"{owed}[acct_1]",)})
+    assert [(line.tag, line.net) for line in rest] == [("(untagged)", -55), ("berlin", -700)]
+
+
 @pytest.mark.parametrize("text", ["cloud", "=a:b", "cloud=", "cloud= , ", "a=x:y;a=x:z"])
 def test_tags_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="tags"):
