@@ -16,8 +16,16 @@ DIGITS_MAX: Final = 200
 Json = dict[str, object]
 
 
+_IN_PARTS: Final = "book it in parts"
+_AS_DIGITS: Final = "write it as '12.50 usd': digits and a point, above zero"
+
+
 class AmountInvalid(ValueError):
-    """Text that is no amount above zero of the currency."""
+    """Text that is no amount above zero of the currency; ``way_out`` says how to write one."""
+
+    def __init__(self, said: str, way_out: str = _AS_DIGITS) -> None:
+        super().__init__(said)
+        self.way_out = way_out
 
 
 def minor_of(text: str, currency: str) -> int:
@@ -33,10 +41,15 @@ def minor_of(text: str, currency: str) -> int:
         raise AmountInvalid(f"{text[:40]!r} is no amount of {currency} above zero")
     decimals = number[2] or ""
     if decimals[exponent:].strip("0"):
-        raise AmountInvalid(f"{text[:40]} has more decimals than {currency}, which has {exponent}")
+        raise AmountInvalid(
+            f"{text[:40]} has more decimals than {currency}, which has {exponent}",
+            f"write at most {exponent} decimals" if exponent else f"write whole {currency}",
+        )
     written = number[1] + decimals[:exponent].ljust(exponent, "0")
     if len(written) > DIGITS_MAX:
-        raise AmountInvalid(f"{text[:40]} {currency} is past 10^30 minor units, the most there is")
+        raise AmountInvalid(
+            f"{text[:40]} {currency} is past 10^30 minor units, the most there is", _IN_PARTS
+        )
     minor = int(written)
     if minor == 0:
         raise AmountInvalid(f"{text[:40]!r} is no amount of {currency} above zero")
@@ -51,11 +64,15 @@ def amount_on_wire(text: str) -> Json:
     """
     told = _AMOUNT.fullmatch(text.strip())
     if told is None:
-        raise AmountInvalid(f"{text[:60]!r} is no amount: write it as 12.50 usd")
+        raise AmountInvalid(f"{text[:60]!r} is no amount and currency")
     try:
         money = Money(minor_of(told[1], told[2]), currency_of(told[2]))
-    except (CurrencyUnknown, AmountOutOfRange) as error:
-        raise AmountInvalid(str(error)) from None
+    except CurrencyUnknown as error:
+        raise AmountInvalid(
+            str(error), "name a currency by its ISO 4217 code, or an asset that the registry has"
+        ) from None
+    except AmountOutOfRange as error:
+        raise AmountInvalid(str(error), _IN_PARTS) from None
     return MoneyOnWire.of(money).model_dump()
 
 
@@ -68,7 +85,8 @@ def posting_on_wire(text: str, side: str) -> Json:
     told = _LEG.fullmatch(text.strip())
     if told is None:
         raise AmountInvalid(
-            f"{text[:80]!r} is no posting: write ACCOUNT=12.50 usd, or ACCOUNT[KEY]=12.50 usd"
+            f"{text[:80]!r} is no posting",
+            "write 'ACCOUNT=12.50 usd', or 'ACCOUNT[KEY]=12.50 usd'",
         )
     return {
         "account": told[1].strip(),

@@ -141,14 +141,22 @@ def chart_of(text: str) -> Chart:
     try:
         told = _File.model_validate(tomllib.loads(text))
     except ValidationError as error:
-        said = "; ".join(
-            f"{'.'.join(map(str, mistake['loc'])) or 'chart'}: {mistake['msg']}"
-            for mistake in error.errors(include_url=False)[:3]
-        )
-        raise Unreadable(f"not a chart of accounts: {said}") from None
+        raise Unreadable(f"not a chart of accounts: {'; '.join(_mistakes(error))}") from None
     except tomllib.TOMLDecodeError as error:
         raise Unreadable(f"not TOML: {error}") from None
     return Chart(tuple(_account(row) for row in told.account))
+
+
+def _mistakes(error: ValidationError) -> list[str]:
+    """The first mistakes of a file; a list is not too short when its rows are what is wrong."""
+    found = error.errors(include_url=False)
+    within = {mistake["loc"][:n] for mistake in found for n in range(len(mistake["loc"]))}
+    return [
+        f"{'.'.join(map(str, mistake['loc'])) or 'chart'}:"
+        f" {mistake['msg'].removeprefix('Value error, ')}"
+        for mistake in found
+        if mistake["type"] != "too_short" or mistake["loc"] not in within
+    ][:3]
 
 
 @cache

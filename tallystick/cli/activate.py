@@ -21,7 +21,7 @@ from shared.contracts.books import BookMap
 from shared.contracts.commands import OF_ALL_BOOKS, Activated
 from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.runtime.settings import SettingsInvalid
-from tallystick.cli.answered import AWAIT_SECONDS
+from tallystick.cli.answered import AWAIT_SECONDS, refused
 from tallystick.cli.ask import AsJson, Because, InBook, UnderKey, ask_all
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
@@ -204,9 +204,7 @@ def _put_in_force(commands: Sequence[Command], reason: str, key: str, *, as_json
                     code=ExitCode.UNREACHABLE,
                 )
             case Answer.REFUSED:
-                raise Problem(
-                    f"{what}: refused", why=str(answer.get("reason")), code=ExitCode.REFUSED
-                )
+                raise refused(answer, what=f"{what}: refused")
             case Answer.CONFLICT:
                 raise Problem(
                     f"{what}: this key was used for another command",

@@ -47,13 +47,13 @@ def show_answer(
             )
 
 
-def refused(told: Json) -> Problem:
+def refused(told: Json, *, what: str = "Refused") -> Problem:
     """A refusal, in the rule's own words."""
     why = str(told.get("reason") or "")
     decided = cast("Mapping[str, object]", told.get("decided") or {})
     way_out = str(decided.get("way_out") or "")
     return Problem(
-        "Refused",
+        what,
         why=why.removesuffix(f"; {way_out}") if way_out else why,
         fix=way_out,
         code=ExitCode.REFUSED,

@@ -154,7 +154,7 @@ def amount_told(text: str) -> Json:
 
 def no_amount(error: AmountInvalid) -> Problem:
     """What is said of text that is no amount."""
-    return Problem(str(error), fix="write it as '12.50 usd'; nothing was sent", code=ExitCode.USAGE)
+    return Problem(str(error), fix=f"{error.way_out}; nothing was sent", code=ExitCode.USAGE)
 
 
 def body_of(told: Mapping[str, object]) -> bytes:

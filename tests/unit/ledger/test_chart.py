@@ -70,6 +70,14 @@ def test_display_of_an_unknown_account_is_its_name() -> None:
     assert default_chart().display("expenses:x") == "expenses:x"
 
 
+def test_chart_of_one_bad_row_is_refused_for_that_row_alone() -> None:
+    with pytest.raises(Unreadable) as refused:
+        chart_of('version = 1\n[[account]]\nname = "asset:x"\ndisplay = "X"\n')
+    assert str(refused.value) == (
+        "not a chart of accounts: account.0: 'asset:x' is not a root and one to seven segments"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [

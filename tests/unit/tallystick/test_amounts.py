@@ -34,9 +34,23 @@ def test_text_that_is_no_amount_is_refused(text: str) -> None:
         amount_on_wire(text)
 
 
-def test_amount_that_is_too_large_is_said_to_be_so() -> None:
-    with pytest.raises(AmountInvalid, match="is past 10\\^30 minor units"):
-        amount_on_wire("1" + "0" * 31 + " usd")
+@pytest.mark.parametrize(
+    ("text", "why", "way_out"),
+    [
+        ("1500.5 jpy", "has more decimals than jpy, which has 0", "write whole jpy"),
+        ("1.2345 kwd", "has more decimals than kwd, which has 3", "write at most 3 decimals"),
+        ("5 usx", "unknown currency 'usx'", "name a currency by its ISO 4217 code"),
+        ("1" + "0" * 31 + " usd", "is past 10^30 minor units", "book it in parts"),
+        ("1" + "0" * 300 + " usd", "is past 10^30 minor units", "book it in parts"),
+        ("-5 usd", "is no amount of usd above zero", "digits and a point, above zero"),
+        ("12.50", "is no amount and currency", "write it as '12.50 usd'"),
+    ],
+)
+def test_refused_amount_says_why_and_how_to_write_it(text: str, why: str, way_out: str) -> None:
+    with pytest.raises(AmountInvalid) as refused:
+        amount_on_wire(text)
+    assert why in str(refused.value)
+    assert way_out in refused.value.way_out
 
 
 def test_posting_is_account_key_and_amount() -> None:
@@ -46,7 +60,7 @@ def test_posting_is_account_key_and_amount() -> None:
         "side": "debit",
         "amount": {"minor": "500", "currency": "usd", "exponent": 2},
     }
-    with pytest.raises(AmountInvalid, match="is no posting: write ACCOUNT"):
+    with pytest.raises(AmountInvalid, match="is no posting"):
         posting_on_wire("assets:bank:main 5 usd", "debit")
 
 
