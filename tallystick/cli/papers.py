@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
@@ -19,7 +19,7 @@ from services.console.reconciling.paper import (
     paper_lines,
 )
 from services.console.shell.readers import Snapshot, Views
-from services.console.shell.reconciling_reports import ReportName, asked, paper
+from services.console.shell.reconciling_reports import WORDS, ReportName, asked, paper
 from services.console.views import BadRequest
 from shared.contracts.books import BookData
 from shared.contracts.journal import DEFAULT_BOOK
@@ -59,12 +59,12 @@ _REPORTS: Final = (
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the reports of reconciliation to the verb of reports."""
+    """Add the reports of reconciliation to the verb of reports, each with the words it takes."""
     for name, about in _REPORTS:
-        app.command(name.value, help=about)(_command(name))
+        app.command(name.value, help=about)(_COMMANDS[WORDS[name]](name))
 
 
-def _command(name: ReportName) -> Callable[..., None]:
+def _of_account_and_days(name: ReportName) -> Callable[..., None]:
     def command(
         book: Book = DEFAULT_BOOK,
         first: First = "",
@@ -72,17 +72,53 @@ def _command(name: ReportName) -> Callable[..., None]:
         account: Account = "",
         form: InForm = Form.TABLE,
     ) -> None:
-        words = {"from": first, "to": last, "account": account}
-
-        async def read(
-            data: BookData, ledger: Snapshot, reconciler: Snapshot, now: datetime
-        ) -> Paper:
-            told = {word: value for word, value in words.items() if value}
-            return await paper(name, asked(data, told, now), ledger, reconciler)
-
-        write(book, read, form)
+        _report(name, book, {"from": first, "to": last, "account": account}, form)
 
     return command
+
+
+def _of_account_at_a_day(name: ReportName) -> Callable[..., None]:
+    def command(
+        book: Book = DEFAULT_BOOK,
+        last: Last = "",
+        account: Account = "",
+        form: InForm = Form.TABLE,
+    ) -> None:
+        _report(name, book, {"to": last, "account": account}, form)
+
+    return command
+
+
+def _of_days(name: ReportName) -> Callable[..., None]:
+    def command(
+        book: Book = DEFAULT_BOOK, first: First = "", last: Last = "", form: InForm = Form.TABLE
+    ) -> None:
+        _report(name, book, {"from": first, "to": last}, form)
+
+    return command
+
+
+def _of_now(name: ReportName) -> Callable[..., None]:
+    def command(book: Book = DEFAULT_BOOK, form: InForm = Form.TABLE) -> None:
+        _report(name, book, {}, form)
+
+    return command
+
+
+_COMMANDS: Final[Mapping[frozenset[str], Callable[[ReportName], Callable[..., None]]]] = {
+    frozenset({"from", "to", "account"}): _of_account_and_days,
+    frozenset({"to", "account"}): _of_account_at_a_day,
+    frozenset({"from", "to"}): _of_days,
+    frozenset(): _of_now,
+}
+
+
+def _report(name: ReportName, book: str, words: Mapping[str, str], form: Form) -> None:
+    async def read(data: BookData, ledger: Snapshot, reconciler: Snapshot, now: datetime) -> Paper:
+        told = {word: value for word, value in words.items() if value}
+        return await paper(name, asked(name, data, told, now), ledger, reconciler)
+
+    write(book, read, form)
 
 
 def write(book: str, read: Read, form: Form) -> None:

@@ -51,6 +51,7 @@ def listed(
 
     async def read(data: BookData, ledger: Snapshot, reconciler: Snapshot, now: datetime) -> Paper:
         words = {word: value for word, value in (("from", first), ("to", last)) if value}
-        return await paper(ReportName.CUSTODY, asked(data, words, now), ledger, reconciler)
+        name = ReportName.CUSTODY
+        return await paper(name, asked(name, data, words, now), ledger, reconciler)
 
     write(book, read, form)

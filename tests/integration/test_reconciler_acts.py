@@ -14,7 +14,7 @@ from services.console.shell.act_desk import ActDesk
 from services.console.shell.api import Desk, application
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.readers import Views
-from services.console.shell.reconciling_reports import ReportName
+from services.console.shell.reconciling_reports import WORDS, ReportName
 from shared.contracts import topics
 from shared.contracts.acts import ACT_DECIDED, RECONCILER_ACT, ActDecided
 from shared.contracts.books import BookMap
@@ -212,13 +212,17 @@ async def test_acts_certificates_and_reports_go_over_http(rig: ReconcilerRig) ->
             assert page.text.startswith("<!doctype html>")
             missing = await http.get(f"{path}/payouts/po_none/certificate", headers=CLERK)
             assert missing.status_code == 404
+            span = {"from": "2026-01-01", "to": "2026-01-31", "account": ACCOUNT}
             for name in ReportName:
-                span = {"from": "2026-01-01", "to": "2026-01-31", "account": ACCOUNT}
-                report = await http.get(
-                    f"{path}/reconciliation/reports/{name}", params=span, headers=CLERK
-                )
+                reports = f"{path}/reconciliation/reports/{name}"
+                takes = {word: span[word] for word in WORDS[name]}
+                report = await http.get(reports, params=takes, headers=CLERK)
                 assert report.status_code == 200, report.text
                 assert report.json()["clocks"]["both read at"]
+                if "account" in takes:
+                    takes["account"] = "nope"
+                    report = await http.get(reports, params=takes, headers=CLERK)
+                    assert (report.status_code, "'nope'" in report.text) == (400, True)
             assert (await http.get(f"{path}/reconciliation/sign-offs", headers=CLERK)).json()[
                 "is_chained"
             ]

@@ -2,6 +2,8 @@
 
 Stripe tells of no such payout which balance transactions it pays out. The balance is one sum; so
 each payout takes the next stretch of what became available, in order, behind the payouts before.
+Once the contents of an automatic payout name a manual one's own transaction they bear it: then the
+stretch is one of theirs, and the automatic payout paid out what is left.
 """
 
 from collections.abc import Sequence
@@ -32,11 +34,34 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What a payout without contents took, its fee as well; ``borne_by`` names it, or nobody."""
+
+    id: str
+    created: datetime
+    minor: int
+    borne_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Allocated:
-    """The parts, and what earlier payouts without contents took before them."""
+    """The parts, and what earlier payouts without contents took before them.
+
+    ``borne_by`` is the automatic payout out of whose contents they are, where one bears them.
+    """
 
     parts: tuple[Part, ...]
     before_minor: int
+    borne_by: str = ""
+
+
+def taken_before(mine: Claim, claims: Sequence[Claim]) -> int:
+    """What earlier payouts took of the same money."""
+    return sum(
+        other.minor
+        for other in claims
+        if other.borne_by == mine.borne_by and (other.created, other.id) < (mine.created, mine.id)
+    )
 
 
 def allocated(amount_minor: int, before_minor: int, rows: Sequence[Available]) -> Allocated:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from services.console.reconciling.paper import SOUND, WAITS, WRONG, Cell, Paper, Section
-from services.console.reconciling.reports import Clocks, Row
+from services.console.reconciling.paper import SOUND, WAITS, WRONG, Cell, Clocks, Paper, Section
+from services.console.reconciling.reports import Row
 from shared.contracts.books import BookData
 from shared.contracts.money import Money
 
@@ -62,6 +62,7 @@ def cash_paper(
         (row("bank", bank), row("books", books), ("difference", *apart)),
         tuple(notes),
         WRONG if notes else "",
+        amounts=columns[1:],
     )
     return Paper(f"Proof of cash, {span}", book, clocks, (section,), verdict, style)
 
@@ -154,8 +155,14 @@ def statement_paper(
         book,
         clocks,
         (
-            Section("Balances", ("", "clock", "amount"), rows),
-            Section("On its way", ("key", "since", "amount"), waiting, (note,) if astray else ()),
+            Section("Balances", ("", "clock", "amount"), rows, amounts=("amount",)),
+            Section(
+                "On its way",
+                ("key", "since", "amount"),
+                waiting,
+                (note,) if astray else (),
+                amounts=("amount",),
+            ),
             _open_lines(lines),
         ),
         _agreement(proof, day),
@@ -175,7 +182,8 @@ def _open_lines(lines: Iterable[Mapping[str, Any]]) -> Section:
         )
         for record in lines
     )
-    return Section("Lines that wait to be explained", ("line", "kind", "amount", "why"), rows)
+    columns = ("line", "kind", "amount", "why")
+    return Section("Lines that wait to be explained", columns, rows, amounts=("amount",))
 
 
 def _agreement(proof: Row, day: date) -> str:

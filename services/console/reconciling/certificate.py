@@ -11,7 +11,16 @@ from itertools import groupby
 from typing import Final
 
 from services.console.reconciling.allocation import Allocated
-from services.console.reconciling.paper import SOUND, WAITS, WRONG, Cell, Paper, Section
+from services.console.reconciling.paper import (
+    SOUND,
+    WAITS,
+    WRONG,
+    Cell,
+    Clocks,
+    Paper,
+    Section,
+    shown,
+)
 from shared.contracts.money import Money, currency_of
 
 _OVER: Final = frozenset({"failed", "canceled"})
@@ -91,7 +100,8 @@ class Certified:
     """All that is known of one payout.
 
     ``named`` are the ids that Stripe says it pays out, its own among them; empty and not
-    ``is_complete`` where Stripe has not told. ``written_off`` is what people took off its key.
+    ``is_complete`` where Stripe has not told. ``written_off`` is what people took off its key,
+    ``fee_minor`` what Stripe took beside it for an instant payout.
     """
 
     book: str
@@ -104,7 +114,8 @@ class Certified:
     open_minor: int
     allocated: Allocated | None = None
     written_off: int = 0
-    clocks: tuple[tuple[str, str], ...] = field(default=())
+    fee_minor: int = 0
+    clocks: Clocks = field(default=())
     said: tuple[Said, ...] = ()
 
 
@@ -123,14 +134,24 @@ def sums_of(told: Certified) -> tuple[Sum, Sum, Sum]:
     return (_stripe_sum(told), _ledger_sum(told), _bank_sum(told))
 
 
+def _is_over(told: Certified) -> bool:
+    return told.payout.stage in _OVER
+
+
+def _due(told: Certified) -> Money:
+    """What ledger and bank have to come to: of a payout that is over, all went back."""
+    return Money(0, told.payout.amount.currency) if _is_over(told) else told.payout.amount
+
+
 def status_of(told: Certified, sums: Iterable[Sum]) -> tuple[str, str]:
     """Whether the certificate is green, and in words."""
-    if told.payout.stage in _OVER:
-        went = "went back to the Stripe balance"
+    styles = {each.style for each in sums}
+    if _is_over(told):
         if told.open_minor:
             return WRONG, f"{told.payout.stage}, and its key in transit is open"
-        return WAITS, f"{told.payout.stage}: the funds {went}"
-    styles = {each.style for each in sums}
+        if WRONG in styles:
+            return WRONG, f"{told.payout.stage}, and the sums do not agree"
+        return WAITS, f"{told.payout.stage}: the funds went back to the Stripe balance"
     if WRONG in styles:
         return WRONG, "the sums do not agree"
     if WAITS in styles:
@@ -152,6 +173,7 @@ def paper_of(told: Certified) -> Paper:
         ("method", payout.method or "not told"),
         ("destination", payout.destination or "not told"),
         ("trace id", ", ".join(payout.traces) or "not told"),
+        *((("fee beside it", Money(told.fee_minor, currency)),) if told.fee_minor else ()),
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (s.name, None if s.minor is None else Money(s.minor, currency), _mark(s.style), s.says)
@@ -162,7 +184,7 @@ def paper_of(told: Certified) -> Paper:
         book=told.book,
         clocks=told.clocks,
         sections=(
-            Section("Three sums", ("side", "sum", "holds", "says"), rows),
+            Section("Three sums", ("side", "sum", "holds", "says"), rows, amounts=("sum",)),
             *_said_sections(told.said),
             *_content_sections(told),
             _bank_section(told),
@@ -188,6 +210,8 @@ def _stripe_sum(told: Certified) -> Sum:
         if minor == due:
             return Sum(name, minor, SOUND, "allocated, oldest available first: Stripe tells none")
         return Sum(name, minor, WAITS, "Stripe tells no contents, and too little is known to allot")
+    if _is_over(told) and not told.is_complete:
+        return Sum(name, None, "", f"{told.payout.stage}: nothing was paid out by it")
     if not told.is_complete:
         return Sum(name, None, WAITS, "Stripe has not told all of its contents yet")
     inside = [m for m in told.movements if m.source != told.payout.id]
@@ -196,7 +220,7 @@ def _stripe_sum(told: Certified) -> Sum:
     if bare or known < told.named:
         return Sum(name, None, WAITS, f"{told.named - known + len(bare)} of its movements lack")
     minor = sum(m.net_minor for m in inside)
-    return _held(name, minor, told, f"{len(inside)} balance transactions")
+    return _held(name, minor, told.payout.amount, f"{len(inside)} balance transactions")
 
 
 def _ledger_sum(told: Certified) -> Sum:
@@ -205,8 +229,10 @@ def _ledger_sum(told: Certified) -> Sum:
     if not own:
         return Sum(name, None, WAITS, "its own balance transaction is not booked yet")
     booked = sum(p.minor for p in own)
+    if _is_over(told):
+        return _held(name, booked, _due(told), "to assets:stripe:in-transit and back")
     if told.allocated is not None or not told.is_complete:
-        return _held(name, booked, told, "to assets:stripe:in-transit")
+        return _held(name, booked, _due(told), "to assets:stripe:in-transit")
     if len(told.movements) < told.named:
         return Sum(name, None, WAITS, "not all of its movements are known yet")
     references = {_reference(m.id) for m in told.movements if m.source != told.payout.id}
@@ -223,24 +249,25 @@ def _ledger_sum(told: Certified) -> Sum:
         currency = told.payout.amount.currency
         apart = f"in transit {Money(booked, currency)}, contents {Money(inside, currency)}"
         return Sum(name, inside, WRONG, apart)
-    return _held(name, inside, told, f"{len(references)} entries, and its own")
+    return _held(name, inside, _due(told), f"{len(references)} entries, and its own")
 
 
 def _bank_sum(told: Certified) -> Sum:
     name = "Bank: its lines"
     if not told.settlements:
+        if _is_over(told):
+            return Sum(name, None, SOUND, "no bank line is expected any more")
         return Sum(name, None, WAITS, "no bank line settles it yet")
     minor = sum(s.share.minor for s in told.settlements) + told.written_off
     many = f"{len(told.settlements)} bank lines" if len(told.settlements) > 1 else "one bank line"
     off = Money(told.written_off, told.payout.amount.currency)
-    found = _held(name, minor, told, many + (f", {off} written off" if off else ""))
+    found = _held(name, minor, _due(told), many + (f", {off} written off" if off else ""))
     if found.style == SOUND and told.open_minor:
         return Sum(name, minor, WAITS, f"{many}; the ledger's key in transit is still open")
     return found
 
 
-def _held(name: str, minor: int, told: Certified, says: str) -> Sum:
-    due = told.payout.amount
+def _held(name: str, minor: int, due: Money, says: str) -> Sum:
     if minor == due.minor:
         return Sum(name, minor, SOUND, says)
     return Sum(name, minor, WRONG, f"{says}: {Money(minor, due.currency) - due} against the payout")
@@ -249,6 +276,8 @@ def _held(name: str, minor: int, told: Certified, says: str) -> Sum:
 def _content_sections(told: Certified) -> tuple[Section, ...]:
     if told.allocated is not None:
         return (_allocation_section(told, told.allocated),)
+    if _is_over(told) and not told.movements:
+        return ()
     inside = sorted(
         (m for m in told.movements if m.source != told.payout.id and m.currency),
         key=lambda m: (m.category or m.type, m.created is not None and m.created, m.id),
@@ -270,6 +299,7 @@ def _content_sections(told: Certified) -> tuple[Section, ...]:
             )
             for category, group in groups
         ),
+        amounts=("gross", "fees", "net"),
     )
     items = Section(
         "Balance transactions",
@@ -285,17 +315,23 @@ def _content_sections(told: Certified) -> tuple[Section, ...]:
             )
             for m in inside
         ),
+        amounts=("gross", "fee", "net"),
     )
     return (by_category, items)
 
 
 def _allocation_section(told: Certified, allocated: Allocated) -> Section:
     currency = told.payout.amount.currency
+    before = shown(Money(allocated.before_minor, currency))
     said = (
         "Stripe does not tell what a manual or instant payout is made of. Shown is the oldest"
-        " available balance first, behind what earlier such payouts took"
-        f" ({Money(allocated.before_minor, currency)})."
+        f" available balance first, behind what earlier such payouts took ({before})."
     )
+    if allocated.borne_by:
+        said += (
+            f" The contents of {allocated.borne_by} name this payout's own transaction and bear"
+            " it: it is allotted out of them."
+        )
     return Section(
         "Allocation",
         ("id", "kind", "available on", "net", "of it here"),
@@ -310,6 +346,7 @@ def _allocation_section(told: Certified, allocated: Allocated) -> Section:
             for part in allocated.parts
         ),
         notes=(said,),
+        amounts=("net", "of it here"),
     )
 
 
@@ -319,7 +356,7 @@ def _bank_section(told: Certified) -> Section:
         for s in told.settlements
     )
     columns = ("account", "line", "booked on", "share", "rule", "evidence")
-    return Section("Bank lines", columns, rows)
+    return Section("Bank lines", columns, rows, amounts=("share",))
 
 
 def _journal_section(told: Certified) -> Section:
@@ -338,7 +375,7 @@ def _journal_section(told: Certified) -> Section:
         if p.reference in of_it
     )
     columns = ("effective", "reference", "account", "debit (+) or credit (-)")
-    return Section("Journal entries", columns, rows)
+    return Section("Journal entries", columns, rows, amounts=columns[3:])
 
 
 def _is_own(told: Certified, posted: Posted) -> bool:
@@ -358,4 +395,4 @@ def _money(group: Sequence[Movement], name: str) -> Money:
 
 
 def _mark(style: str) -> str:
-    return {SOUND: "agrees", WAITS: "waits", WRONG: "differs"}[style]
+    return {SOUND: "agrees", WAITS: "waits", WRONG: "differs", "": ""}[style]

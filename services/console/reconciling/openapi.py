@@ -30,7 +30,9 @@ def reconciling_paths(
     path = "/v1/books/{book}"
     days = [_query("from", "the first day"), _query("to", "the last day; else today")]
     name = _in_path("name", "the report") | {"schema": {"type": "string", "enum": list(REPORTS)}}
-    account = _query("account", "the bank account; else the first of the book")
+    account = _query(
+        "account", "the bank account, of the reports that are of one; else the first of the book"
+    )
     return {
         f"{path}/discrepancies/{{id}}": reading(
             "One discrepancy in its full state", [_in_path("id", "its id")]

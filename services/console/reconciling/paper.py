@@ -1,6 +1,5 @@
 """A report on paper: sections of rows, shown as a table, as CSV, as JSON, as a page of HTML."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,23 +37,55 @@ _STYLE: Final = (
 )
 _DAY: Final = ' class="d"'
 SOUND, WRONG, WAITS = "sound", "wrong", "waits"
-_PLACE: Final = re.compile(r"(?P<topic>[a-z.-]+)/\d+@(?P<offset>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadUpTo:
+    """Until where a side has been read: topic, partition, and the offset that comes next."""
+
+    places: tuple[tuple[str, int, int], ...]
+
+    @property
+    def brief(self) -> str:
+        """By topic, as a person reads it."""
+        sums: defaultdict[str, int] = defaultdict(int)
+        for topic, _, offset in self.places:
+            sums[topic] += offset
+        return ", ".join(f"{topic} {offset:,}" for topic, offset in sums.items()) or "nothing"
+
+    @property
+    def full(self) -> str:
+        """By partition."""
+        return " ".join(f"{topic}/{part}@{at}" for topic, part, at in self.places) or "nothing"
+
+
+Clock = str | ReadUpTo
+Clocks = tuple[tuple[str, Clock], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rows under columns, with notes behind them; ``style`` is ``sound``, ``wrong``, ``waits``."""
+    """Rows under columns, with notes behind them; ``style`` is ``sound``, ``wrong``, ``waits``.
+
+    ``amounts`` are the columns for money, whether or not a row has any.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     style: str = ""
+    amounts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Two columns of one name would be one in CSV and in JSON, and the other lost."""
+        """Columns that CSV and JSON could not tell apart, or would not expect, are no section."""
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(f"two columns of {self.title!r} have one name: {self.columns}")
+        if not set(self.amounts) <= set(self.columns):
+            raise ValueError(f"{self.title!r} has no column for some of {self.amounts}")
+        for n, column in enumerate(self.columns):
+            if column not in self.amounts and any(isinstance(r[n], Money) for r in self.rows):
+                raise ValueError(f"{self.title!r} has amounts in a column for none: {column!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +97,7 @@ class Paper:
 
     title: str
     book: str
-    clocks: tuple[tuple[str, str], ...]
+    clocks: Clocks
     sections: tuple[Section, ...]
     verdict: str = ""
     style: str = ""
@@ -89,35 +120,25 @@ def paper_lines(paper: Paper) -> list[Styled]:
         lines += [Styled(""), Styled(section.title, "heading"), *_table(section)]
         lines += [Styled(f"  {note}", _shown(section.style)) for note in section.notes]
     lines.append(Styled(""))
-    return [*lines, *(Styled(f"{name}: {brief_clock(told)}") for name, told in paper.clocks)]
+    return [*lines, *(Styled(f"{name}: {_brief(told)}") for name, told in paper.clocks)]
 
 
-def brief_clock(told: str) -> str:
-    """A side's positions by topic, as a person reads them; any other clock as it is.
+def _brief(told: Clock) -> str:
+    """A clock in few words; each partition's is in the JSON, and folded up in the page."""
+    return told.brief if isinstance(told, ReadUpTo) else told
 
-    What each partition stands at is in the JSON, and folded up in the page.
-    """
-    places = [_PLACE.fullmatch(word) for word in told.split(" ")]
-    sums: defaultdict[str, int] = defaultdict(int)
-    for place in places:
-        if place is None:
-            return told
-        sums[place["topic"]] += int(place["offset"])
-    return ", ".join(f"{topic} {offset:,}" for topic, offset in sums.items())
+
+def _full(told: Clock) -> str:
+    return told.full if isinstance(told, ReadUpTo) else told
 
 
 def paper_csv(paper: Paper) -> str:
     """A report as CSV: a row for each row, under the columns of all sections.
 
-    An amount has two columns, the figure and its currency.
+    An amount has two columns, the figure and its currency: the same headings whatever the rows.
     """
     columns = list(dict.fromkeys(c for section in paper.sections for c in section.columns))
-    amounts = {
-        column
-        for section in paper.sections
-        for n, column in enumerate(section.columns)
-        if any(isinstance(row[n], Money) for row in section.rows)
-    }
+    amounts = {column for section in paper.sections for column in section.amounts}
     head = [name for c in columns for name in ((c, f"{c} currency") if c in amounts else (c,))]
     rows: list[Sequence[object]] = []
     for section in paper.sections:
@@ -136,7 +157,7 @@ def paper_json(paper: Paper) -> Json:
         "verdict": paper.verdict,
         "status": paper.style,
         "facts": {name: _json(value) for name, value in paper.facts},
-        "clocks": dict(paper.clocks),
+        "clocks": {name: _full(told) for name, told in paper.clocks},
         "sections": [
             {
                 "title": section.title,
@@ -168,7 +189,7 @@ def paper_html(paper: Paper) -> str:
         parts.append(f'<p><span class="v {paper.style}">{escape(paper.verdict)}</span></p>')
     if paper.facts:
         rows = tuple((name, value) for name, value in paper.facts)
-        parts += _html_table(Section("", ("", " "), rows))
+        parts += _html_table(Section("", ("", " "), rows, amounts=(" ",)))
     for section in paper.sections:
         parts += [f"<h2>{escape(section.title)}</h2>", *_html_table(section)]
         parts += [
@@ -181,13 +202,13 @@ def paper_html(paper: Paper) -> str:
     return "\n".join([*parts, "</html>", ""])
 
 
-def _html_clock(name: str, told: str) -> str:
-    brief = brief_clock(told)
-    if brief == told:
-        return f"<p>{escape(name)}: {escape(told)}</p>"
+def _html_clock(name: str, told: Clock) -> str:
+    brief, full = _brief(told), _full(told)
+    if brief == full:
+        return f"<p>{escape(name)}: {escape(full)}</p>"
     return (
         f"<details><summary>{escape(name)}: {escape(brief)}</summary>"
-        f"<p>{escape(told)}</p></details>"
+        f"<p>{escape(full)}</p></details>"
     )
 
 
@@ -236,15 +257,20 @@ def _is_numeric(section: Section, n: int) -> bool:
     return bool(told) and all(isinstance(cell, Money | int) for cell in told)
 
 
+def shown(amount: Money) -> str:
+    """An amount as people read it."""
+    whole = decimal_text(amount.minor, amount.currency.exponent)
+    integer, dot, rest = whole.partition(".")
+    sign = "-" if integer.startswith("-") else ""
+    return f"{sign}{int(integer.lstrip('-')):,}{dot}{rest} {amount.currency}"
+
+
 def _text(cell: Cell) -> str:
     match cell:
         case None:
             return ""
         case Money():
-            whole = decimal_text(cell.minor, cell.currency.exponent)
-            integer, dot, rest = whole.partition(".")
-            sign = "-" if integer.startswith("-") else ""
-            return f"{sign}{int(integer.lstrip('-')):,}{dot}{rest} {cell.currency}"
+            return shown(cell)
         case datetime():
             return rfc3339(cell)
         case _:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from services.console.reconciling.paper import SOUND, WAITS, WRONG, Cell, Paper, Section
+from services.console.reconciling.paper import SOUND, WAITS, WRONG, Cell, Clocks, Paper, Section
 from shared.contracts.money import Money
 
 Row = Mapping[str, Any]  # Any: a row of a view
-Clocks = tuple[tuple[str, str], ...]
 BUCKETS: Final = ("0-1", "2-3", "4-7", "8-30", "31-60", "61-90", "90+")
 _OVER: Final = frozenset({"failed", "canceled"})
 _STANDING: Final = (
@@ -103,6 +102,7 @@ def _summary(payouts: Sequence[Row], rows: PayoutRows, currency: str) -> Section
         if apart
         else (),
         WRONG if apart else "",
+        amounts=("gross", "fees", "net"),
     )
 
 
@@ -123,7 +123,8 @@ def _itemized(payouts: Sequence[Row], rows: PayoutRows, currency: str) -> Sectio
             )
         )
     columns = ("payout", "arrival", "state", "movements", "amount", "at the bank", "bank")
-    return Section(f"Payouts, {currency.upper()}", columns, tuple(told))
+    name = f"Payouts, {currency.upper()}"
+    return Section(name, columns, tuple(told), amounts=("amount", "at the bank"))
 
 
 def _ending(rows: PayoutRows, currency: str) -> Section:
@@ -148,9 +149,8 @@ def _ending(rows: PayoutRows, currency: str) -> Section:
         " and so does what was returned."
     )
     notes = (note,) if rows.ledger.get(currency, whole) != whole else ()
-    return Section(
-        f"Ending balance, {currency.upper()}", ("kind", "count", "net"), tuple(told), notes
-    )
+    name = f"Ending balance, {currency.upper()}"
+    return Section(name, ("kind", "count", "net"), tuple(told), notes, amounts=("net",))
 
 
 def _failed(payouts: Sequence[Row], currency: str) -> Section:
@@ -159,7 +159,7 @@ def _failed(payouts: Sequence[Row], currency: str) -> Section:
         for p in payouts
     )
     columns = ("payout", "arrival", "state", "why", "amount")
-    return Section(f"Failed or canceled, {currency.upper()}", columns, told)
+    return Section(f"Failed or canceled, {currency.upper()}", columns, told, amounts=("amount",))
 
 
 def custody_paper(book: str, rows: PayoutRows, clocks: Clocks, *, span: str) -> Paper:
@@ -190,9 +190,16 @@ def custody_paper(book: str, rows: PayoutRows, clocks: Clocks, *, span: str) -> 
             )
         )
     columns = ("payout", "arrival", "charges", "movements' net", "amount", "bank lines", "chain")
-    section = Section("Charge, balance transaction, payout, bank line", columns, tuple(told))
+    section = Section(
+        "Charge, balance transaction, payout, bank line",
+        columns,
+        tuple(told),
+        amounts=("movements' net", "amount", "bank lines"),
+    )
     waiting = sum(row[-1] == "waits" for row in told)
     verdict = f"{wrong} of {len(told)} differ" if wrong else "nothing differs"
+    if not told:
+        verdict = "no payout"
     verdict += f", {waiting} waiting" if waiting else ""
     style = WRONG if wrong else SOUND
     return Paper(f"Chain of custody, {span}", book, clocks, (section,), verdict, style)
@@ -237,25 +244,32 @@ def position_paper(
     apart = [w for w, ledger in stripe if w["minor"] != ledger]
     columns = ("account", "day", "bank's clock", "told at", "bank", "ledger cash", "difference")
     others = ("Stripe account", "told at", "Stripe (payments)", "ledger then", "difference")
-    wrong = len(off) + len(apart)
-    return Paper(
-        f"Position, {span}",
-        book,
-        clocks,
-        (
-            Section("Bank and ledger, the last proof of each day", columns, days),
-            Section("Stripe and ledger, at the moment of Stripe's word", others, balances),
-            Section(
-                "In transit now",
-                ("currency", "on its way to the bank"),
-                tuple((c.upper(), Money.of(m, c)) for c, m in sorted(in_transit.items())),
-            ),
+    verdict, style = _standing(len(off) + len(apart), len(proofs), len(stripe))
+    sections = (
+        Section("Bank and ledger, the last proof of each day", columns, days, amounts=columns[4:]),
+        Section(
+            "Stripe and ledger, at the moment of Stripe's word",
+            others,
+            balances,
+            amounts=others[2:],
         ),
-        f"{wrong} of {len(proofs) + len(stripe)} positions differ"
-        if wrong
-        else "every position agrees",
-        WRONG if wrong else SOUND,
+        Section(
+            "In transit now",
+            ("currency", "on its way to the bank"),
+            tuple((c.upper(), Money.of(m, c)) for c, m in sorted(in_transit.items())),
+            amounts=("on its way to the bank",),
+        ),
     )
+    return Paper(f"Position, {span}", book, clocks, sections, verdict, style)
+
+
+def _standing(wrong: int, proofs: int, words: int) -> tuple[str, str]:
+    """How positions stand, in words and as a style."""
+    if wrong:
+        return f"{wrong} of {proofs + words} positions differ", WRONG
+    if not proofs:
+        return "no bank balance of these days was told", WAITS
+    return "every position agrees", SOUND
 
 
 def lines_paper(
@@ -287,8 +301,10 @@ def lines_paper(
         )
     columns = ("line", "booked on", "amount", "settles", "rule", "text")
     verdict = f"{open_lines} of {len(lines)} lines settle nothing" if open_lines else "all settled"
+    if not lines:
+        verdict = "no line was booked in these days"
     style = WAITS if open_lines else SOUND
-    section = Section("Bank lines", columns, tuple(told))
+    section = Section("Bank lines", columns, tuple(told), amounts=("amount",))
     return Paper(f"Lines of {account}, {span}", book, clocks, (section,), verdict, style)
 
 
@@ -324,9 +340,17 @@ def aging_paper(
         clocks,
         (
             Section(
-                "Not resolved, by class and days open", ("class", *BUCKETS, "amount"), by_class
+                "Not resolved, by class and days open",
+                ("class", *BUCKETS, "amount"),
+                by_class,
+                amounts=("amount",),
             ),
-            Section("In transit", ("key", "since", "days", "amount"), in_transit),
+            Section(
+                "In transit",
+                ("key", "since", "days", "amount"),
+                in_transit,
+                amounts=("amount",),
+            ),
         ),
         f"{len(records)} not resolved",
         WAITS if records else SOUND,

@@ -1,10 +1,17 @@
 """What a payout's certificate is made of, out of both services' published views."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from services.console.reconciling.allocation import Allocated, Available, allocated
+from services.console.reconciling.allocation import (
+    Allocated,
+    Available,
+    Claim,
+    allocated,
+    taken_before,
+)
 from services.console.reconciling.certificate import (
     Certified,
     Movement,
@@ -13,6 +20,7 @@ from services.console.reconciling.certificate import (
     Said,
     Settlement,
 )
+from services.console.reconciling.paper import Clocks, ReadUpTo
 from services.console.shell.readers import Row, Snapshot
 from shared.contracts.envelope import rfc3339
 from shared.contracts.money import Money, MoneyOnWire
@@ -50,9 +58,7 @@ async def certified(
     matches = await reconciler.rows("matches_of_objects", book, [f"object:{payout_id}"])
     settlements, written_off = await _settlements(reconciler, book, payout_id, matches)
     open_rows = await ledger.rows("open_key", book, IN_TRANSIT, payout_id)
-    allocation = None
-    if not parts and rows[0]["what"] == "payout":
-        allocation = await _allocation(reconciler, book, payout)
+    allocation, fee = await _allocation(reconciler, book, payout) if not parts else (None, 0)
     return Certified(
         book=book,
         payout=payout,
@@ -64,6 +70,7 @@ async def certified(
         open_minor=sum(r["minor"] for r in open_rows),
         allocated=allocation,
         written_off=written_off,
+        fee_minor=fee,
         clocks=await clocks(ledger, reconciler, now=now, told_at=payout.told_at),
         said=await _said(reconciler, book, payout_id),
     )
@@ -71,10 +78,7 @@ async def certified(
 
 async def _said(reconciler: Snapshot, book: str, payout_id: str) -> tuple[Said, ...]:
     """What is not resolved about a payout."""
-    ids = [row["id"] for row in await reconciler.rows("discrepancies_like", book, payout_id)]
-    if not ids:
-        return ()
-    rows = await reconciler.rows("discrepancies_in_full", book, ids, len(ids))
+    rows = await reconciler.rows("discrepancies_about", book, payout_id)
     return tuple(
         Said(
             told["discrepancy"].replace("_", " "),
@@ -85,29 +89,29 @@ async def _said(reconciler: Snapshot, book: str, payout_id: str) -> tuple[Said, 
             told["next_step"],
         )
         for told in (row["record"] for row in rows)
-        if told["subject"] == payout_id and told["state"] != "resolved"
     )
 
 
 async def clocks(
     ledger: Snapshot, reconciler: Snapshot, *, now: datetime, told_at: datetime | None = None
-) -> tuple[tuple[str, str], ...]:
+) -> Clocks:
     """Until when each side has been read: the ledger's positions and the reconciler's."""
-    sides = (
-        ("ledger has booked up to", await ledger.rows("positions")),
-        ("reconciler has read up to", await reconciler.rows("reconciler_positions")),
-    )
-    told = [("Stripe told it at", rfc3339(told_at))] if told_at is not None else []
+    told = (("Stripe told it at", rfc3339(told_at)),) if told_at is not None else ()
     return (
         *told,
-        *((name, _places(rows)) for name, rows in sides),
+        ("ledger has booked up to", _read_up_to(await ledger.rows("positions"))),
+        (
+            "reconciler has read up to",
+            _read_up_to(await reconciler.rows("reconciler_positions")),
+        ),
         ("both read at", rfc3339(now)),
     )
 
 
-def _places(rows: Iterable[Row]) -> str:
-    told = [f"{r['topic']}/{r['partition']}@{r['next_offset']}" for r in rows if r["next_offset"]]
-    return " ".join(told) or "nothing"
+def _read_up_to(rows: Iterable[Row]) -> ReadUpTo:
+    return ReadUpTo(
+        tuple((r["topic"], r["partition"], r["next_offset"]) for r in rows if r["next_offset"])
+    )
 
 
 def _payout(row: Row) -> Payout:
@@ -212,17 +216,41 @@ async def _booked_on(reconciler: Snapshot, book: str, account: str, line_id: str
     return found
 
 
-async def _allocation(reconciler: Snapshot, book: str, payout: Payout) -> Allocated:
+async def _allocation(
+    reconciler: Snapshot, book: str, payout: Payout
+) -> tuple[Allocated | None, int]:
+    """What a payout without contents is taken to be made of, and its fee; none once it is over."""
     currency = payout.amount.currency.code
-    others = await reconciler.rows("payouts_without_contents", book, currency)
-    mine = (payout.created, payout.id)
-    before = sum(r["minor"] for r in others if (r["created"], r["id"]) < mine)
-    rows = await reconciler.rows("unpaid_movements", book, currency, UNPAID_MAX)
-    return allocated(
-        payout.amount.minor,
-        before,
-        [
-            Available(r["id"], r["type"], r["net_minor"], r["available_on"], r["created"])
-            for r in rows
-        ],
-    )
+    rows = await reconciler.rows("payouts_without_contents", book, currency)
+    claims = {
+        r["id"]: Claim(r["id"], r["created"], r["minor"] + r["fee_minor"], r["borne_by"] or "")
+        for r in rows
+    }
+    mine = claims.get(payout.id)
+    if mine is None:
+        return None, 0
+    available = await _available(reconciler, book, currency, mine.borne_by)
+    before = taken_before(mine, list(claims.values()))
+    found = allocated(payout.amount.minor, before, available)
+    return replace(found, borne_by=mine.borne_by), mine.minor - payout.amount.minor
+
+
+async def _available(
+    reconciler: Snapshot, book: str, currency: str, borne_by: str
+) -> list[Available]:
+    """The money that is allotted, the oldest first: what no contents name, or what these do."""
+    if borne_by:
+        parts = await reconciler.rows("contents_of", book, borne_by)
+        keys = [f"balance_transaction:{n}" for part in parts for n in part["balance_transactions"]]
+        found = [
+            row
+            for row in await reconciler.rows("movements_by_key", book, keys)
+            if row["currency"] == currency and not row["type"].startswith("payout")
+        ]
+        found.sort(key=lambda r: (r["available_on"] or date.max, r["created"], r["id"]))
+    else:
+        found = await reconciler.rows("unpaid_movements", book, currency, UNPAID_MAX)
+    return [
+        Available(r["id"], r["type"], r["net_minor"], r["available_on"], r["created"])
+        for r in found
+    ]

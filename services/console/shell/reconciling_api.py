@@ -147,7 +147,7 @@ class ReconcilingApi:
             self._reconciler.snapshot() as reconciler,
         ):
             data = self._books.named(book) or BookData(name=book)
-            told = asked(data, dict(request.query_params), datetime.now(UTC))
+            told = asked(name, data, dict(request.query_params), datetime.now(UTC))
             made = await paper(name, told, ledger, reconciler)
         return _shown(made, request)
 

@@ -14,7 +14,7 @@ from services.console.reconciling.cash import (
     open_then,
     statement_paper,
 )
-from services.console.reconciling.paper import Paper
+from services.console.reconciling.paper import Clocks, Paper
 from services.console.reconciling.reports import PayoutRows
 from services.console.shell.certificates import IN_TRANSIT, clocks
 from services.console.shell.figures_of import Figures
@@ -70,14 +70,27 @@ class Asked:
         return f"{self.first} to {self.last}"
 
 
-def asked(book: BookData, words: Mapping[str, str], now: datetime) -> Asked:
+WORDS: Final[Mapping[ReportName, frozenset[str]]] = {
+    ReportName.PAYOUTS: frozenset({"from", "to"}),
+    ReportName.CUSTODY: frozenset({"from", "to"}),
+    ReportName.BANK: frozenset({"to", "account"}),
+    ReportName.AGING: frozenset(),
+    ReportName.PROOF_OF_CASH: frozenset({"from", "to", "account"}),
+    ReportName.POSITION: frozenset({"from", "to", "account"}),
+    ReportName.LINES: frozenset({"from", "to", "account"}),
+}
+
+
+def asked(name: ReportName, book: BookData, words: Mapping[str, str], now: datetime) -> Asked:
     """What the words of a request ask for; the last month where they say nothing.
 
     Raises:
-        BadRequest: No day, the last before the first, or no such word.
+        BadRequest: No day, the last before the first, or a word that the report does not take.
     """
-    if unknown := words.keys() - {"from", "to", "account", "format"}:
-        raise BadRequest(f"{min(unknown)}: not a word of this report")
+    known = WORDS[name]
+    if unknown := words.keys() - known - {"format"}:
+        takes = f"it takes {', '.join(sorted(known))}" if known else "it is of now, and of all"
+        raise BadRequest(f"{min(unknown)}: not a word of the report {name}; {takes}")
     last = day_of(words["to"], name="to") if words.get("to") else now.astimezone(book.zone).date()
     first = day_of(words["from"], name="from") if words.get("from") else last - _MONTH
     if last < first:
@@ -91,9 +104,11 @@ async def paper(name: ReportName, told: Asked, ledger: Snapshot, reconciler: Sna
     """A report by its name.
 
     Raises:
-        BadRequest: It is of one bank account, and none is named.
+        BadRequest: It is of one bank account, and none is named, or one that is not known.
     """
     views = _Views(told, ledger, reconciler, Figures(ledger, told.book))
+    if told.only:
+        await views.require_known(told.only)
     match name:
         case ReportName.PAYOUTS:
             return reports.payouts_paper(
@@ -133,7 +148,27 @@ class _Views:
             raise BadRequest("account: name the bank account; the book's data names none")
         return self.told.account
 
-    async def clocks(self) -> tuple[tuple[str, str], ...]:
+    async def require_known(self, account: str) -> None:
+        """A bank account of the book's data, or one that a line or a balance was told of.
+
+        Raises:
+            BadRequest: It is neither.
+        """
+        names = [each.name for each in self.told.book.bank_accounts]
+        if account in names:
+            return
+        book = self.told.book.name
+        ever = (book, account, date.min, date.max)
+        if await self.reconciler.rows("daily_proofs_of", *ever):
+            return
+        if await self.reconciler.rows("bank_lines_of", *ever, 1):
+            return
+        others = f"its data names {', '.join(names)}" if names else "its data names none"
+        raise BadRequest(
+            f"account: no bank account {account[:60]!r} is known in book {book}; {others}"
+        )
+
+    async def clocks(self) -> Clocks:
         return await clocks(self.ledger, self.reconciler, now=self.told.now)
 
     async def payouts(self) -> PayoutRows:

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from services.console.reconciling.allocation import Allocated, Available, allocated
+from services.console.reconciling.allocation import (
+    Allocated,
+    Available,
+    Claim,
+    allocated,
+    taken_before,
+)
 from services.console.reconciling.certificate import (
     Certified,
     Movement,
@@ -121,8 +127,30 @@ def test_what_was_written_off_makes_up_for_a_short_line() -> None:
 
 def test_failed_payout_is_never_green() -> None:
     failed = replace(TOLD.payout, stage="failed", failure="account_closed")
-    assert status(replace(TOLD, payout=failed)) == "waits"
-    assert status(replace(TOLD, payout=failed, open_minor=9_000)) == "wrong"
+    back = posted("txn_back", "assets:stripe:in-transit", -9_000, PO)
+    told = replace(TOLD, payout=failed, settlements=(), postings=(*TOLD.postings, back))
+    assert status(told) == "waits"
+    assert status(replace(told, open_minor=9_000)) == "wrong"
+    assert status(replace(told, postings=TOLD.postings)) == "wrong"
+
+
+def test_failed_payout_went_out_and_came_back_so_that_ledger_and_bank_hold_nothing() -> None:
+    payout = replace(TOLD.payout, stage="failed", failure="account_closed")
+    back = posted("txn_back", "assets:stripe:in-transit", -9_000, PO)
+    told = replace(
+        TOLD, payout=payout, movements=(), named=0, is_complete=False, settlements=(),
+        postings=(*TOLD.postings, back),
+    )  # fmt: skip
+    assert [(each.minor, each.style) for each in sums_of(told)] == [
+        (None, ""), (0, "sound"), (None, "sound"),
+    ]  # fmt: skip
+    assert [s.title for s in paper_of(told).sections] == [
+        "Three sums", "Bank lines", "Journal entries",
+    ]  # fmt: skip
+    kept = replace(told, settlements=TOLD.settlements)
+    assert status_of(kept, sums_of(kept)) == ("wrong", "failed, and the sums do not agree")
+    returned = replace(TOLD.settlements[0], line="l2", share=Money.of(-9_000, "usd"))
+    assert status(replace(told, settlements=(*TOLD.settlements, returned))) == "waits"
 
 
 def test_certificate_says_what_is_not_resolved_about_it_and_what_to_do() -> None:
@@ -139,6 +167,11 @@ def test_manual_payout_gets_an_allocation_that_says_what_it_is() -> None:
     assert status(told) == "sound"
     text = "\n".join(line.text for line in paper_lines(paper_of(told)))
     assert "Stripe does not tell what a manual or instant payout is made of" in text
+    assert "fee beside it" not in text
+    borne = replace(told, allocated=replace(parts, borne_by="po_9"), fee_minor=90)
+    text = "\n".join(line.text for line in paper_lines(paper_of(borne)))
+    assert "The contents of po_9 name this payout's own transaction" in text
+    assert "fee beside it         0.90 USD" in text
 
 
 def rows(*nets: int) -> list[Available]:
@@ -162,6 +195,14 @@ def test_allocation_nets_what_is_below_zero_where_it_falls() -> None:
 
 def test_allocation_of_more_than_there_is_says_less() -> None:
     assert sum(parts(allocated(500, 0, rows(100, 100))).values()) == 200
+
+
+def test_earlier_payouts_and_their_fees_took_of_the_same_money_alone() -> None:
+    first, second, borne = (
+        Claim("po_a", AT, 606), Claim("po_b", AT, 300), Claim("po_0", AT, 50, "po_auto"),
+    )  # fmt: skip
+    claims = (second, borne, first)
+    assert [taken_before(each, claims) for each in (first, second, borne)] == [0, 606, 0]
 
 
 def test_allocations_of_several_payouts_never_overlap() -> None:

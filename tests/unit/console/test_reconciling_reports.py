@@ -15,8 +15,8 @@ from services.console.reconciling.cash import (
 )
 from services.console.reconciling.paper import (
     Paper,
+    ReadUpTo,
     Section,
-    brief_clock,
     paper_csv,
     paper_html,
     paper_json,
@@ -26,13 +26,18 @@ from services.console.reconciling.reports import (
     PayoutRows,
     aging_paper,
     custody_paper,
+    lines_paper,
     payouts_paper,
     position_paper,
 )
+from services.console.shell.reconciling_reports import WORDS, ReportName, asked
+from services.console.views import BadRequest
 from shared.contracts.books import BankAccount, BookData
+from shared.contracts.money import Money
 
 AT = datetime(2026, 11, 30, tzinfo=UTC)
 CLOCKS = (("both read at", "2026-11-30T00:00:00Z"),)
+DATA = BookData(name="main")
 PAYOUT = {
     "id": "po_1", "what": "payout", "stage": "paid", "minor": 900, "currency": "usd",
     "arrival": date(2026, 11, 11), "failure": "",
@@ -82,7 +87,7 @@ def test_custody_names_the_payout_and_its_amount_in_every_form() -> None:
     paper = custody_paper("main", rows(settled=None), CLOCKS, span="November")
     (row,) = paper_json(paper)["sections"][0]["rows"]
     assert (row["payout"], row["amount"]["minor"]) == ("po_1", "900")
-    assert ",po_1,2026-11-11,1,9.00,usd,9.00,usd,,waits" in paper_csv(paper)
+    assert ",po_1,2026-11-11,1,9.00,usd,9.00,usd,,,waits" in paper_csv(paper)
     assert paper.verdict == "nothing differs, 1 waiting"
 
 
@@ -91,19 +96,50 @@ def test_a_section_with_two_columns_of_one_name_is_no_section() -> None:
         Section("Payouts", ("payout", "payout"), ())
 
 
+def test_a_section_whose_amounts_are_not_where_it_says_is_no_section() -> None:
+    with pytest.raises(ValueError, match="in a column for none"):
+        Section("Payouts", ("amount",), ((Money.of(1, "usd"),),))
+    with pytest.raises(ValueError, match="has no column"):
+        Section("Payouts", ("payout",), (), amounts=("amount",))
+
+
+def test_csv_has_the_same_headings_whether_or_not_a_row_has_an_amount() -> None:
+    waiting, settled = (
+        paper_csv(custody_paper("main", told, CLOCKS, span="November"))
+        for told in (rows(settled=None), rows())
+    )
+    assert waiting.splitlines()[0] == settled.splitlines()[0]
+    assert "bank lines,bank lines currency" in waiting
+
+
 def test_positions_are_told_by_topic_to_people_and_by_partition_to_programs() -> None:
-    places = "bank.observations/0@46 bank.observations/3@1047 stripe.events/0@222"
-    brief = "bank.observations 1,093, stripe.events 222"
-    paper = Paper("Lines", "main", (("ledger has booked up to", places), *CLOCKS), ())
-    assert brief_clock(places) == brief
+    places = (("bank.observations", 0, 46), ("bank.observations", 3, 1047), ("stripe.events", 0, 2))
+    full = "bank.observations/0@46 bank.observations/3@1047 stripe.events/0@2"
+    brief = "bank.observations 1,093, stripe.events 2"
+    paper = Paper("Lines", "main", (("ledger has booked up to", ReadUpTo(places)), *CLOCKS), ())
     assert f"ledger has booked up to: {brief}" in [line.text for line in paper_lines(paper)]
-    assert paper_json(paper)["clocks"]["ledger has booked up to"] == places
+    assert paper_json(paper)["clocks"]["ledger has booked up to"] == full
     page = paper_html(paper)
-    assert f"<summary>ledger has booked up to: {brief}</summary><p>{places}</p>" in page
-    assert [brief_clock(t) for t in ("nothing", "2026-11-30T00:00:00Z")] == [
-        "nothing",
-        "2026-11-30T00:00:00Z",
-    ]
+    assert f"<summary>ledger has booked up to: {brief}</summary><p>{full}</p>" in page
+    assert (ReadUpTo(()).brief, ReadUpTo(()).full) == ("nothing", "nothing")
+
+
+@pytest.mark.parametrize("name", ReportName)
+def test_a_report_takes_the_words_that_make_a_difference_to_it(name: ReportName) -> None:
+    words = {"from": "2026-11-01", "to": "2026-11-30", "account": "ops"}
+    asked(name, DATA, {word: words[word] for word in WORDS[name]}, AT)
+    for other in words.keys() - WORDS[name]:
+        with pytest.raises(BadRequest, match=f"^{other}: not a word of the report {name}"):
+            asked(name, DATA, {other: words[other]}, AT)
+
+
+def test_a_period_without_anything_says_so() -> None:
+    none = PayoutRows((), {}, {}, {}, {}, {})
+    assert custody_paper("main", none, CLOCKS, span="x").verdict == "no payout"
+    lines = lines_paper("main", "ops", (), {}, {}, clocks=CLOCKS, span="x")
+    assert lines.verdict == "no line was booked in these days"
+    position = position_paper("main", (), (), {}, CLOCKS, span="x")
+    assert (position.verdict, position.style) == ("no bank balance of these days was told", "waits")
 
 
 def test_payout_report_has_summary_payouts_ending_balance_and_what_failed() -> None:

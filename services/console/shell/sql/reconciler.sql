@@ -36,6 +36,13 @@ where
 order by opened_at, id
 limit $3
 
+-- name: discrepancies_about
+-- What is not resolved about a subject, with all that is told of it.
+select record::jsonb as record
+from discrepancies
+where book = $1 and subject = $2 and state <> 'resolved'
+order by opened_at, id
+
 -- name: discrepancies_like
 -- The ids of discrepancies that begin so, or that are about this subject.
 select id
@@ -112,13 +119,21 @@ order by b.available_on, b.created, b.id
 limit $3
 
 -- name: payouts_without_contents
--- Payouts of a currency of which Stripe tells no contents, by creation.
-select p.id, p.minor, p.created, p.stage, p.method
+-- Payouts of a currency of which Stripe tells no contents, by creation: their fees, and whose
+-- contents name their own transaction. One that failed, or that takes from the bank, took nothing.
+select p.id, p.minor, p.created, coalesce(b.fee_minor, 0) as fee_minor, borne.payout as borne_by
 from expectations as p
 left join payout_contents as c on c.book = p.book and c.payout = p.id
+left join balance_transactions as b
+    on b.book = p.book and b.source = p.id and b.type = 'payout'
+left join (
+    select t.book, t.payout, e.id
+    from payout_contents as t,
+        lateral jsonb_array_elements_text(t.balance_transactions::jsonb) as e (id)
+) as borne on borne.book = b.book and borne.id = b.id
 where
     p.book = $1 and p.currency = $2 and p.what = 'payout' and c.payout is null
-    and p.stage not in ('failed', 'canceled')
+    and p.stage not in ('failed', 'canceled') and p.minor > 0
 order by p.created, p.id
 
 -- name: matches_of_objects
