@@ -91,6 +91,14 @@ class Wait:
         """Where is looked first: the bank account, or the object at Stripe."""
         return self.place(self.look_up) or "any"
 
+    @property
+    def next_look_ups(self) -> tuple[LookUp, ...]:
+        """All that is looked at when the deadline passes and it is still waited for."""
+        if self.state is WaitState.SETTLED:
+            return ()
+        is_both = self.kind and self.state in {WaitState.DUE, WaitState.OVERDUE}
+        return _BOTH if is_both else (self.look_up,)
+
     def place(self, look_up: LookUp) -> str:
         """Where one looks; empty where any bank account may be the one."""
         return self.subject if look_up is LookUp.STRIPE_OBJECT else self.bank_account
