@@ -210,6 +210,7 @@ def _clearing(facts: Facts, exchanged: Iterable[Match], *, at: datetime) -> Iter
             found=f"{amount} since {oldest[0].known_at.isoformat()} ({oldest[0].reference})",
             explanation=f"{key} stands open by {abs(amount)}: {half} has not come, or differs.",
             evidence=others,
+            since=(oldest[0].known_at + SETTLING_TIME).astimezone(facts.book.zone).date(),
         )
 
 

@@ -3,7 +3,7 @@
 Each is the value of one record. Fields are only ever added, with a default.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -224,8 +224,9 @@ class Comment(_Message):
 class DiscrepancyReported(_Message):
     """A discrepancy in its full state; the last record of an id is how it stands.
 
-    ``amount`` is the absolute difference, the whole amount where one side is missing. ``age`` is
-    the bucket of days open; ``cause`` is what those with one probable cause have in common;
+    ``amount`` is the absolute difference, the whole amount where one side is missing. ``since`` is
+    the day from which on it is wrong, where the facts tell one; ``age`` is the bucket of days since
+    then, or since it was opened; ``cause`` is what those with one probable cause have in common;
     ``sentence`` says all of it: expected, found, difference, probable cause, next step. A record
     of before these were told has none of them.
     """
@@ -255,6 +256,7 @@ class DiscrepancyReported(_Message):
     code: ReasonCode | None = None
     resolution: Resolution | None = None
     comments: tuple[Comment, ...] = ()
+    since: date | None = None
 
 
 class VerdictReason(StrEnum):

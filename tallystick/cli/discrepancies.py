@@ -239,7 +239,13 @@ def list_lines(found: list[DiscrepancyReported]) -> list[str]:
 
 
 def _about(report: DiscrepancyReported) -> str:
-    """What it is about: a bank line by what it says, since its id says nothing to a person."""
+    """What it is about: a bank line by what it says, since its id says nothing to a person.
+
+    A file by its name, with the beginning of its digest, by which the folders of files know it.
+    """
+    if report.discrepancy is DiscrepancyKind.STATEMENT_FILE_REFUSED:
+        name = report.expected.removeprefix("statement file ").removesuffix(" to be taken")
+        return f"{printable(name)} ({report.subject})"
     if report.discrepancy not in _OF_LINES or not report.found:
         return report.subject
     amount, on, where = report.found.partition(" on ")
@@ -257,7 +263,7 @@ def shown_lines(report: DiscrepancyReported) -> list[str]:
         ("state", _state(report)),
         (
             "severity",
-            f"{report.severity or ''}, {report.break_class or ''}, open {report.age} days",
+            f"{report.severity or ''}, {report.break_class or ''}, {report.age} days old",
         ),
         ("amount", amount),
         ("expected", report.expected),
@@ -266,6 +272,7 @@ def shown_lines(report: DiscrepancyReported) -> list[str]:
         ("probably", report.probable_cause),
         ("next", report.next_step),
         ("owner", report.owner),
+        ("since", "" if report.since is None else report.since.isoformat()),
         ("opened", report.opened_at.isoformat()),
         ("changed", report.changed_at.isoformat()),
         ("resolved", report.resolved_at.isoformat() if report.resolved_at else ""),

@@ -114,7 +114,9 @@ def _overdue(
     expected = candidate.expected
     is_topup = expected.what is Expected.TOPUP
     kind = DiscrepancyKind.TOPUP_OVERDUE if is_topup else DiscrepancyKind.PAYOUT_OVERDUE
-    due = due_at(expected, facts.book.zone, facts.rules).isoformat().replace("+00:00", "Z")
+    due_time = due_at(expected, facts.book.zone, facts.rules)
+    due_on = due_time.astimezone(facts.book.zone).date()
+    due = due_time.isoformat().replace("+00:00", "Z")
     named, currency = candidate.bank_account, expected.currency.upper()
     where = f"bank account {named}" if named else f"any bank account in {currency}"
     amount = money(candidate.due_minor, expected.currency)
@@ -126,6 +128,7 @@ def _overdue(
         kind,
         expected.id,
         amount,
+        since=due_on,
         expected=f"{amount} on {where} by {due}",
         found="no bank line",
         explanation=(
@@ -186,6 +189,7 @@ def _mismatch(
             f"{expected.id} should be {abs(due)} at the bank and is {abs(paid)}:"
             f" {'short' if is_short else 'over'} by {by}."
         ),
+        since=max(one.line.booked_on for one in taken),
         evidence=(
             *sorted(said for one in taken for said in one.evidence),
             *(_was_pending(line, before[line.key]) for line in changed),
@@ -235,6 +239,7 @@ def _ambiguous(facts: Facts, unclear: Unclear) -> Discrepancy:
             f" {' or '.join(shown)}{f' or {more} more' if more else ''}: {unclear.reason}."
         ),
         evidence=tuple(f"{i}. {c}" for i, c in enumerate(shown, 1)),
+        since=line.booked_on,
         what=line.key,
     )
 
@@ -255,6 +260,7 @@ def _duplicate(facts: Facts, repeated: Repeated, table: Table) -> Discrepancy:
         ),
         evidence=table.evidence[line.key].said(),
         what=line.key,
+        since=line.booked_on,
     )
 
 
@@ -279,6 +285,7 @@ def _unidentified(facts: Facts, table: Table, line: Line, left: int) -> Discrepa
         ),
         evidence=table.evidence[line.key].said(),
         what=line.key,
+        since=line.booked_on,
         break_class=_class_of(table, line),
     )
 

@@ -80,4 +80,5 @@ def in_transit_breaks(
                 f" {waits} has not come, or differs."
             ),
             where="in-transit",
+            since=(key.since + SETTLING_TIME).astimezone(facts.book.zone).date(),
         )

@@ -61,6 +61,7 @@ def exchanged(facts: Facts, candidate: Candidate, lines: Sequence[Line]) -> Disc
             f"{candidate.id} should be {abs(due)} at the bank and came in another currency:"
             f" {came}. Nobody has told the rate, so nothing is matched."
         ),
+        since=min(line.booked_on for line in lines),
         evidence=tuple(f"{line.id} names {candidate.id}" for line in lines),
         break_class=BreakClass.FX_DIFF,
         probable_cause="the bank account at Stripe is in another currency, or a bank exchanged it",

@@ -90,7 +90,7 @@ _STICKY_NUMERATOR: Final = 5
 _STICKY_DENOMINATOR: Final = 4
 _TWO_DECIMALS: Final = 2
 
-# The first day of each bucket, counted from the day of opening, and its name.
+# The first day of each bucket, counted from the day on which it became wrong, and its name.
 BUCKETS: Final = (
     (0, "0-1"),
     (2, "2-3"),
@@ -145,9 +145,9 @@ def _scaled(amount: Money | None) -> int | None:
     return int(abs(amount.minor) // 10**beyond)
 
 
-def days_open(kind: DiscrepancyKind, opened_at: datetime, at: datetime, zone: ZoneInfo) -> int:
-    """How many days it stands, business days where a rail is waited for; never below zero."""
-    return _days(kind in _OF_RAILS, _day(opened_at, zone), _day(at, zone))
+def days_open(kind: DiscrepancyKind, since: date, at: datetime, zone: ZoneInfo) -> int:
+    """How many days it is wrong, business days where a rail is waited for; never below zero."""
+    return _days(kind in _OF_RAILS, since, _day(at, zone))
 
 
 def bucket_of(days: int) -> str:
@@ -155,11 +155,9 @@ def bucket_of(days: int) -> str:
     return next(name for first, name in reversed(BUCKETS) if days >= first)
 
 
-def ages_at(
-    kind: DiscrepancyKind, opened_at: datetime, at: datetime, zone: ZoneInfo
-) -> datetime | None:
+def ages_at(kind: DiscrepancyKind, since: date, at: datetime, zone: ZoneInfo) -> datetime | None:
     """When the next bucket begins; ``None`` in the last one."""
-    day = _next_bucket_day(kind in _OF_RAILS, _day(opened_at, zone), _day(at, zone))
+    day = _next_bucket_day(kind in _OF_RAILS, since, _day(at, zone))
     if day is None:
         return None
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -1,6 +1,7 @@
 """What is wrong, in words: expected, found, one sentence, and what to do next."""
 
 from collections.abc import Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Final
 
@@ -101,11 +102,13 @@ def discrepancy(
     break_class: BreakClass | None = None,
     probable_cause: str = "",
     next_step: str = "",
+    since: date | None = None,
 ) -> Discrepancy:
     """A discrepancy with its id, class, cause and next step.
 
     ``where`` is what those of one cause have in common beside their class: a bank account with a
-    day, a Stripe account.
+    day, a Stripe account. ``since`` is the day that its age counts from; without it, from its
+    opening.
 
     ``what`` is what the id is made of where the subject alone may stand for two things: a line's
     id is unique in its bank account only.
@@ -124,6 +127,7 @@ def discrepancy(
         break_class=found_class,
         cause=f"{found_class}:{where}" if where else f"{found_class}",
         probable_cause=probable_cause or PROBABLE_CAUSES.get(kind, ""),
+        since=since,
     )
 
 

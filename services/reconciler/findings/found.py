@@ -114,7 +114,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """Something that is wrong now. ``amount`` is never negative; ``None`` where none is known."""
+    """Something that is wrong now. ``amount`` is never negative; ``None`` where none is known.
+
+    ``since`` is the day from which on it is wrong, where the facts tell one.
+    """
 
     id: DiscrepancyId
     kind: DiscrepancyKind
@@ -128,6 +131,7 @@ class Discrepancy:
     break_class: BreakClass | None = None
     cause: str = ""
     probable_cause: str = ""
+    since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

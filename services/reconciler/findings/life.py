@@ -5,7 +5,7 @@ resolved as long as it says the same; when it has healed, that word has lapsed.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from services.reconciler.findings.classes import (
@@ -66,7 +66,7 @@ def ages_next(
 ) -> datetime | None:
     """When the first of these comes into another aging bucket."""
     times = (
-        ages_at(report.discrepancy, report.opened_at, at, zone)
+        ages_at(report.discrepancy, _begun(report.since, report.opened_at, zone), at, zone)
         for report in reports
         if report.state is not State.RESOLVED
     )
@@ -95,6 +95,7 @@ def _opened(
     zone: ZoneInfo,
 ) -> DiscrepancyReported:
     break_class = found.break_class or class_of(found.kind)
+    days = days_open(found.kind, _begun(found.since, at, zone), at, zone)
     return DiscrepancyReported(
         id=found.id,
         revision=1 if last is None else last.revision + 1,
@@ -111,15 +112,21 @@ def _opened(
         changed_at=at,
         evidence=found.evidence,
         break_class=break_class,
-        severity=severity_of(break_class, found.amount, 0),
-        age=bucket_of(days_open(found.kind, at, at, zone)),
+        severity=severity_of(break_class, found.amount, days),
+        age=bucket_of(days),
         cause=found.cause or break_class,
         probable_cause=found.probable_cause,
         sentence=sentence_of(found),
         # Who looked after it, and what was said, is of use when it comes back.
         owner="" if last is None else last.owner,
         comments=() if last is None else last.comments,
+        since=found.since,
     )
+
+
+def _begun(since: date | None, opened_at: datetime, zone: ZoneInfo) -> date:
+    """The day that an age counts from: the fact's own, or that of the opening."""
+    return since or opened_at.astimezone(zone).date()
 
 
 def _standing(
@@ -127,17 +134,18 @@ def _standing(
 ) -> DiscrepancyReported | None:
     """What stands told anew, where it says something else or has come to matter more or less."""
     break_class = found.break_class or class_of(found.kind)
-    days = days_open(found.kind, last.opened_at, at, zone)
+    days = days_open(found.kind, _begun(found.since, last.opened_at, zone), at, zone)
     severity = severity_of(break_class, found.amount, days, last=last.severity)
     age, cause = bucket_of(days), found.cause or break_class
     same = _is_same(last, found)
-    now = (break_class, severity, age, cause, found.probable_cause)
+    now = (break_class, severity, age, cause, found.probable_cause, found.since)
     if same and now == (
         last.break_class,
         last.severity,
         last.age,
         last.cause,
         last.probable_cause,
+        last.since,
     ):
         return None
     # An explanation was of what it said then.
@@ -160,6 +168,7 @@ def _standing(
             "cause": cause,
             "probable_cause": found.probable_cause,
             "sentence": sentence_of(found),
+            "since": found.since,
         }
     )
 

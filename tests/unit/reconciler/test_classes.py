@@ -37,32 +37,31 @@ def test_bucket_is_that_of_the_days(days: int, bucket: str) -> None:
 
 def test_what_a_rail_is_waited_for_ages_by_business_days_and_the_rest_by_days() -> None:
     wednesday = FRIDAY + timedelta(days=5)
-    assert days_open(K.PAYOUT_OVERDUE, FRIDAY, wednesday, ZONE) == 3
-    assert days_open(K.UNIDENTIFIED_BANK_CREDIT, FRIDAY, wednesday, ZONE) == 5
-    assert days_open(K.PAYOUT_OVERDUE, FRIDAY, FRIDAY + timedelta(days=2), ZONE) == 0
+    assert days_open(K.PAYOUT_OVERDUE, FRIDAY.date(), wednesday, ZONE) == 3
+    assert days_open(K.UNIDENTIFIED_BANK_CREDIT, FRIDAY.date(), wednesday, ZONE) == 5
+    assert days_open(K.PAYOUT_OVERDUE, FRIDAY.date(), FRIDAY + timedelta(days=2), ZONE) == 0
 
 
 def test_age_is_never_negative_though_a_clock_goes_back() -> None:
-    assert days_open(K.BALANCE_DRIFT, FRIDAY, FRIDAY - timedelta(days=3), ZONE) == 0
+    assert days_open(K.BALANCE_DRIFT, FRIDAY.date(), FRIDAY - timedelta(days=3), ZONE) == 0
 
 
 def test_day_of_a_book_ends_at_its_own_midnight() -> None:
     auckland = ZoneInfo("Pacific/Auckland")
-    later = FRIDAY + timedelta(hours=2)
-    assert days_open(K.BALANCE_DRIFT, FRIDAY, later, auckland) == 0
-    before = FRIDAY - timedelta(hours=6)
-    assert days_open(K.BALANCE_DRIFT, before, FRIDAY, auckland) == 1
+    there = FRIDAY.astimezone(auckland).date()
+    assert days_open(K.BALANCE_DRIFT, there, FRIDAY + timedelta(hours=2), auckland) == 0
+    assert days_open(K.BALANCE_DRIFT, FRIDAY.date(), FRIDAY, auckland) == 1
 
 
 @pytest.mark.parametrize("kind", [K.PAYOUT_OVERDUE, K.BALANCE_DRIFT])
 def test_next_bucket_begins_when_it_is_said_to(kind: DiscrepancyKind) -> None:
     at, seen = FRIDAY, [bucket_of(0)]
-    while (following := ages_at(kind, FRIDAY, at, ZONE)) is not None:
+    while (following := ages_at(kind, FRIDAY.date(), at, ZONE)) is not None:
         assert following > at
         before = following - timedelta(microseconds=1)
-        assert bucket_of(days_open(kind, FRIDAY, before, ZONE)) == seen[-1]
+        assert bucket_of(days_open(kind, FRIDAY.date(), before, ZONE)) == seen[-1]
         at = following
-        seen.append(bucket_of(days_open(kind, FRIDAY, at, ZONE)))
+        seen.append(bucket_of(days_open(kind, FRIDAY.date(), at, ZONE)))
     assert seen == ["0-1", "2-3", "4-7", "8-30", "31-60", "61-90", "90+"]
 
 

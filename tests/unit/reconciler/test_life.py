@@ -2,10 +2,16 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from services.reconciler.findings import life
 from services.reconciler.findings.found import Discrepancy
-from shared.contracts.discrepancies import DiscrepancyId, DiscrepancyKind, DiscrepancyState
+from shared.contracts.discrepancies import (
+    DiscrepancyId,
+    DiscrepancyKind,
+    DiscrepancyState,
+    Severity,
+)
 from shared.contracts.messages import DiscrepancyReported
 from shared.contracts.money import Money
 
@@ -67,3 +73,35 @@ def test_discrepancy_found_after_it_was_resolved_is_opened_again() -> None:
     (report,) = life.reports(book="main", wanted=[FOUND], known={"dsc_1": resolved}, at=LATER)
     assert (report.revision, report.state) == (3, DiscrepancyState.OPEN)
     assert (report.opened_at, report.resolved_at) == (LATER, None)
+
+
+def test_age_and_severity_count_from_the_day_of_the_fact_and_not_of_its_opening() -> None:
+    """A line of September that is imported today is not one day old to an auditor."""
+    old = replace(
+        FOUND,
+        kind=DiscrepancyKind.UNIDENTIFIED_BANK_CREDIT,
+        since=(AT - timedelta(days=70)).date(),
+    )
+    (report,) = life.reports(book="main", wanted=[old], known={}, at=AT)
+    assert (report.opened_at, report.since, report.age) == (AT, old.since, "61-90")
+    assert report.severity is Severity.CRITICAL
+    (fresh,) = life.reports(book="main", wanted=[replace(old, since=None)], known={}, at=AT)
+    assert (fresh.age, fresh.severity) == ("0-1", Severity.MEDIUM)
+    assert life.ages_next([report], at=AT, zone=ZoneInfo("UTC")) == datetime(
+        2026, 12, 11, tzinfo=UTC
+    )
+
+
+def test_one_that_breaks_again_is_as_old_as_its_fact() -> None:
+    old = replace(FOUND, since=(AT - timedelta(days=40)).date())
+    (first,) = life.reports(book="main", wanted=[old], known={}, at=AT)
+    (gone,) = life.reports(book="main", wanted=[], known={"dsc_1": first}, at=LATER)
+    (again,) = life.reports(book="main", wanted=[old], known={"dsc_1": gone}, at=LATER)
+    assert (again.opened_at, again.age) == (LATER, first.age)
+
+
+def test_one_told_before_the_day_of_its_fact_was_told_is_told_once_more() -> None:
+    dated = replace(FOUND, since=AT.date())
+    (report,) = life.reports(book="main", wanted=[dated], known={"dsc_1": opened()}, at=LATER)
+    assert (report.revision, report.since) == (2, AT.date())
+    assert life.reports(book="main", wanted=[dated], known={"dsc_1": report}, at=LATER) == []

@@ -35,3 +35,20 @@ def test_a_bank_line_is_listed_by_what_it_says() -> None:
 def test_a_payout_is_listed_by_its_id() -> None:
     told = reported(DiscrepancyKind.PAYOUT_OVERDUE, "po_1", "no bank line")
     assert about(told) == "po_1"
+
+
+def test_refused_file_is_listed_by_its_name() -> None:
+    refused = DiscrepancyReported(
+        id="dsc_" + "0" * 32,
+        revision=1,
+        book="main",
+        discrepancy=DiscrepancyKind.STATEMENT_FILE_REFUSED,
+        state=DiscrepancyState.OPEN,
+        subject="1f3a9c07be21",
+        expected="statement file ops-2026-10.sta to be taken",
+        found="refused: the sums do not agree",
+        opened_at=datetime(2026, 11, 3, tzinfo=UTC),
+        changed_at=datetime(2026, 11, 3, tzinfo=UTC),
+    )
+    listed = "\n".join(list_lines([refused]))
+    assert "statement_file_refused ops-2026-10.sta (1f3a9c07be21)" in listed
