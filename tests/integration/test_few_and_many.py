@@ -104,8 +104,8 @@ async def test_batches_asked_for_at_once_book_what_batches_asked_for_one_by_one_
 ) -> None:
     told = list(records(seed))
     at_once = await booked(stack, told, seed)
-    monkeypatch.setattr(opening, "FEW", 0)
-    monkeypatch.setattr(months, "FEW", 0)
+    monkeypatch.setattr(opening, "ASKED_AT_ONCE_MAX", 0)
+    monkeypatch.setattr(months, "WRITTEN_AT_ONCE_MAX", 0)
     one_by_one = await booked(stack, told, seed)
     assert at_once == one_by_one
     assert min(map(len, at_once.values())) > 0

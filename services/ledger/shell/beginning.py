@@ -32,7 +32,7 @@ from services.ledger.chart import DEFAULT_CHART, chart_of
 from services.ledger.shell.booking.activated import Kept, keep_activations, read_activations
 from services.ledger.shell.booking.books import Books
 from services.ledger.shell.booking.deciding import Decider
-from services.ledger.shell.booking.decision_records import contradicting
+from services.ledger.shell.booking.decision_records import contradicting_on_record
 from services.ledger.shell.queries import SQL
 from shared.contracts.books import BookMap
 from shared.contracts.commands import LEDGER_COMMAND, Activate, Activated
@@ -118,7 +118,7 @@ async def learn_what_is_in_force(database: Database, decider: Decider, books: Bo
     """
     async with database.transaction() as tx:
         decider.learn(await read_activations(tx))
-        later = await contradicting(tx)
+        later = await contradicting_on_record(tx)
     books.learn(decider.activations().book_maps(), later)
 
 

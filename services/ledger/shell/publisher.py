@@ -41,7 +41,8 @@ ORIGINS_MAX: Final = 16
 BUILT_AT_ONCE: Final = 50
 # Of all origins together: what a publication holds in memory at once.
 RECORDS_AT_ONCE: Final = 4_000
-FEW: Final = 100
+# Fewer in one publication are a stream, or one alone: what follows is gathered for a moment.
+GATHERED_BELOW: Final = 100
 GATHER_SECONDS: Final = 0.05
 DEAD_LETTER_BYTES_MAX: Final = 8 * 1024 * 1024
 _logger = log.get(__name__)
@@ -116,7 +117,7 @@ class JournalPublisher:
                 return
             if not published:
                 await self._wait(stop)
-            elif published < FEW:
+            elif published < GATHERED_BELOW:
                 # One that stands alone is out by now. Of a stream, each publication would else
                 # hold few, and what they cost is taken from whoever books.
                 await pause(stop, GATHER_SECONDS)

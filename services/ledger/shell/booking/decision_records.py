@@ -23,6 +23,8 @@ from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Tx
 
 Json = dict[str, Any]  # Any: JSON
+# A message by partition and offset, as it is named across generations of the journal.
+Where = tuple[Partition, int]
 _NOTHING_BOOKED: Final[Mapping[int, int]] = {}
 
 
@@ -85,9 +87,17 @@ class DecisionRecords:
         )
 
 
-async def contradicting(tx: Tx) -> frozenset[tuple[Partition, int]]:
-    """The messages of which it is on record that another had their id before."""
-    rows = await tx.fetch(SQL["contradicting_events"], DiscrepancyKind.EVENT_CONFLICT)
+async def contradicting_on_record(tx: Tx) -> frozenset[Where]:
+    """The messages of which our own topics tell that another had their id before."""
+    return _where(await tx.fetch(SQL["contradicting_events"], DiscrepancyKind.EVENT_CONFLICT))
+
+
+async def contradicting_here(tx: Tx) -> frozenset[Where]:
+    """The messages that contradict what stood in this journal, but for commands."""
+    return _where(await tx.fetch(SQL["contradicting"]))
+
+
+def _where(rows: Iterable[Columns]) -> frozenset[Where]:
     return frozenset(
         (Partition(row["topic"], row["partition"]), row["caused_offset"]) for row in rows
     )

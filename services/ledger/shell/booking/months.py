@@ -13,7 +13,8 @@ from services.ledger.shell.booking.rows import ENTRY_COLUMNS, POSTING_COLUMNS, R
 from services.ledger.shell.queries import SQL
 from shared.runtime.postgres import Tx
 
-FEW: Final = 100
+# More entries of a batch are copied, which Postgres takes fastest but asks for by itself.
+WRITTEN_AT_ONCE_MAX: Final = 100
 _TABLES: Final = (("entries", ENTRY_COLUMNS), ("postings", POSTING_COLUMNS))
 _RECORDED_AT: Final = ENTRY_COLUMNS.index("recorded_at")
 
@@ -37,7 +38,7 @@ async def write_journal(
     months = months_of(entries)
     if not known.issuperset(months):
         await tx.execute(SQL["open_months"], months)
-    if len(entries) <= FEW:
+    if len(entries) <= WRITTEN_AT_ONCE_MAX:
         await tx.execute(SQL["write_few"], *_columns(entries), *_columns(postings), *added)
         return frozenset(months)
     part = f"_{months[0]:%Y_%m}" if len(months) == 1 else ""

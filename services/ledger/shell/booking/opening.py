@@ -24,7 +24,8 @@ from shared.runtime.kafka import Partition
 from shared.runtime.positions import Fenced, Log
 from shared.runtime.postgres import Tx
 
-FEW: Final = 100
+# Of more messages of a batch, what is known of them is asked for after it was begun.
+ASKED_AT_ONCE_MAX: Final = 100
 _CHANGES_PERIODS: Final = (ClosePeriod, LockPeriod, ReopenPeriod)
 
 
@@ -48,7 +49,7 @@ async def opened(
     able = [each for each in decided if not comes_behind(each, contradicting)]
     first = {} if has_commands else first_messages(able)
     is_asked_at_once = (
-        len(decided) <= FEW
+        len(decided) <= ASKED_AT_ONCE_MAX
         and not has_commands
         and not any(attempts_of(each.record.headers) for each in decided)
     )

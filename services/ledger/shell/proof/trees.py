@@ -44,7 +44,8 @@ ORIGINS_MAX: Final = 64
 # Of all origins together: what is held in memory at once.
 ENTRIES_AT_ONCE: Final = 5_000
 # What is left over of so few is looked for in the next interval, and not at once.
-FEW: Final = 500
+# As many in one round mean that more are waiting.
+MORE_WAIT_FROM: Final = 500
 HASHED_AT_ONCE: Final = 500
 _Tree = tuple[int, str]
 _logger = log.get(__name__)
@@ -109,7 +110,7 @@ class TreeKeeper:
         while not stop.is_set():
             self.health.beat(HEALTH, next_within_seconds=BEAT_SECONDS_MAX)
             try:
-                while await self.grow() >= FEW and not stop.is_set():
+                while await self.grow() >= MORE_WAIT_FROM and not stop.is_set():
                     self.health.beat(HEALTH, next_within_seconds=BEAT_SECONDS_MAX)
                 await self.publish_heads()
             except Unavailable as error:

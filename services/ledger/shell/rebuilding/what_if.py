@@ -13,6 +13,7 @@ from typing import Final
 from services.ledger.activation.activations import Activation, Activations
 from services.ledger.activation.rule_versions import RULES, Rules
 from services.ledger.shell.booking.deciding import Decider
+from services.ledger.shell.booking.decision_records import contradicting_here
 from services.ledger.shell.booking.rows import Columns, entry_of, posting_of
 from services.ledger.shell.queries import SQL
 from services.ledger.shell.rebuilding.comparing import content_of
@@ -101,10 +102,7 @@ async def what_if(
                 here = await content_of(tx)
                 rows = await tx.fetch(SQL["read_origins"])
                 positions = await read_positions(tx, beside.replay.log)
-                beside.replay.contradicting = frozenset(
-                    (Partition(row["topic"], row["partition"]), row["caused_offset"])
-                    for row in await tx.fetch(SQL["contradicting"])
-                )
+                beside.replay.contradicting = await contradicting_here(tx)
             up_to = {Partition(row["topic"], row["partition"]): row["sequence"] for row in rows}
             await await_published(beside.in_use, Reached(positions, up_to))
             await beside.replay.to(positions, is_order_taken=False)
