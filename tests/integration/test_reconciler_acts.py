@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,6 +15,12 @@ from services.console.shell.api import Desk, application
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.readers import Views
 from services.console.shell.reconciling_reports import WORDS, ReportName
+from services.reconciler.acts.sign_off import OnItsWay
+from services.reconciler.facts.kinds import IN_TRANSIT, Fact, Leg
+from services.reconciler.facts.known import fold
+from services.reconciler.shell.judging.acts import on_its_way
+from services.reconciler.shell.keeping import memory
+from services.reconciler.shell.process import HERE, SCHEMA
 from shared.contracts import topics
 from shared.contracts.acts import ACT_DECIDED, RECONCILER_ACT, ActDecided
 from shared.contracts.books import BookMap
@@ -22,6 +28,8 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.schemas import type_of
 from shared.runtime.kafka import Publication, Publisher
 from shared.runtime.metrics import Health
+from shared.runtime.migrations import migrate
+from shared.runtime.postgres import Database
 from tests.support.ledger import LedgerRig, fresh_topics
 from tests.support.reconciler import (
     ACCOUNT,
@@ -30,6 +38,8 @@ from tests.support.reconciler import (
     line,
     payout,
 )
+from tests.support.reconciler_facts import booking
+from tests.support.reconciler_facts import payout as expected
 
 pytestmark = [pytest.mark.stack]
 PAYOUT = "po_1QK7mWLkdIwHu7ixRt5vXa2B"
@@ -170,6 +180,31 @@ async def console(rig: ReconcilerRig) -> AsyncGenerator[httpx.AsyncClient]:
         await publisher.stop()
         await ledger.close()
         await reconciler.close()
+
+
+async def test_what_was_in_transit_is_told_of_the_day_that_is_signed_and_not_of_the_signing(
+    database_dsn: str,
+) -> None:
+    await migrate(database_dsn, schema=SCHEMA, folder=HERE / "migrations")
+    database = await Database.open(database_dsn, search_path=SCHEMA)
+    sent, arrived = (datetime(2026, 1, day, 9, tzinfo=UTC) for day in (30, 31))
+    arrived += timedelta(days=2)
+    told: list[Fact] = [
+        expected(PAYOUT, 10_000, arrival=arrived.date(), destination="ba_1"),
+        booking("stripe:balance_transaction:t1", Leg(IN_TRANSIT, PAYOUT, "usd", 10_000), on=sent),
+        booking("stripe:balance_transaction:t2", Leg(IN_TRANSIT, "po_x", "jpy", 7), on=sent),
+        booking("match:m1:1", Leg(IN_TRANSIT, PAYOUT, "usd", -10_000), on=arrived),
+    ]
+    async with database.transaction() as tx:
+        # It arrived long before anybody signs, and nobody judges by it any more.
+        facts = fold(told)
+        await memory.put_facts(tx, "main", facts, dormant=set(facts))
+        found = [
+            await on_its_way(tx, "main", "usd", before=datetime(2026, *day, tzinfo=UTC))
+            for day in ((1, 30), (2, 1), (2, 3))
+        ]
+    await database.close()
+    assert found == [[], [OnItsWay(PAYOUT, 10_000, "ba_1")], []]
 
 
 async def test_acts_certificates_and_reports_go_over_http(rig: ReconcilerRig) -> None:

@@ -11,9 +11,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from services.reconciler.acts.working import NotAllowed
-from services.reconciler.facts.kinds import IN_TRANSIT, Booking, Fact
 from services.reconciler.findings.explain import money
-from services.reconciler.rules.expectations import Expectation
 from shared.contracts.acts import SignOff
 from shared.contracts.books import BookData
 
@@ -32,8 +30,10 @@ class InTransit:
 class Figures:
     """What a bank account's reconciliation stands at, up to and with a day.
 
-    ``proven_at`` is the moment of the bank balance that it was last proven by; ``matches_digest``
-    is over the ids and revisions of the matches that stand.
+    ``proven_at`` is the moment of the bank balance that it was last proven by, and what is in
+    transit is of the end of that day: two balances of one moment and what lay between them.
+    ``lines_since`` were booked after it. ``matches_digest`` is over the ids and revisions of the
+    matches that stand.
     """
 
     proven_on: date | None
@@ -42,6 +42,7 @@ class Figures:
     ledger_minor: int
     lines: int
     lines_minor: int
+    lines_since: int
     matches: int
     matches_digest: str
     in_transit: InTransit
@@ -79,23 +80,26 @@ def digest_of(frozen: Mapping[str, JsonValue]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def in_transit(known: Iterable[Fact], book: BookData, *, account: str, currency: str) -> InTransit:
-    """What is in transit in a currency: keys that are done with stand at zero, and are not known.
+@dataclass(frozen=True, slots=True)
+class OnItsWay:
+    """A key in transit with what stood on it, and where its payout or top-up goes."""
+
+    key: str
+    minor: int
+    destination: str
+
+
+def in_transit(
+    keys: Iterable[OnItsWay], book: BookData, *, account: str, currency: str
+) -> InTransit:
+    """What is in transit in a currency, of all that stood on its keys at one moment.
 
     A key is of the bank account that its payout's destination is; where the destination names
     none, and several accounts of the currency may be the one, it is of no account.
     """
-    facts = tuple(known)
-    owners = {
-        fact.id: book.bank_account_of(fact.destination, currency)
-        for fact in facts
-        if isinstance(fact, Expectation)
-    }
-    unnamed = book.bank_account_of("", currency)
     sums: defaultdict[str | None, int] = defaultdict(int)
-    for leg in (leg for fact in facts if isinstance(fact, Booking) for leg in fact.legs):
-        if leg.account == IN_TRANSIT and leg.currency == currency:
-            sums[owners.get(leg.key, unnamed)] += leg.minor
+    for each in keys:
+        sums[book.bank_account_of(each.destination, currency)] += each.minor
     return InTransit(sums[account], sums[None])
 
 
@@ -106,6 +110,12 @@ def _problems(act: SignOff, figures: Figures) -> tuple[str, ...]:
     elif figures.bank_minor != figures.ledger_minor:
         apart = abs(money(figures.bank_minor - figures.ledger_minor, act.currency))
         found.append(f"bank and ledger are {apart} apart on {figures.proven_on}")
+    if figures.proven_on is not None and figures.lines_since:
+        many = figures.lines_since
+        found.append(
+            f"{many} {'line was' if many == 1 else 'lines were'} booked after {figures.proven_on},"
+            " the day of the last proven balance"
+        )
     if figures.open_lines:
         shown = ", ".join(figures.open_lines[:5])
         many = len(figures.open_lines)

@@ -7,16 +7,16 @@ The decision is published, and whoever has lost the tables reads it again instea
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, assert_never
 
 from pydantic import JsonValue
 
 from services.reconciler.acts import deciding
 from services.reconciler.acts.deciding import Asked
-from services.reconciler.acts.sign_off import Before, Figures, in_transit, signed_off
+from services.reconciler.acts.sign_off import Before, Figures, OnItsWay, in_transit, signed_off
 from services.reconciler.acts.working import NotAllowed, worked
-from services.reconciler.facts.kinds import Fact, Line
+from services.reconciler.facts.kinds import IN_TRANSIT, Fact, Line
 from services.reconciler.facts.known import fold
 from services.reconciler.facts.rulings import Ruled, Ruling
 from services.reconciler.matching.readings import Readings
@@ -47,6 +47,7 @@ from shared.runtime.postgres import Tx
 
 # Decided at once, so that a transaction stays short; the rest comes with the next judgement.
 DECIDED_AT_ONCE: Final = 200
+_ONE_DAY: Final = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -206,26 +207,45 @@ async def _signed(tx: Tx, open_book: OpenBook, rules: Rules, act: SignOff) -> _E
         before = Before(datetime.fromisoformat(last["through"]).date(), last["digest"])
     book = rules.book(act.book)
     proof = await tx.fetchrow(SQL["proof_of_day"], *where, act.through)
-    lines = await tx.fetchrow(SQL["posted_lines"], *where, act.through)
-    end = midnight(act.through + timedelta(days=1), book.zone)
+    proven_on = act.through if proof is None else proof["day"]
+    lines = await _posted(tx, act, act.through)
+    proven = await _posted(tx, act, proven_on)
+    end = midnight(act.through + _ONE_DAY, book.zone)
     standing = await tx.fetch(SQL["standing_of_account"], act.book, act.account, end)
+    proven_end = midnight(proven_on + _ONE_DAY, book.zone)
     told = "".join(f"{row['id']}:{row['revision']}\n" for row in standing)
     figures = Figures(
         proven_on=None if proof is None else proof["day"],
         proven_at=None if proof is None else proof["at"],
         bank_minor=0 if proof is None else int(proof["bank_minor"]),
         ledger_minor=0 if proof is None else int(proof["ledger_minor"]),
-        lines=0 if lines is None else lines["lines"],
-        lines_minor=0 if lines is None else int(lines["minor"]),
+        lines=lines[0],
+        lines_minor=lines[1],
+        lines_since=lines[0] - proven[0],
         matches=len(standing),
         matches_digest=hashlib.sha256(told.encode()).hexdigest(),
         in_transit=in_transit(
-            open_book.facts.values(), book, account=act.account, currency=act.currency
+            await on_its_way(tx, act.book, act.currency, before=proven_end),
+            book,
+            account=act.account,
+            currency=act.currency,
         ),
         open_lines=_open_lines(open_book, act),
     )
     frozen = signed_off(act, figures, before)
     return _Effects(f"{act.account} signed off through {act.through}", decided=frozen)
+
+
+async def _posted(tx: Tx, act: SignOff, through: date) -> tuple[int, int]:
+    """How many posted lines the account has up to a day, and their sum."""
+    row = await tx.fetchrow(SQL["posted_lines"], act.book, act.account, act.currency, through)
+    return (0, 0) if row is None else (row["lines"], int(row["minor"]))
+
+
+async def on_its_way(tx: Tx, book: str, currency: str, *, before: datetime) -> list[OnItsWay]:
+    """What was in transit before a moment, by key; keys that are done with since then as well."""
+    rows = await tx.fetch(SQL["in_transit_before"], book, IN_TRANSIT, currency, before)
+    return [OnItsWay(row["key"], int(row["minor"]), row["destination"] or "") for row in rows]
 
 
 def _open_lines(open_book: OpenBook, act: SignOff) -> tuple[str, ...]:

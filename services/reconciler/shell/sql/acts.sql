@@ -76,6 +76,24 @@ where
     and body ->> 'account' = $2 and body ->> 'currency' = $3
     and body ->> 'state' = 'posted' and (body ->> 'booked_on')::date <= $4
 
+-- name: in_transit_before
+-- What stood on each key of an account in a currency before a moment, and where its payout or
+-- top-up goes. No row: nothing was on its way.
+select
+    leg ->> 'key' as key,
+    sum((leg ->> 'minor')::numeric) as minor,
+    max(e.body ->> 'destination') as destination
+from facts as f
+cross join lateral json_array_elements(f.body -> 'legs') as leg
+left join facts as e on e.book = f.book and e.key = 'expectation:' || (leg ->> 'key')
+where
+    f.book = $1 and f.kind = 'booking'
+    and leg ->> 'account' = $2 and leg ->> 'currency' = $3
+    and (f.body ->> 'effective_at')::timestamptz < $4
+group by leg ->> 'key'
+having sum((leg ->> 'minor')::numeric) <> 0
+order by leg ->> 'key'
+
 -- name: standing_of_account
 -- The matches of a bank account's lines that stand, up to a moment. No row: none does.
 select id, revision
