@@ -95,10 +95,11 @@ def runner_of(
     is_held: bool = True,
     payments: int | None = None,
     seed: int | None = None,
+    end: date = END,
 ) -> Runner:
     """A world, held or as fast as it goes."""
     file = StateFile(path)
-    wanted = Wanted(scenario=scenario, seed=seed, payments=payments, end=END)
+    wanted = Wanted(scenario=scenario, seed=seed, payments=payments, end=end)
     sender, thin_sender = (
         SenderSettings(url=each, secret=SECRET, retry_seconds=0.01) if each else None
         for each in (url, thin_url)
