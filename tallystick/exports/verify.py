@@ -256,7 +256,7 @@ def parsed(raw: bytes) -> Json:
     try:
         value: Any = json.loads(raw.decode("utf-8"), **hooks)  # Any: JSON
     except (ValueError, RecursionError) as error:
-        raise Wrong(f"this is not JSON: {error}") from None
+        raise Wrong(f"this is not JSON Lines, which alone can be proved here: {error}") from None
     if not isinstance(value, dict):
         raise Wrong("this is not an object")
     return cast("Json", value)

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from services.ledger.account_changes import KnownAccount
+from services.ledger.accounts import CREDITS
 from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import Root
 from services.ledger.holds import Name
@@ -163,5 +164,7 @@ def overdrawn(name: Name, available: Money, wanted: Money) -> CommandRefused:
             "available_minor": str(available.minor),
             "wanted_minor": str(wanted.minor),
         },
-        way_out="take less, release a hold, or wait for money to come in",
+        way_out="spend less, grant more, or allow it to go below zero"
+        if account == CREDITS
+        else "take less, release a hold, or wait for money to come in",
     )

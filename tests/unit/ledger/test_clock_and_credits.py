@@ -128,7 +128,10 @@ def test_credits_are_granted_and_spent_as_far_as_there_are_any() -> None:
         Cr memo:credits[cus_1]  2.00 USD""")
     assert (spent.remark.decided or {})["balance"] == usd(300)
     said = books.refuses("available", "spend_credits", customer="cus_1", amount=usd(301))
-    assert said.startswith("memo:credits[cus_1] has 3.00 USD available, not 3.01 USD")
+    assert said == (
+        "memo:credits[cus_1] has 3.00 USD available, not 3.01 USD;"
+        " spend less, grant more, or allow it to go below zero"
+    )
 
 
 def test_credits_of_another_customer_or_currency_do_not_count() -> None:
