@@ -23,6 +23,8 @@ from services.reconciler.rules.expectations import Expectation, Expected
 # How much of a number two traces of one sender share: what differs after it is the payment.
 TRACE_SHARED: Final = 6
 
+_OURS_OR_THE_BANKS: Final = BANK_LINE_KINDS | MATCH_KINDS
+
 Rail = tuple[bool, str, str]
 ClassKey = tuple[str, int, str, Rail, date, date]
 
@@ -137,7 +139,7 @@ def open_in_suspense(bookings: Iterable[Booking]) -> dict[tuple[str, str], int]:
     """What stands on suspense but for bank lines and matches, debit positive."""
     sums: defaultdict[tuple[str, str], int] = defaultdict(int)
     for booking in bookings:
-        if booking.kind in BANK_LINE_KINDS | MATCH_KINDS:
+        if booking.kind in _OURS_OR_THE_BANKS:
             continue
         for leg in booking.legs:
             if leg.account == SUSPENSE:
