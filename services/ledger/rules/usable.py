@@ -26,8 +26,7 @@ def usable(
             f"an entry posts to accounts of the chart: {name[:120]!r} is not one",
             rule="account_known",
             values={"account": name[:120]},
-            way_out="choose another, open it by a command (`tallystick accounts open`), or add it to"
-            " the chart",
+            way_out="choose another, open it (`tallystick accounts open`), or add it to the chart",
         )
     if not known.is_open:
         raise CommandRefused(
