@@ -4,15 +4,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from importlib import import_module
-from inspect import cleandoc
-from pkgutil import iter_modules
-from types import FunctionType
 from typing import Final
 
-import services.ledger.rules as rules_package
 from services.ingest.signature import Secret
-from services.ledger.activation.rule_versions import RULES
 from services.ledger.exports.journal import Leg, Told
 from services.ledger.proof.hash_chain import GENESIS, chain_next
 from services.ledger.shell.booking.deciding import Decided, Decider
@@ -24,6 +18,7 @@ from shared.contracts.money import Currency, Money
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
 from tallystick.events.proof import Proof, Standing, proof_of
+from tallystick.trace.rules import Rule, rule_of
 
 # What each unsigned topic rests on instead.
 WARRANTS: Final[Mapping[str, str]] = {
@@ -33,16 +28,6 @@ WARRANTS: Final[Mapping[str, str]] = {
     "reconciliation.matches": "decided by our own reconciler",
     "ledger.commands": "sent by a person or an agent through the console or the command line",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What made an entry: a kind, the version of the rules, the function and what it books."""
-
-    kind: str
-    version: int
-    function: str
-    booking: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,35 +189,6 @@ def posting_of(leg: Leg) -> Posting:
     """A posting as the contracts have it."""
     amount = Money(leg.minor, Currency(leg.currency, leg.exponent))
     return Posting(Account(leg.account), leg.key, Direction(leg.direction), amount)
-
-
-def rule_of(told: Told) -> Rule:
-    """The rule of an entry's kind in its version: the function, whose docstring is the booking.
-
-    What a version does not name is a part of what it names, and found by its own name.
-    """
-    table = RULES.get(told.rules_version)
-    for name in (told.kind, f"{told.kind}_made"):
-        function = getattr(table, name, None)
-        if isinstance(function, FunctionType):
-            where = f"{function.__module__}.{function.__qualname__}"
-            return Rule(told.kind, told.rules_version, where, _booking(function.__doc__ or ""))
-    for module_info in iter_modules(rules_package.__path__, f"{rules_package.__name__}."):
-        module = import_module(module_info.name)
-        for name in (told.kind, f"{told.kind}_made"):
-            function = getattr(module, name, None)
-            if callable(function):
-                where = f"{module_info.name}.{name}"
-                booking = _booking(function.__doc__ or "")
-                return Rule(told.kind, told.rules_version, where, booking)
-    return Rule(told.kind, told.rules_version, "", "")
-
-
-def _booking(docstring: str) -> str:
-    """The first sentence and the lines that begin with Dr or Cr."""
-    lines = cleandoc(docstring).splitlines()
-    booked = [line.strip() for line in lines if line.strip().startswith(("Dr ", "Cr "))]
-    return "\n".join([*lines[:1], *booked])
 
 
 def _link_holds(told: Told) -> bool:
