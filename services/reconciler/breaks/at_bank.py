@@ -122,7 +122,7 @@ def _overdue(
     amount = money(candidate.due_minor, expected.currency)
     what = "Top-up" if is_topup else "Payout"
     traces = tuple(f"trace id {trace}" for trace in expected.traces)
-    by_trace = "with the trace id" if traces else f"and its day, {expected.arrival}"
+    by_trace = "with the trace id" if traces else f"by its day, {expected.arrival}"
     return discrepancy(
         facts.book.name,
         kind,

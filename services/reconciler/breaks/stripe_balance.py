@@ -3,7 +3,7 @@
     reading    Stripe's balance, and which movements are in it: it stood still while they were
                listed, and the log had all of them when the reading was told
     ledger     all that is booked on that balance, less the movements that the reading does not
-               hold; what people booked counts always, for that is how the two are brought together
+               hold; whatever else is booked there is in no reading, and counts always
 
 A reading and what it is held against do not hang on the order in which anything came: a movement
 booked late is held by the readings that listed it, and so a difference heals by itself.
@@ -129,12 +129,11 @@ def stripe_balance_breaks(facts: Facts) -> Iterator[Discrepancy]:
 
 
 _NEXT_STEP: Final = (
-    "Look for balance transactions that were parked, refused or never told; book by hand"
-    " what the balance held before the first poll."
+    "Fetch the movements that were never told, from before the account's first one:"
+    " `tallystick ingest backfill --since`; then look at those that were parked."
 )
 _CAUSE: Final = (
-    "a balance transaction is not booked or was booked otherwise, or the balance held something"
-    " before the first poll"
+    "a balance transaction was never told, is of before the first poll, or could not be booked"
 )
 
 

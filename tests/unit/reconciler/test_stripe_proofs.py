@@ -118,8 +118,8 @@ def test_movement_that_is_booked_late_heals_the_readings_that_listed_it() -> Non
     assert told(proofs(readings, [*books, late])) == []
 
 
-def test_what_a_person_books_counts_whenever_it_takes_effect() -> None:
-    """An opening balance of before the first poll brings the two together at once."""
+def test_entry_that_is_no_movement_counts_whenever_it_takes_effect() -> None:
+    """No reading lists it, so no reading can say that it came later."""
     readings = [read(9_970, last=["txn_1"], told=n) for n in (1, 2)]
     opening = moved("command:opening", 9_000, at=LATER)
     assert told(proofs(readings, [moved("txn_1", 970)])) != []
