@@ -87,8 +87,9 @@ class Prover:
                 proof = proof_of(
                     record.envelope(), self.secrets, tolerance_seconds=self.tolerance_seconds
                 )
+        rule = rule_of(told, record.value if record is not None else None)
         return Evidence(
-            told, content_holds, _link_holds(told), rule_of(told), record, lacking, retold, proof
+            told, content_holds, _link_holds(told), rule, record, lacking, retold, proof
         )
 
     def _retold(self, told: Told, decided: Decided) -> Retold:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from inspect import cleandoc
 from pkgutil import iter_modules
@@ -11,6 +12,9 @@ from typing import Any, Final
 import services.ledger.rules as rules_package
 from services.ledger.activation.rule_versions import ONE, RULES
 from services.ledger.exports.journal import Told
+from services.ledger.readers import stripe
+from services.ledger.readers.exact_json import as_object, parse_object
+from services.ledger.readers.told import BalanceTransaction
 from services.ledger.rules import (
     commands,
     credit_notes,
@@ -18,7 +22,12 @@ from services.ledger.rules import (
     invoices,
     revenue_release,
 )
+from shared.contracts.errors import Refused
+from shared.contracts.references import balance_transaction
 
+# The one kind that has a rule for each type; the moment stands in where a fact has none of its own.
+_BY_TYPE: Final = "balance_transaction"
+_AT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Function = Callable[..., Any]  # Any: rules are of many shapes, and none is called here
 
 
@@ -72,8 +81,15 @@ _OF_COMMANDS: Final[Mapping[str, Function]] = MappingProxyType(
 )
 
 
-def rule_of(told: Told) -> Rule:
-    """The rule of an entry's kind in its version: the function, whose docstring is the booking."""
+def rule_of(told: Told, message: bytes | None = None) -> Rule:
+    """The rule of an entry in its version: the function, whose docstring is the booking.
+
+    Which rule a balance transaction has is a matter of its type, so the message's bytes are asked.
+    """
+    if told.kind == _BY_TYPE and message is not None:
+        function = movement_of(message, told.reference, told.rules_version)
+        if function is not None:
+            return _rule(told.kind, told.rules_version, function)
     return rule_named(told.kind, told.rules_version)
 
 
@@ -85,8 +101,32 @@ def rule_named(kind: str, version: int) -> Rule:
     function = _function(kind, version)
     if function is None:
         return Rule(kind, version, "", "")
+    return _rule(kind, version, function)
+
+
+def _rule(kind: str, version: int, function: Function) -> Rule:
     where = f"{function.__module__}.{function.__qualname__}"
     return Rule(kind, version, where, _booking(function.__doc__ or ""))
+
+
+def movement_of(message: bytes, reference: str, version: int) -> Function | None:
+    """The rule of the balance transaction of that reference, as a message tells it.
+
+    ``None``: these bytes tell no such thing.
+    """
+    table = RULES.get(version)
+    try:
+        shown = parse_object(message)
+    except Refused:
+        return None
+    shown = as_object((as_object(shown.get("data")) or {}).get("object")) or shown
+    found = (
+        told
+        for told in stripe.tellings(shown, _AT)
+        if isinstance(told, BalanceTransaction) and balance_transaction(told.id) == reference
+    )
+    told = next(found, None)
+    return table.movements.rule_of(told) if told is not None and table is not None else None
 
 
 def _function(kind: str, version: int) -> Function | None:
