@@ -7,6 +7,8 @@ import asyncpg
 import pytest
 
 from shared.contracts.messages import MatchMade
+from shared.contracts.topics import STRIPE_OBJECTS
+from shared.runtime.kafka import Publication, end_offsets
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, polled, until
 from tests.support.reconciler import ACCOUNT, LONG_AGO, ReconcilerRig, balance, line, payout
 
@@ -112,3 +114,50 @@ async def test_bank_balance_is_held_against_what_the_ledger_had_at_that_place(
             await until("four proofs", lambda: are_proven(4))
             await rig.quiet(running)
             assert (await rig.lives())[f"balance_drift {ACCOUNT}"] == ["open"]
+
+
+async def test_stripes_balance_is_held_against_the_ledgers_once_it_has_booked_what_is_in_it(
+    kafka_bootstrap: str, database_dsn: str
+) -> None:
+    """A movement that was never told opens a drift; told late, it heals it by itself."""
+    await fresh_topics(kafka_bootstrap)
+    books = LedgerRig(kafka_bootstrap, database_dsn)
+    rig = ReconcilerRig(kafka_bootstrap, database_dsn)
+    lost = {**MOVEMENT, "id": "txn_lost", "net": -70, "amount": -70, "source": "po_1LostAaBbCcDd"}
+
+    async def reading(number: int, amount: int, *names: str) -> Publication:
+        """Stripe's balance with its movements, as the poller tells it behind them."""
+        ends = await end_offsets(kafka_bootstrap, [STRIPE_OBJECTS])
+        value = {
+            "id": f"balance_reading.{number}",
+            "object": "balance_reading",
+            "balance_types": ["payments"],
+            "totals": [{"balance_type": "payments", "currency": "usd", "amount": amount}],
+            "created_to": MOVEMENT["created"],
+            "last": list(names),
+            "ends": {str(place.partition): end for place, end in ends.items()},
+        }
+        return polled(value)
+
+    async def drifts() -> list[str]:
+        return (await rig.lives()).get("balance_drift assets:stripe:balance", [])
+
+    async def is_told(*states: str) -> bool:
+        return await drifts() == list(states)
+
+    names = (MOVEMENT["id"], lost["id"])
+    async with books.ledger():
+        with rig.process() as running:
+            await asyncio.to_thread(running.await_answer, "/readyz")
+            await books.caught_up()
+            await books.publish(polled(MOVEMENT))
+            for number in (1, 2):
+                await books.publish(await reading(number, -900, names[0]))
+            await books.caught_up()
+            await rig.quiet(running)
+            assert await drifts() == []
+            for number in (1, 2):
+                await books.publish(await reading(number, -970, *names))
+            await until("the drift to be told", lambda: is_told("open"))
+            await books.publish(polled(lost))
+            await until("it to heal", lambda: is_told("open", "resolved"))
