@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.contracts.look_ups import LookUp
     from tallystick.look_ups_here import Asked
 
-_WIDTH: Final = 110
+_WIDTH: Final = 120
 
 
 def expectations(
@@ -116,7 +116,12 @@ def show(waits: "Sequence[tuple[str, Wait]]", asked: "Mapping[tuple[str, str], A
     from rich.table import Table  # noqa: PLC0415
 
     console = Console(file=sys.stdout, width=_WIDTH, highlight=False)
-    table = Table("subject", "state", "amount", "until", "then look at", "looked up")
+    table = Table()
+    for name in ("subject", "state", "amount", "until"):
+        # An id is there to be copied: it is never cut short.
+        table.add_column(name, no_wrap=True, overflow="ignore")
+    table.add_column("then look at")
+    table.add_column("looked up")
     for book, wait in waits:
         deadline = f"{wait.deadline:%Y-%m-%d %H:%M}"
         place = ", ".join(_place(wait, each) for each in wait.next_look_ups) or "-"

@@ -7,19 +7,29 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reconciler.facts.kinds import Fact
+from services.reconciler.facts.kinds import IN_TRANSIT, Booking, Fact, Leg
 from services.reconciler.facts.known import Facts, fold
 from services.reconciler.reconcile import reconcile
 from services.reconciler.rules.expectations import Expected, Stage
 from shared.contracts.books import BookData
 from shared.contracts.observations import LineState
-from tests.support.reconciler_facts import BOOK, line, payout
+from tests.support.reconciler_facts import BOOK, booking, line, payout
 
 BEGIN = date(2026, 11, 2)
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
 MINORS = st.sampled_from((100, 100, 200, 300, -100))
 DAYS = st.integers(min_value=0, max_value=12).map(lambda n: BEGIN + timedelta(days=n))
 MOMENTS = st.integers(min_value=0, max_value=24 * 90).map(lambda n: MIDNIGHT + timedelta(hours=n))
+
+
+@st.composite
+def movements(draw: st.DrawFn) -> Booking:
+    """A payout's balance transaction as the ledger has booked it: of its going, or its return."""
+    leg = Leg(IN_TRANSIT, draw(st.sampled_from(("po_1", "po_2"))), "usd", draw(MINORS))
+    on = datetime(2026, 11, draw(st.integers(3, 12)), tzinfo=UTC)
+    return booking(f"stripe:balance_transaction:txn_{draw(st.integers(1, 4))}", leg, on=on)
+
+
 TOLD: st.SearchStrategy[list[Fact]] = st.lists(
     st.one_of(
         st.builds(
@@ -40,6 +50,7 @@ TOLD: st.SearchStrategy[list[Fact]] = st.lists(
             state=st.sampled_from(LineState),
             revision=st.integers(min_value=1, max_value=3),
         ),
+        movements(),
     ),
     max_size=16,
 )
@@ -88,7 +99,7 @@ def test_whoever_was_away_asks_at_last_what_one_asks_who_never_was(
 def test_what_is_done_with_is_waited_for_by_nobody(told: list[Fact], at: datetime) -> None:
     whole = folded(told, [])
     found = reconcile(whole, at=at)
-    facts: list[Fact] = [*whole.expectations, *whole.lines]
+    facts: list[Fact] = [*whole.expectations, *whole.lines, *whole.bookings]
     left = Facts.of([fact for fact in facts if fact.key not in found.dormant], BOOK)
     assert ids(left, at) == ids(whole, at)
     subjects = {e.id for e in left.expectations} | {li.id for li in left.lines}

@@ -7,24 +7,27 @@
     mismatched  it came with another amount: alarms
     settled     an amount alone has matched it, and the window is still open
 
+Pending lines, and payouts of which a balance transaction alone has not come, are due or overdue.
 Every state has a deadline, and what to read again when it passes; what is done with waits no more.
 Of the deadlines that have passed the last one counts, so that whoever was away for months asks
 once for what is waited for now, and not for each week of it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from services.reconciler.breaks.at_bank import clock
+from services.reconciler.breaks.in_transit import open_keys
 from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.found import DueLookUp
 from services.reconciler.matching.candidates import Candidate
 from services.reconciler.matching.table import WEAK_RULES, Table
 from services.reconciler.rules.calendars import (
+    SETTLING_TIME,
     business_days_after,
     due_at,
     end_of,
@@ -96,7 +99,7 @@ class Wait:
         """All that is looked at when the deadline passes and it is still waited for."""
         if self.state is WaitState.SETTLED:
             return ()
-        is_both = self.kind and self.state in {WaitState.DUE, WaitState.OVERDUE}
+        is_both = self.kind and self.look_up is LookUp.BANK_LINES
         return _BOTH if is_both else (self.look_up,)
 
     def place(self, look_up: LookUp) -> str:
@@ -123,10 +126,9 @@ class Wait:
 
 def waits_of(facts: Facts, table: Table, *, at: datetime) -> Iterator[Wait]:
     """What is waited for at a time, in the order of the deadlines."""
-    found = [
-        *(w for c in table.candidates.values() if (w := _of_candidate(facts, table, c, at))),
-        *_pending(facts, at),
-    ]
+    at_bank = [w for c in table.candidates.values() if (w := _of_candidate(facts, table, c, at))]
+    said = {wait.subject for wait in at_bank}
+    found = [*at_bank, *_pending(facts, at), *_in_transit(facts, table, said, at)]
     return iter(sorted(found, key=lambda wait: (wait.deadline, wait.subject)))
 
 
@@ -228,6 +230,28 @@ def _pending(facts: Facts, at: datetime) -> Iterable[Wait]:
                 since=line.booked_on,
                 passed=passed if ends <= at else None,
             )
+
+
+def _in_transit(facts: Facts, table: Table, said: Collection[str], at: datetime) -> Iterable[Wait]:
+    """Keys in transit that wait for a balance transaction: Stripe has it, and told of no such."""
+    expectations = {e.id: e for e in facts.expectations}
+    for key in open_keys(facts, table).values():
+        if key.id in said:
+            continue
+        expected, ends = expectations[key.id], key.since + SETTLING_TIME
+        passed = Passed(_again(ends, at) - AGAIN, (LookUp.STRIPE_OBJECT,))
+        yield Wait(
+            subject=key.id,
+            state=WaitState.DUE if at < ends else WaitState.OVERDUE,
+            amount=Money.of(key.minor, key.currency),
+            deadline=_again(ends, at),
+            look_up=LookUp.STRIPE_OBJECT,
+            bank_account="",
+            since=expected.arrival,
+            passed=passed if ends <= at else None,
+            kind=expected.what.value,
+            stripe_account=expected.account,
+        )
 
 
 def _again(since: datetime, at: datetime) -> datetime:

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.reconciler.facts.kinds import Fact
+from services.reconciler.facts.kinds import IN_TRANSIT, MATCH_KINDS, Fact, Leg
 from services.reconciler.findings.found import DueLookUp
 from services.reconciler.reconcile import reconcile
+from services.reconciler.rules.calendars import SETTLING_TIME
 from services.reconciler.rules.expectations import Stage
 from shared.contracts.look_ups import LookUp
 from shared.contracts.observations import LineState
-from tests.support.reconciler_facts import ANYWHERE, ARRIVAL, A, B, facts_of, line, payout
+from tests.support.reconciler_facts import ANYWHERE, ARRIVAL, A, B, booking, facts_of, line, payout
 
 DAY = timedelta(days=1)
 WEEK = 7 * DAY
@@ -97,6 +98,24 @@ def test_pending_line_stays_open_until_it_is_not_pending_any_more() -> None:
     assert pending.key not in reconcile(facts_of((pending,)), at=ARRIVES).dormant
     gone = line("CARD HOLD", -700, state=LineState.REMOVED, on=ARRIVAL, revision=2)
     assert gone.key in reconcile(facts_of((pending, gone)), at=ARRIVES).dormant
+
+
+def test_payout_whose_movement_never_came_is_looked_up_though_it_is_done_with() -> None:
+    """It failed and went back, or the bank has paid it: what lacks is a balance transaction."""
+    went = booking("stripe:balance_transaction:txn_1", Leg(IN_TRANSIT, A, "usd", 10_000))
+    failed = payout(stage=Stage.FAILED)
+    ends = went.known_at + SETTLING_TIME
+    assert due(failed, went, at=ends - DAY / 2) == []
+    (first,) = due(failed, went, at=ends)
+    assert (first.deadline, first.look_up, first.where, first.kind) == (ends, STRIPE, A, "payout")
+    (again,) = due(failed, went, at=ends + 15 * DAY)
+    assert again.deadline == ends + 2 * WEEK
+    back = booking("stripe:balance_transaction:txn_2", Leg(IN_TRANSIT, A, "usd", -10_000))
+    assert due(failed, went, back, at=ends) == [], "both movements have come"
+    matched = booking("match:m1:1", Leg(IN_TRANSIT, A, "usd", -10_000), kind=min(MATCH_KINDS))
+    paid = (payout(), line(f"STRIPE {A}"), matched)
+    assert told(due(*paid, at=ends)) == [(ends, STRIPE)]
+    assert due(*paid, went, at=ends) == []
 
 
 def test_longest_waiting_comes_first_and_the_book_is_judged_at_the_next_deadline() -> None:
