@@ -27,6 +27,7 @@ _OF_LINES: Final = frozenset(
         DiscrepancyKind.UNIDENTIFIED_BANK_DEBIT,
         DiscrepancyKind.AMBIGUOUS_MATCH,
         DiscrepancyKind.DUPLICATE_BANK_CREDIT,
+        DiscrepancyKind.PENDING_CHANGED,
     }
 )
 app = typer.Typer(

@@ -16,6 +16,9 @@ from services.reconciler.rules.expectations import Expectation, Expected, Stage
 from shared.contracts.discrepancies import BreakClass, DiscrepancyKind
 
 _CANDIDATES_SHOWN = 10
+_ASK_WHY = (
+    "Ask the bank why it posted another amount than it had shown, or book the difference by hand."
+)
 _TOOK_BACK = "the bank refused what it had shown as pending"
 _NOTHING_READ = datetime.min.replace(tzinfo=UTC)
 
@@ -196,6 +199,7 @@ def _mismatch(
         ),
         break_class=BreakClass.PENDING_CHANGED if was_right else None,
         probable_cause="the bank changed the amount when it posted the line" if was_right else "",
+        next_step=_ASK_WHY if was_right else "",
     )
 
 
@@ -278,7 +282,7 @@ def _unidentified(facts: Facts, table: Table, line: Line, left: int) -> Discrepa
         line.id,
         amount,
         expected="a payout or top-up that the line settles",
-        found=f"{amount} on {line.account}, {line.booked_on}: {_text_of(line)}",
+        found=f"{amount} on {line.account}, {line.booked_on}: {line.said}",
         explanation=(
             f"Bank line {line.id} of {amount} on {line.booked_on} is explained by nothing known"
             f"{_why(table, line)}."
@@ -319,8 +323,3 @@ def _why(table: Table, line: Line) -> str:
     if line.key in table.unsolved:
         return f"; {table.unsolved[line.key]}"
     return ""
-
-
-def _text_of(line: Line) -> str:
-    texts = (line.counterparty, line.description, line.reference)
-    return " / ".join(text for text in texts if text)[:200] or "no text"

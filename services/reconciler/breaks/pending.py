@@ -101,7 +101,7 @@ def _vanished(facts: Facts, line: Line, waiting: list[Candidate]) -> Discrepancy
         line.id,
         line.money,
         expected=f"the pending line to be posted, for {names} of {amounts}",
-        found=f"{_went(line)}, and no posted line in its place",
+        found=f"{line.money} on {line.account}, {line.booked_on}: {line.said}; {_went(line)}",
         explanation=(
             f"Pending bank line {line.id} of {line.money} on {line.booked_on} names {names}:"
             f" {_went(line)}. {names} may still come until {last}."

@@ -115,7 +115,7 @@ def stripe_balance_breaks(facts: Facts) -> Iterator[Discrepancy]:
             DiscrepancyKind.BALANCE_DRIFT,
             subject,
             apart,
-            expected=f"{which} of {proof.currency.upper()} to be what {proof.account} holds",
+            expected=f"{which} in {proof.currency.upper()} to be what {proof.account} holds",
             found=f"{own} at Stripe and {ledger} in the ledger, of the same movements",
             # Without the sums, which change with each payment while the difference stands.
             explanation=(
@@ -123,6 +123,7 @@ def stripe_balance_breaks(facts: Facts) -> Iterator[Discrepancy]:
                 " of the same balance transactions."
             ),
             next_step=_NEXT_STEP,
+            where=subject,
             probable_cause=_CAUSE,
             what=f"{subject}/{proof.account}/{proof.currency}",
         )

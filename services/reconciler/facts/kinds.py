@@ -76,6 +76,12 @@ class Line:
         return Money(self.minor, currency_of(self.currency))
 
     @property
+    def said(self) -> str:
+        """What its texts say, at some length."""
+        texts = (self.counterparty, self.description, self.reference)
+        return " / ".join(text for text in texts if text)[:200] or "no text"
+
+    @property
     def place(self) -> tuple[date, str, str]:
         """Where the line stands in the order in which lines are taken."""
         return (self.booked_on, self.id, self.account)
