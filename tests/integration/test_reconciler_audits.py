@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.feeds import refusals
 from shared.contracts import topics
+from shared.contracts.audit_messages import audit_message
 from shared.contracts.audits import AuditReport
 from shared.contracts.discrepancies import DiscrepancyKind, discrepancy_id
 from shared.contracts.envelope import Envelope
@@ -74,3 +76,39 @@ async def test_finding_opens_once_is_resolved_by_itself_and_opens_again(
         await rig.publish(told(stands=True, minutes=9))
         await rig.quiet(running)
         assert await rig.lives() == {f"{KIND} we_1": ["open", "resolved", "open"]}
+
+
+def refused(*, stands: bool, minutes: int) -> Publication:
+    """A statement file as the feeds tell of it."""
+    report = refusals.report(
+        refusals.Refusal(
+            sha256="75f37977f1ee" + "0" * 52,
+            name="november.xml",
+            reason="nobody has said whose account 'DE89' is",
+            fix="name it in the banks file",
+            book=DEFAULT_BOOK,
+            since=BEGUN,
+            decided_at=BEGUN + timedelta(minutes=minutes),
+            stands=stands,
+        )
+    )
+    return Publication(
+        topics.FEEDS_AUDITS, report.id.encode(), audit_message(report, source="bank/files")
+    )
+
+
+async def test_refused_statement_file_stays_open_until_its_bytes_are_taken(
+    rig: ReconcilerRig,
+) -> None:
+    life = "statement_file_refused 75f37977f1ee"
+    with rig.process() as running:
+        await rig.publish(refused(stands=True, minutes=0), refused(stands=True, minutes=3))
+        await rig.quiet(running)
+        (opened,) = await rig.reports()
+        assert "november.xml was refused, and nothing of it was taken" in opened.explanation
+        assert "To do: name it in the banks file" in opened.explanation
+        await rig.publish(refused(stands=False, minutes=7), refused(stands=True, minutes=5))
+        await rig.quiet(running)
+        # What was decided earlier and told later takes nothing back.
+        assert await rig.lives() == {life: ["open", "resolved"]}
+        assert running.stop() == 0
