@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from sandbox.world.scenario import CONNECTED
 from services.ingest.catch_up import DAY_SECONDS
 from services.ingest.look_ups import WORTH_ASKING_FOR
 from services.ingest.shell.stripe_api import ApiRefused, StripeApi
@@ -20,6 +21,7 @@ from tests.support.world import KEY, serving
 
 pytestmark = pytest.mark.stack
 
+OTHER = CONNECTED[0]
 _MOVEMENTS = ("balance_transaction", "failure_balance_transaction")
 
 
@@ -69,7 +71,7 @@ async def test_look_up_that_leads_nowhere_is_noted_with_its_reason(polling: Poll
     gone, strange = look_up("po_nowhere"), look_up("ch_1", kind="charge")
     old = look_up("po_old", asked_at=now - WORTH_ASKING_FOR - timedelta(days=1))
     first = look_up("po_twice", deadline=now - timedelta(days=7), asked_at=now - timedelta(days=7))
-    second, other = look_up("po_twice"), look_up("po_1", book="another")
+    second, other = look_up("po_twice"), look_up("po_1", book="another", account="acct_other")
     bank = look_up("ops", LookUp.BANK_LINES)
     await looking.ask(gone, strange, old, first, second, other, bank)
     await looking.look()
@@ -84,6 +86,16 @@ async def test_look_up_that_leads_nowhere_is_noted_with_its_reason(polling: Poll
     assert is_other == ("open", ""), "another book's key asks for it"
     with pytest.raises(KeyError):
         await looking.outcomes(bank)
+
+
+async def test_connected_account_is_looked_up_in_the_book_that_it_is_in(polling: Polling) -> None:
+    looking = await LookingUp(polling, connected={OTHER: "sister"}).begin()
+    sister = look_up("po_1", book="sister", account=OTHER)
+    another = look_up("po_2", book="another", account=OTHER)
+    await looking.ask(sister, another)
+    await looking.look()
+    (is_sister, is_another) = await looking.outcomes(sister, another)
+    assert (is_sister[0], is_another[0]) == ("gone", "open")
 
 
 async def test_what_stripe_refuses_is_noted_and_what_it_fails_at_has_another_turn(

@@ -1,7 +1,8 @@
 """Look-ups asked for on their topic, and the poller's part that carries them out, by hand."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 
 from pydantic import SecretStr
 
@@ -29,6 +30,7 @@ def look_up(
     since: date | None = None,
     kind: str = "payout",
     subject: str = "",
+    account: str = "",
 ) -> LookUpAsked:
     """A look-up as the reconciler asks for it."""
     at = deadline or datetime.now(UTC)
@@ -41,6 +43,7 @@ def look_up(
         look_up=look_up,
         where=where,
         kind=kind,
+        account=account,
         currency="usd",
         since=since,
     )
@@ -69,7 +72,13 @@ def published(asked: Iterable[LookUpAsked]) -> list[Publication]:
 class LookingUp:
     """The poller's look-ups of one account, before a Stripe."""
 
-    def __init__(self, polling: Polling, *, api: StripeApi | None = None) -> None:
+    def __init__(
+        self,
+        polling: Polling,
+        *,
+        api: StripeApi | None = None,
+        connected: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.polling = polling
         self.api = api or polling.api
         polled = PolledAccount(WHOSE, Mode.TEST, SecretStr(KEY), Connected())
@@ -81,6 +90,7 @@ class LookingUp:
             database=polling.database,
             polled=polled,
             everyone=[polled],
+            connected=lambda: connected,
             pause=timedelta(seconds=30),
             beat=lambda: None,
         )

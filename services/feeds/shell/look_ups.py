@@ -35,6 +35,7 @@ from shared.runtime.topic_reading import Keep, TopicReading
 READ: Final = "read"
 BY_FILES: Final = "by_files"
 LEFT: Final = "left"
+LEFT_SAID_MAX: Final = 10
 KEPT: Final = timedelta(days=90)
 LOOK_UPS_MAX: Final = 500
 # What is asked for is mostly asked for at once, at a midnight; a bank has its limits of calls.
@@ -84,9 +85,11 @@ class LookUps:
             left = await connection.fetch(SQL["leave_look_ups"], at - WORTH_ASKING_FOR, at)
             await connection.execute(SQL["forget_look_ups"], at - KEPT)
             _OPEN.set(await connection.fetchval(SQL["open_look_ups"]))
-        for row in left:
-            _DONE.labels(LEFT).inc()
-            _log.error("look_up.left", account=row["account"] or "any", reason=row["reason"])
+        if left:
+            _DONE.labels(LEFT).inc(len(left))
+            accounts = sorted({row["account"] or "any" for row in left})[:LEFT_SAID_MAX]
+            reasons = sorted({row["reason"] for row in left})[:LEFT_SAID_MAX]
+            _log.error("look_up.left", count=len(left), accounts=accounts, reasons=reasons)
 
     async def _take(self, batch: list[Record], keep: Keep) -> None:
         at = datetime.now(UTC)

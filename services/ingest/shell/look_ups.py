@@ -5,7 +5,7 @@
 What the answer says is told like all that Stripe's API tells; whoever waits for it reads it there.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -34,6 +34,7 @@ REFUSED: Final = "refused"
 LEFT: Final = "left"
 # So that a round stays short whatever has piled up: the rest has its turn in the next ones.
 LOOK_UPS_MAX: Final = 50
+LEFT_SAID_MAX: Final = 10
 KEPT: Final = timedelta(days=90)
 _WRONG_KEY: Final = 401
 _GONE: Final = 404
@@ -73,9 +74,11 @@ class LookUpIndex:
             left = await connection.fetch(QUERIES["leave_look_ups"], at - WORTH_ASKING_FOR, at)
             await connection.execute(QUERIES["forget_look_ups"], at - KEPT)
             _OPEN.set(await connection.fetchval(QUERIES["open_look_ups"]))
-        for row in left:
-            _DONE.labels(LEFT).inc()
-            _log.error("look_up.left", object_id=row["object_id"], reason=row["reason"])
+        if left:
+            _DONE.labels(LEFT).inc(len(left))
+            some = sorted(row["object_id"] for row in left)[:LEFT_SAID_MAX]
+            reasons = sorted({row["reason"] for row in left})[:LEFT_SAID_MAX]
+            _log.error("look_up.left", count=len(left), object_ids=some, reasons=reasons)
 
     async def _take(self, batch: list[Record], keep: Keep) -> None:
         at = datetime.now(UTC)
@@ -128,6 +131,7 @@ class LookUps:
         database: Opened on the schema ``ingest``.
         polled: The account.
         everyone: All polled accounts: what is another one's is left to its key.
+        connected: The connected accounts that are asked for by the key, each with its book.
     """
 
     def __init__(
@@ -138,6 +142,7 @@ class LookUps:
         database: Database,
         polled: PolledAccount,
         everyone: Sequence[PolledAccount],
+        connected: Callable[[], Mapping[str, str]],
         pause: timedelta,
         beat: Callable[[], None],
     ) -> None:
@@ -146,6 +151,7 @@ class LookUps:
         self._database = database
         self._polled = polled
         self._others = [e.whose.account for e in everyone if e.whose != polled.whose]
+        self._connected = connected
         self._pause = pause
         self._beat = beat
 
@@ -156,14 +162,15 @@ class LookUps:
             ApiRefused: Stripe refuses the key.
             Unavailable: Stripe, Kafka or Postgres is away; what it was at has another turn later.
         """
-        whose = self._polled.whose
+        connected = self._connected()
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 QUERIES["due_look_ups"],
                 datetime.now(UTC),
-                str(whose.book),
-                [whose.account],
+                str(self._polled.whose.book),
                 self._others,
+                list(connected.values()),
+                list(connected),
                 LOOK_UPS_MAX,
             )
         for row in rows:

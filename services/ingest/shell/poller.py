@@ -5,14 +5,14 @@ Beside them the index of what came is kept, whether or not there is an account t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from services.ingest.catch_up import DAY_SECONDS
+from services.ingest.catch_up import DAY_SECONDS, Speaker
 from services.ingest.config import IngestSettings
 from services.ingest.polled import PolledAccount, speaker_for
 from services.ingest.shell.auditing import Auditing
@@ -188,7 +188,7 @@ async def _polling(
                 connected.look,
                 parts.resolver().resolve,
                 long.fetch,
-                parts.look_ups().look,
+                parts.look_ups(lambda: connected.known).look,
                 auditing.watch(lambda: connected.known, long.expectations).look,
                 Forgetting(parts.store_of("")).forget,
             ],
@@ -221,13 +221,17 @@ class _Parts:
         is_own = account in ("", self.polled.whose.account)
         return self.api if is_own else self.api.behalf(account=account)
 
+    def speaker_of(self, account: str) -> Speaker:
+        """Whose objects an account shows, and in which book they are."""
+        return speaker_for(account, self.polled, self.shared.books, version=API_VERSION)
+
     def teller_of(self, account: str) -> Teller:
         """Who tells what an account shows."""
         return Teller(
             api=self.api_of(account),
             store=self.store_of(account),
             publisher=self.shared.publisher,
-            speaker=speaker_for(account, self.polled, self.shared.books, version=API_VERSION),
+            speaker=self.speaker_of(account),
             watch_pause=timedelta(seconds=self.shared.settings.ingest_watch_seconds),
         )
 
@@ -275,14 +279,19 @@ class _Parts:
             beat=self.beat,
         )
 
-    def look_ups(self) -> LookUps:
-        """Who looks up what is waited for of the account past its deadline."""
+    def look_ups(self, connected: Callable[[], Sequence[str]]) -> LookUps:
+        """Who looks up what is waited for of the account, or of a connected one, for too long."""
+
+        def books_of_connected() -> dict[str, str]:
+            return {account: self.speaker_of(account).book for account in connected()}
+
         return LookUps(
             api=self.api_of,
             teller=self.teller_of,
             database=self.shared.database,
             polled=self.polled,
             everyone=self.shared.accounts,
+            connected=books_of_connected,
             pause=timedelta(seconds=self.shared.settings.ingest_thin_retry_seconds),
             beat=self.beat,
         )

@@ -42,17 +42,24 @@ where
     )
 
 -- name: due_look_ups
--- The look-ups whose turn it is of some accounts, and of what else is told by their key. No row:
--- none.
+-- The look-ups whose turn it is: of a book, but for what other keys are for, and of connected
+-- accounts in whatever book they are. No row: none.
 select id, account, kind, object_id, tries
 from look_ups
 where
     state = 'open'
     and try_at <= $1
-    and book = $2
-    and (account = any($3::text[]) or account <> all($4::text[]))
+    and (
+        (book = $2 and account <> all($3::text[]))
+        or (book, account) in (
+            select
+                c.book,
+                c.account
+            from unnest($4::text[], $5::text[]) as c (book, account)
+        )
+    )
 order by try_at, id
-limit $5
+limit $6
 
 -- name: settle_look_up!
 -- What became of a look-up.
