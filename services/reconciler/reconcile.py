@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from services.reconciler.breaks.at_bank import line_breaks, payout_breaks
+from services.reconciler.breaks.at_bank import contradictions, line_breaks, payout_breaks
 from services.reconciler.breaks.balances import below_zero, drifts
 from services.reconciler.breaks.exchange import exchange_matches
 from services.reconciler.breaks.in_transit import in_transit_breaks, open_keys
@@ -65,6 +65,7 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
     found += pending_breaks(facts, pendings, said=troubled)
     waiting = open_keys(facts, table).values()
     found += in_transit_breaks(waiting, facts, troubled=troubled, at=at)
+    found += contradictions(facts)
     discrepancies = {d.id: d for d in found}
     waits = list(waits_of(facts, table, at=at))
     wakes = (

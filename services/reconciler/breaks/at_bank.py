@@ -88,6 +88,31 @@ def _paid(candidate: Candidate, taken: Iterable[Taken]) -> int:
     )
 
 
+def contradictions(facts: Facts) -> Iterator[Discrepancy]:
+    """Payouts and top-ups that were told with two amounts: Stripe never changes one."""
+    for expected in sorted(facts.expectations, key=lambda e: e.id):
+        if not expected.other_amounts:
+            continue
+        sign = 1 if expected.money.minor == expected.minor else -1
+        others = [money(sign * minor, code) for minor, code in expected.other_amounts]
+        also = " and ".join(str(other) for other in others)
+        is_one = len(others) == 1 and others[0].currency == expected.money.currency
+        yield discrepancy(
+            facts.book.name,
+            DiscrepancyKind.REFERENCE_CONFLICT,
+            expected.id,
+            expected.money - others[0] if is_one else None,
+            expected="one amount in all tellings",
+            found=f"{expected.money} in the furthest one, {also} in another",
+            explanation=(
+                f"{expected.id} was told with {expected.money} and with {also}; what was told of"
+                " it when it had come furthest counts."
+            ),
+            what=f"{expected.id}/amount",
+            next_step="Read it at Stripe; what counts here is the telling that came furthest.",
+        )
+
+
 def _failed(facts: Facts, expected: Expectation) -> Discrepancy:
     why = f" ({expected.failure})" if expected.failure else ""
     return discrepancy(

@@ -45,7 +45,8 @@ class Expectation:
     ``minor`` is Stripe's amount: a payout above zero comes in at the bank, below zero it is taken
     from it; a top-up above zero is taken from the bank. ``stage`` is the furthest seen; the other
     fields are those of one telling, the furthest (``told_stage``, ``told_at``). ``first_hand`` is
-    false where only a balance transaction told of the object. ``traces`` are all trace ids told.
+    false where only a balance transaction told of the object. ``traces`` are all trace ids told,
+    ``other_amounts`` the amounts of the object's own tellings that are not this one.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Expectation:
     descriptor: str = ""
     failure: str = ""
     traces: tuple[str, ...] = ()
+    other_amounts: tuple[tuple[int, str], ...] = ()
 
     @property
     def key(self) -> str:
@@ -83,6 +85,7 @@ class Expectation:
     def merged(self, other: "Expectation") -> "Expectation":
         """Both tellings in one: the furthest stage, the furthest telling's fields, all traces."""
         best = max(self, other, key=_telling)
+        amounts = {*_own_amounts(self), *_own_amounts(other)} - {(best.minor, best.currency)}
         return Expectation(
             id=best.id,
             what=best.what,
@@ -100,7 +103,17 @@ class Expectation:
             descriptor=best.descriptor,
             failure=best.failure,
             traces=tuple(sorted({*self.traces, *other.traces})),
+            other_amounts=tuple(sorted(amounts)),
         )
+
+
+def _own_amounts(e: Expectation) -> set[tuple[int, str]]:
+    """The amounts that the object itself was told with: Stripe never changes one.
+
+    A balance transaction's is no telling of it: it may be of a part, or come first.
+    """
+    own = {(e.minor, e.currency)} if e.first_hand else set[tuple[int, str]]()
+    return own | set(e.other_amounts)
 
 
 def _telling(e: Expectation) -> tuple[object, ...]:
