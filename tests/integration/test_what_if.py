@@ -1,17 +1,23 @@
 """What the books would say: replayed with something else in force, told in money, and gone."""
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 
 from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from services.ledger.shell.rebuilding.what_if import SuppositionUnknown, what_if
 from services.ledger.what_if.suppositions import Apart, EntryDifference, supposed
 from shared.contracts import topics
-from shared.contracts.books import BookMap
-from shared.contracts.commands import Activated
+from shared.contracts.books import Basis, BookData, BookMap
+from shared.contracts.commands import Activated, TickClock
+from shared.contracts.envelope import Envelope
 from shared.contracts.journal import Book, render
-from shared.runtime.kafka import end_offsets
+from shared.contracts.schemas import type_of
+from shared.runtime.kafka import Publication, end_offsets
 from tests.support.later_rules import LATER_RULES
 from tests.support.ledger import LedgerRig, charge, event, polled
+from tests.unit.ledger.invoicing import invoice, line
 
 pytestmark = pytest.mark.stack
 
@@ -124,6 +130,54 @@ async def test_what_if_leaves_the_first_of_two_contradicting_tellings_the_first(
         assert [each async for each in found.entries()] == []
     compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, BookMap())
     assert compared.differences == ()
+
+
+@pytest.mark.parametrize("basis", ["accrual", "cash"])
+async def test_what_if_of_the_other_basis_makes_clock_ticks_once_more(
+    rig: LedgerRig, tmp_path: Path, basis: str
+) -> None:
+    file = tmp_path / "books.toml"
+    file.write_text(f'books = [{{name = "main", basis = "{basis}"}}]\n', encoding="utf-8")
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = midnight - timedelta(days=120)
+    at = int(begins.timestamp())
+    served = line(36_500, period={"start": at, "end": at + 365 * 86_400})
+    shown = invoice(served, created=at, status_transitions={"finalized_at": at + 60})
+    async with rig.ledger(books_file=file):
+        await rig.publish(polled(shown | {"livemode": False}))
+        await rig.caught_up()
+        # Twice: what the second releases stands on what the first has left.
+        for days in (10, 100):
+            await rig.publish(ticking(begins + timedelta(days=days)))
+            await rig.caught_up()
+    books = BookMap(books=(BookData(basis=Basis(basis)),))
+    other = supposed(Activated.BASIS, "cash" if basis == "accrual" else "accrual", book=MAIN)
+    kafka = rig.settings().kafka
+    async with what_if(kafka, rig.dsn, books, [other]) as found:
+        moved = {b.account: (b.before, b.after) for b in found.balances}
+    before, after = moved["liabilities:unearned"]
+    # Of 365 days at 1.00 a day, 100 are served.
+    assert (before, after) == ((-26_500, 0) if basis == "accrual" else (0, -26_500))
+    assert moved["revenue:stripe"] == ((-10_000, 0) if basis == "accrual" else (0, -10_000))
+    same = supposed(Activated.BASIS, basis, book=MAIN)
+    async with what_if(kafka, rig.dsn, books, [same]) as found:
+        assert found.balances == ()
+        assert [each async for each in found.entries()] == []
+
+
+def ticking(until: datetime) -> Publication:
+    """A clock tick, as the console sends it."""
+    command = TickClock(idempotency_key=f"t{until:%j}", until=until)
+    envelope = Envelope(
+        id=f"cmd_{command.idempotency_key}",
+        source="test",
+        type=type_of(TickClock),
+        time=until,
+        data=command.model_dump_json().encode(),
+        extensions={"book": "main"},
+    )
+    key = f"main|{command.idempotency_key}".encode()
+    return Publication(topics.LEDGER_COMMANDS, key, envelope)
 
 
 async def test_what_if_of_what_is_in_force_is_no_difference(rig: LedgerRig) -> None:

@@ -13,6 +13,8 @@ from shared.contracts import references
 from shared.contracts.journal import Entry, Line, credit, debit, entry
 from shared.contracts.money import Money
 
+# The kind of the entries that ticks make.
+RELEASED: Final = "revenue_released"
 LINES_OF_ENTRY_MAX: Final = 1_000
 _LAST_SECOND: Final = timedelta(seconds=-1)
 
@@ -52,7 +54,7 @@ def released(
                 booked = entry(
                     book=book.name,
                     reference=references.revenue_released(command_key, number),
-                    kind="revenue_released",
+                    kind=RELEASED,
                     effective_at=midnight(day, book.zone) + _LAST_SECOND,
                     lines=[*part, credit(accounts.REVENUE, _sum(part))],
                     rules_version=book.rules_version,

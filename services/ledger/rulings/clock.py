@@ -19,6 +19,8 @@ from shared.contracts.journal import Entry
 from shared.contracts.money import Money, MoneyOnWire
 
 CLOCK: Final = "clock"
+# The name under which a decision tells how far the clock has ticked.
+TICKED_UNTIL: Final = "ticked_until"
 MONTHS_MAX: Final = 24
 _DAY: Final = timedelta(days=1)
 
@@ -110,7 +112,7 @@ def _decided(until: datetime, entries: Sequence[Entry]) -> dict[str, JsonValue]:
                 sums[currency.code] = earned if known is None else known + earned
                 lines.add(posting.key)
     return {
-        "ticked_until": rfc3339(until),
+        TICKED_UNTIL: rfc3339(until),
         "lines": len(lines),
         "earned": [MoneyOnWire.of(sums[code]).model_dump() for code in sorted(sums)],
     }

@@ -100,12 +100,17 @@ class Seeding:
 
 
 async def learn_from_tails(
-    database: Database, kafka: KafkaAddress | str, *, is_order_taken: bool = True
+    database: Database,
+    kafka: KafkaAddress | str,
+    *,
+    is_order_taken: bool = True,
+    are_ticks_remade: bool = False,
 ) -> int:
     """Take in what our topics know beyond the database, and give how many entries are to come.
 
     The rows of all origins are there before. Nothing is done twice; several processes take turns.
-    A journal that is not to become the published one takes only what was decided.
+    A journal that is not to become the published one takes only what was decided; where other
+    things are in force in it, clock ticks are decided on once more.
 
     Raises:
         InvariantBroken: What was published is not what the journal has.
@@ -119,7 +124,8 @@ async def learn_from_tails(
             {origin_name(row["topic"], row["partition"]): row["origin_id"] for row in rows},
             {row["origin_id"]: row["journal_sequence"] for row in rows},
             records=DecisionRecords(
-                {r["origin_id"]: r["next_offset"] for r in await tx.fetch(SQL["booked_offsets"])}
+                {r["origin_id"]: r["next_offset"] for r in await tx.fetch(SQL["booked_offsets"])},
+                are_ticks_remade=are_ticks_remade,
             ),
             is_order_taken=is_order_taken,
         )

@@ -11,6 +11,8 @@ from typing import Any, Final
 import orjson
 
 from services.ledger.decisions import COMMAND
+from services.ledger.rules.revenue_release import RELEASED
+from services.ledger.rulings.clock import TICKED_UNTIL
 from services.ledger.rulings.judging import Recorded
 from services.ledger.shell.booking.batch import Batch, Place
 from services.ledger.shell.booking.rows import Columns
@@ -32,10 +34,13 @@ _NOTHING_BOOKED: Final[Mapping[int, int]] = {}
 class DecisionRecords:
     """What is found of decisions on the way through our own topics.
 
-    ``booked`` is how far each origin is booked: what lies before is in the journal already.
+    ``booked`` is how far each origin is booked: what lies before is in the journal already. Where
+    ``are_ticks_remade``, that a clock tick was accepted is all that is kept of it: what it releases
+    is a function of what stands in the books, and there other things may.
     """
 
     booked: Mapping[int, int] = field(default_factory=lambda: _NOTHING_BOOKED)
+    are_ticks_remade: bool = False
     _outcomes: dict[Place, Outcome] = field(default_factory=dict[Place, Outcome])
     _entries: dict[Place, list[EntryBooked]] = field(default_factory=dict[Place, list[EntryBooked]])
 
@@ -45,6 +50,8 @@ class DecisionRecords:
     def entry(self, origin_id: int, told: EntryBooked) -> None:
         """Take in an entry that a command caused."""
         place = (origin_id, told.caused_by.offset)
+        if self.are_ticks_remade and told.kind == RELEASED:
+            return
         if told.caused_by.topic == LEDGER_COMMANDS and self._is_to_come(place):
             self._entries.setdefault(place, []).append(told)
 
@@ -54,6 +61,8 @@ class DecisionRecords:
         is_decision = (
             told.caused_by.topic == LEDGER_COMMANDS or told.reason == DiscrepancyKind.EVENT_CONFLICT
         )
+        if self.are_ticks_remade and TICKED_UNTIL in (told.decided or {}):
+            told = told.model_copy(update={"detail": "", "reference": None, "decided": None})
         if is_decision and self._is_to_come(place):
             self._outcomes.setdefault(place, told)
 

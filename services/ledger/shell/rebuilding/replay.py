@@ -19,6 +19,7 @@ from services.ledger.shell.booking.books import Books
 from services.ledger.shell.booking.deciding import Decided, Decider
 from services.ledger.shell.queries import SQL
 from services.ledger.shell.tails import learn_from_tails
+from shared.contracts.commands import TickClock
 from shared.contracts.errors import Unavailable
 from shared.runtime.kafka import KafkaAddress, Partition, Record, scan
 from shared.runtime.positions import Log, read_positions
@@ -57,12 +58,14 @@ class Replay:
     progress: Progress = silent
     messages: int = 0
     contradicting: frozenset[tuple[Partition, int]] = frozenset()
+    are_ticks_remade: bool = False
 
     async def to(self, until: Positions, *, is_order_taken: bool = True) -> int:
         """Book what stands before these positions and was not booked; how many messages it was.
 
         Where other entries may be booked than were, no order is taken from those; but messages
-        that are known to contradict others come behind them again, so that the first stands.
+        that are known to contradict others come behind them again, so that the first stands. Clock
+        ticks that are made once more come last of all, for what they release must be there.
 
         Raises:
             Unavailable: Kafka or Postgres is away.
@@ -71,7 +74,12 @@ class Replay:
         async with self.shadow.transaction() as tx:
             await self.books.begin(tx, until)
             at = await read_positions(tx, self.log)
-        await learn_from_tails(self.shadow, self.kafka, is_order_taken=is_order_taken)
+        await learn_from_tails(
+            self.shadow,
+            self.kafka,
+            is_order_taken=is_order_taken,
+            are_ticks_remade=self.are_ticks_remade,
+        )
         await learn_what_is_in_force(self.shadow, self.decider, self.books)
         spans = {p: (at[p], before) for p, before in until.items() if at[p] < before}
         total = sum(before - since for since, before in spans.values())
@@ -85,25 +93,29 @@ class Replay:
                 at |= {p: after for p, (_, after) in moves.items()}
                 read += len(batch)
                 self.progress(read, total)
-        if last:
-            await booker.take(sorted(last, key=_recorded), {})
+        ticks = [each for each in last if _is_tick(each)]
+        if rest := [each for each in last if not _is_tick(each)]:
+            await booker.take(sorted(rest, key=_recorded), {})
+        for tick in sorted(ticks, key=_recorded):
+            await booker.take([tick], {})
         # Offsets at the end may be markers of transactions, which are no messages.
-        rest = {p: (at[p], before) for p, before in until.items() if at[p] < before}
-        if rest:
-            await booker.take([], rest)
+        markers = {p: (at[p], before) for p, before in until.items() if at[p] < before}
+        if markers:
+            await booker.take([], markers)
         self.messages += read
         return read
 
     def _in_turn(self, batch: list[Decided]) -> tuple[list[Decided], list[Decided]]:
-        """What is booked now, and what comes last, for it is known to contradict something."""
-        if not self.contradicting:
+        """What is booked now, and what comes last: it contradicts something, or is a tick."""
+        if not self.contradicting and not self.are_ticks_remade:
             return batch, []
         now: list[Decided] = []
         later: list[Decided] = []
         for each in batch:
             record = each.record
             place = (Partition(record.topic, record.partition), record.offset)
-            (later if place in self.contradicting else now).append(each)
+            is_later = place in self.contradicting or (self.are_ticks_remade and _is_tick(each))
+            (later if is_later else now).append(each)
         return now, later
 
     async def _decided(
@@ -153,6 +165,11 @@ async def _ahead(batches: AsyncGenerator[list[Decided]]) -> AsyncGenerator[list[
             upcoming.cancel()
             await asyncio.gather(upcoming, return_exceptions=True)
         await batches.aclose()
+
+
+def _is_tick(each: Decided) -> bool:
+    asked = each.decision.asked if each.decision is not None else None
+    return asked is not None and isinstance(asked.command, TickClock)
 
 
 def _recorded(each: Decided) -> tuple[int, str, int, int]:

@@ -2,7 +2,8 @@
 
 It is a generation that is never swapped: the order in which facts were recorded is not taken from
 what was published, since other entries may be booked; what was decided, is. Of two messages that
-contradict each other the first stands here as it does there.
+contradict each other the first stands here as it does there. What clock ticks release follows from
+what is deferred, so they are the one decision that is made again where that may be otherwise.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Final
 
 from services.ledger.activation.activations import Activation, Activations
 from services.ledger.activation.rule_versions import RULES, Rules
+from services.ledger.shell.booking.activated import read_activations
 from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.booking.decision_records import contradicting_here
 from services.ledger.shell.booking.rows import Columns, entry_of, posting_of
@@ -26,6 +28,7 @@ from services.ledger.what_if.suppositions import (
     balances_apart,
 )
 from shared.contracts.books import BookMap
+from shared.contracts.commands import Activated
 from shared.contracts.errors import Refused
 from shared.contracts.journal import Entry
 from shared.runtime.kafka import KafkaAddress, Partition
@@ -51,6 +54,20 @@ class SupposingDecider(Decider):
     def activations(self) -> Activations:
         """What was put in force, and what would be on top of it."""
         return Supposed.on(Decider.activations(self), self.suppositions)
+
+
+def _changes_what_is_deferred(supposed: Activation, known: Activations, rules: Rules) -> bool:
+    """Whether other revenue may be deferred, so that clock ticks would release something else."""
+    match supposed.what:
+        case Activated.BASIS:
+            ever = [Activations(known.first, known.made[:n]) for n in range(1, known.number + 1)]
+            return {each.last().named(supposed.book).basis for each in ever} != {supposed.value}
+        case Activated.BOOK_MAP:
+            return True
+        case Activated.RULES_VERSION:
+            return len({(table.invoice, table.credit_note) for table in rules.values()}) > 1
+        case Activated.CHART | Activated.GENESIS:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +120,10 @@ async def what_if(
                 rows = await tx.fetch(SQL["read_origins"])
                 positions = await read_positions(tx, beside.replay.log)
                 beside.replay.contradicting = await contradicting_here(tx)
+                activations = Activations(decider.in_force, await read_activations(tx))
+            beside.replay.are_ticks_remade = any(
+                _changes_what_is_deferred(each, activations, rules) for each in suppositions
+            )
             up_to = {Partition(row["topic"], row["partition"]): row["sequence"] for row in rows}
             await await_published(beside.in_use, Reached(positions, up_to))
             await beside.replay.to(positions, is_order_taken=False)
