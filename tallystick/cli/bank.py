@@ -65,9 +65,7 @@ def import_(
     try:
         if is_dry or is_alone:
             # Without a database too, what is wrong with the file itself is said first.
-            found = read_only(file, asked, settings)
-            if is_dry:
-                _show_contents(found, as_json=as_json)
+            _look(file, asked, settings, as_json=as_json)
             if is_dry and is_alone:
                 Talk().done("no database here: what of it is new cannot be said")
                 return
@@ -87,6 +85,16 @@ def import_(
     if taken.outcome is Outcome.REFUSED:
         raise _refused(file.name, taken.reason, taken.fix)
     _say(taken, is_dry=is_dry)
+
+
+def _look(file: Path, asked: Asked, settings: FeedsSettings, *, as_json: bool) -> None:
+    """Read a file, and show what it holds where that is all that is asked for.
+
+    What it holds ends here: a large one is not kept while it is read again.
+    """
+    found = read_only(file, asked, settings)
+    if asked.is_dry:
+        _show_contents(found, as_json=as_json)
 
 
 @files_app.command("list")

@@ -375,7 +375,9 @@ async def test_file_past_the_limit_is_refused_and_one_that_is_written_is_left_al
     files.drop(b"<Document>" + b" " * (2 << 20), "large.xml")
     files.drop(b"half", "download.xml.part")
     (files.folder / "link.xml").symlink_to(DATA / "camt053_pages.xml")
-    await files.look()
+    (files.folder / "november").mkdir()
+    said = "link.xml is a link, and left alone; november is a folder, and left alone"
+    assert await files.look() == said
     (taken,) = await files.files.newest("", 10)
     assert "at most 1048576 are read" in taken.reason
     assert (files.folder / "download.xml.part").exists()

@@ -87,7 +87,7 @@ class StatementFolder:
     async def look(self) -> str:
         """Take every file that has not changed since the last look; gives what is in the way."""
         try:
-            found = await asyncio.to_thread(self._files)
+            found, left_alone = await asyncio.to_thread(self._files)
         except OSError as error:
             return f"the folder cannot be read: {error.strerror}"
         still = [name for name, seen in sorted(found.items()) if self._seen.get(name) == seen]
@@ -109,6 +109,7 @@ class StatementFolder:
                 problems.append(f"{name}: {error.strerror or error}")
                 _log.warning("statement_file.unread", file=name, reason=str(error))
         _WAITING.set(len(self._seen))
+        problems += [f"{name} is {what}, and left alone" for name, what in left_alone.items()]
         return "; ".join(problems[:5])
 
     async def _take(self, name: str) -> None:
@@ -118,9 +119,13 @@ class StatementFolder:
         self._seen.pop(name, None)
         _REFUSED_NOW.set(await self._imports.refused_count())
 
-    def _files(self) -> dict[str, _Seen]:
-        """The plain files that are not hidden and not still being written."""
+    def _files(self) -> tuple[dict[str, _Seen], dict[str, str]]:
+        """The plain files that are not hidden and not still being written; and what else is there.
+
+        A link may lead out of the folder, to what nobody has dropped.
+        """
         found: dict[str, _Seen] = {}
+        left_alone: dict[str, str] = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name.lower().endswith(_UNFINISHED):
@@ -128,7 +133,13 @@ class StatementFolder:
                 at = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(at.st_mode):
                     found[entry.name] = _Seen(at.st_size, at.st_mtime_ns, at.st_ino)
-        return found
+                elif stat.S_ISDIR(at.st_mode):
+                    if entry.name not in {ACCEPTED, REFUSED}:
+                        left_alone[entry.name] = "a folder"
+                else:
+                    is_link = stat.S_ISLNK(at.st_mode)
+                    left_alone[entry.name] = "a link" if is_link else "no plain file"
+        return found, dict(sorted(left_alone.items()))
 
     def _move(self, path: Path, taken: Taken) -> None:
         is_refused = taken.outcome is Outcome.REFUSED

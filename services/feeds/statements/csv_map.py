@@ -39,6 +39,9 @@ Columns = tuple[str, ...]
 One = Annotated[str, Field(min_length=1, max_length=200)]
 _TRAILING_SIGN: Final = re.compile(r"(.*?)\s*([+-])")
 _COLUMNS_MAX: Final = 500
+_DAYS_TRIED: Final = (date(2024, 2, 29), date(2026, 11, 12), date(2031, 1, 5))
+# Signs that look as what a map can name: spaces that do not break, an apostrophe, a minus.
+_ALIKE: Final = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
 
 
 class _Data(BaseModel):
@@ -73,7 +76,8 @@ class CsvColumns(_Data):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.amount is None) == (self.debit is None or self.credit is None):
+        two = (self.debit, self.credit)
+        if two.count(None) not in ((0,) if self.amount is None else (2,)):
             raise ValueError("name either amount, or both debit and credit")
         if self.indicator is not None and self.amount is None:
             raise ValueError("an indicator stands beside an amount")
@@ -100,6 +104,8 @@ class CsvMap(_Data):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if not _says_whole_days(self.date_format):
+            raise ValueError(f"date_format {self.date_format!r} does not say day, month and year")
         if self.thousands == self.decimal:
             raise ValueError("decimal and thousands are the same sign")
         if not (self.account or self.columns.account):
@@ -111,6 +117,17 @@ class CsvMap(_Data):
         if not self.has_header and any(not c.startswith("#") for c in _named(self.columns)):
             raise ValueError("without a header, columns are named by number: #1, #2, …")
         return self
+
+
+def _says_whole_days(date_format: str) -> bool:
+    """Whether days come out as they went in: what a format leaves out would be made up."""
+    try:
+        return all(
+            datetime.strptime(day.strftime(date_format), date_format).date() == day  # noqa: DTZ007 - days, no instants
+            for day in _DAYS_TRIED
+        )
+    except ValueError:
+        return False
 
 
 class CsvMapFile(_Data):
@@ -269,8 +286,8 @@ def _amount(cell: Callable[[str | None], str], currency: Currency, how: CsvMap) 
 
 
 def _number(text: str, currency: Currency, how: CsvMap) -> Money:
-    bare = text
-    trailing = _TRAILING_SIGN.fullmatch(text)
+    bare = text.translate(_ALIKE)
+    trailing = _TRAILING_SIGN.fullmatch(bare)
     if trailing is not None:
         bare = trailing[2] + trailing[1]
     if how.thousands and how.thousands in bare:

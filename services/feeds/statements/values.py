@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 from shared.contracts.errors import Refused
 from shared.contracts.money import Currency, Money
+
+# No bank tells of days outside of these: a century was left out, or a day made up.
+_DAYS: Final = (date(1970, 1, 1), date(2199, 12, 31))
 
 
 class Format(StrEnum):
@@ -109,6 +113,11 @@ def checked(statement: Statement) -> Statement:
                 f"{statement.name} is in {statement.currency}, and holds an amount in"
                 f" {amount.currency}"
             )
+    for line in statement.lines:
+        if not _DAYS[0] <= line.booked_on <= _DAYS[1]:
+            raise StatementRefused(
+                f"{statement.name} has a line that was booked on {line.booked_on}"
+            )
     opening, closing = statement.opening, statement.closing
     if opening is None or closing is None:
         return statement
@@ -120,8 +129,13 @@ def checked(statement: Statement) -> Statement:
     if opening.amount + total != closing.amount:
         off = closing.amount - opening.amount - total
         raise StatementRefused(
-            f"{statement.name} does not add up: opening {opening.amount} and"
-            f" {len(statement.booked)} lines of {total} together give {opening.amount + total},"
+            f"{statement.name} does not add up: opening {opening.amount} and {_count(statement)}"
+            f" of {total} together give {opening.amount + total},"
             f" and it closes with {closing.amount}: {off} apart"
         )
     return statement
+
+
+def _count(statement: Statement) -> str:
+    count = len(statement.booked)
+    return f"{count} line" if count == 1 else f"{count} lines"

@@ -284,15 +284,42 @@ def test_file_of_16_bit_characters_says_so() -> None:
         read_statements([text.encode("utf-16")], Format.MT940)
 
 
-@pytest.mark.parametrize("mistake", ["amount", "account", "word"])
+@pytest.mark.parametrize("mistake", ["amount", "both", "account", "word", "day"])
 def test_map_that_cannot_be_meant_is_refused(mistake: str) -> None:
     told = german().model_dump()
     match mistake:
         case "amount":
             told["columns"] |= {"amount": None}
+        case "both":
+            told["columns"] |= {"debit": "Soll"}
+        case "day":
+            told |= {"date_format": "%d.%m."}
         case "account":
             told |= {"account": ""}
         case _:
             told["columns"] |= {"indicator": "S/H"}
-    with pytest.raises(ValueError, match=r"say account|name either|needs debit_words"):
+    with pytest.raises(
+        ValueError, match=r"say account|name either|debit_words|day, month and year"
+    ):
         CsvMap.model_validate(told)
+
+
+@pytest.mark.parametrize(
+    ("thousands", "text"),
+    [(" ", "-1\u202f250,00"), (" ", "\u22121\u00a0250,00"), ("'", "1\u2019250,00-")],
+)
+def test_signs_that_only_look_otherwise_are_what_the_map_names(thousands: str, text: str) -> None:
+    columns = {"booked_on": "#1", "amount": "#2"}
+    how = CsvMap.model_validate(
+        {"decimal": ",", "thousands": thousands, "delimiter": ";", "date_format": "%d.%m.%Y",
+         "has_header": False, "account": "A", "currency": "eur", "columns": columns}
+    )  # fmt: skip
+    data = f"20.11.2026;{text}\n".encode()
+    (statement,) = read_statements([data], Format.CSV, csv_map=how).statements
+    assert [line.amount.minor for line in statement.lines] == [-125_000]
+
+
+@pytest.mark.parametrize("year", [b"0026", b"1899", b"9999"])
+def test_line_of_a_year_that_no_bank_tells_of_is_refused(year: bytes) -> None:
+    said = broken("csv_german.csv", b'"20.11.2026"', b'"20.11.' + year + b'"')
+    assert f"a line that was booked on {year.decode()}-11-20" in said
