@@ -151,13 +151,14 @@ def sign_offs(*, book: InBook = DEFAULT_BOOK, as_json: AsJson = False) -> None:
     for row in rows if not as_json else ():
         told = row["decided"]
         agrees = "agrees" if not told["exceptions"] else "; ".join(told["exceptions"])
-        bank, ledger = (
-            Money.of(int(told[side]), told["currency"]) for side in ("bank_minor", "ledger_minor")
+        sides = ("bank_minor", "ledger_minor", "in_transit_minor")
+        bank, ledger, on_its_way = (
+            Money.of(int(told.get(side, 0)), told["currency"]) for side in sides
         )
         print(
-            f"{told['account']} through {told['through']}  bank {bank}, ledger {ledger}"
-            f"  {told['lines']} lines, {told['matches']} matches  by {told['signed_by']}"
-            f"  {agrees}\n  {told['digest']}"
+            f"{told['account']} through {told['through']}  bank {bank}, ledger {ledger},"
+            f" in transit {on_its_way}  {told['lines']} lines, {told['matches']} matches"
+            f"  by {told['signed_by']}  {agrees}\n  {told['digest']}"
         )
     if not rows and not as_json:
         print("Nothing was signed off yet.")

@@ -170,13 +170,24 @@ def _candidate(desk: _Desk, name: str, line: Line) -> Candidate:
         raise NotAllowed(f"{name} failed or was canceled: nothing is expected of it")
     candidate = desk.due.get(name)
     if candidate is None:
-        raise NotAllowed(f"nothing is due of {name}, or it is not known")
+        raise NotAllowed(_not_due(desk, name))
     if candidate.expected.currency != line.currency:
         raise NotAllowed(
             f"{name} is in {candidate.expected.currency.upper()}, line {line.id} in"
             f" {line.currency.upper()}"
         )
     return candidate
+
+
+def _not_due(desk: _Desk, name: str) -> str:
+    by = sorted(
+        ruling.line_id
+        for ruling in desk.ruled.values()
+        if ruling.what is Ruled.MATCH and any(each == name for each, _ in ruling.shares)
+    )
+    if by:
+        return f"{name} is settled by {', '.join(by)}, by hand: unmatch that first"
+    return f"nothing is due of {name}, or it is not known"
 
 
 def _paired(desk: _Desk, pairing: Pairing, asked: Asked, *, force: bool) -> Iterable[Ruling]:
@@ -326,7 +337,7 @@ def _written_off(desk: _Desk, item: Remainder, asked: Asked, name: str, minor_ma
         object_id = item.object or ""
         candidate = desk.due.get(object_id)
         if candidate is None:
-            raise NotAllowed(f"nothing is due of {object_id}, or it is not known")
+            raise NotAllowed(_not_due(desk, object_id))
         gone = desk.by_rules().paid.get(object_id, 0) + desk.written_off.get(object_id, 0)
         left = candidate.due_minor - gone
         currency, what = candidate.expected.currency, object_id

@@ -150,6 +150,13 @@ def test_line_matched_by_hand_is_matched_once() -> None:
         match(known, ["l1"], [{"object": B}])
 
 
+def test_payout_matched_by_hand_says_which_line_has_it() -> None:
+    known: list[Fact] = [payout(), line(STRANGE), line(STRANGE, id="l2")]
+    known += match(known, ["l1"], [{"object": A}])
+    with pytest.raises(NotAllowed, match=f"{A} is settled by l1, by hand: unmatch that first"):
+        match(known, ["l2"], [{"object": A}])
+
+
 def test_line_taken_back_is_held_for_a_person_and_given_back_to_the_rules() -> None:
     known: list[Fact] = [payout(), line(f"STRIPE {A}")]
     assert settled(found(*known)) == {"l1": (A,)}
