@@ -7,6 +7,7 @@ import typer
 from shared.contracts.journal import DEFAULT_BOOK
 from tallystick.amounts import Json
 from tallystick.cli.ask import AsJson, Because, InBook, UnderKey, ask
+from tallystick.cli.decided import account_lines, show_decided
 
 app = typer.Typer(
     help="Open, close and rename accounts; each is a command, on record.", no_args_is_help=True
@@ -74,3 +75,16 @@ def rename_account(
     """Give an account another display name; its own name stays."""
     told: Json = {"kind": "rename_account", "account": name, "display": display, "reason": reason}
     ask(told, book=book, key=key, as_json=as_json)
+
+
+@app.command("list")
+def list_all(
+    name: Annotated[
+        str, typer.Argument(metavar="[ACCOUNT]", help="Only the history of this one.")
+    ] = "",
+    *,
+    book: InBook = DEFAULT_BOOK,
+    as_json: AsJson = False,
+) -> None:
+    """What commands did to accounts, the last first; `activate show --chart` has the chart's."""
+    show_decided("account_changes_of_book", book, account_lines, name, as_json=as_json)

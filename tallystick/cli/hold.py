@@ -16,6 +16,7 @@ from tallystick.cli.ask import (
     ask,
     taking_effect,
 )
+from tallystick.cli.decided import hold_lines, show_decided
 
 app = typer.Typer(
     help="Set money aside: available is what is posted less what is held.", no_args_is_help=True
@@ -89,3 +90,9 @@ def release(
     """Set it free again."""
     told: Json = {"kind": "release_hold", "hold": hold, "reason": reason}
     ask(told, book=book, key=key, as_json=as_json)
+
+
+@app.command("list")
+def list_all(*, book: InBook = DEFAULT_BOOK, as_json: AsJson = False) -> None:
+    """What is set aside, and how each hold ended."""
+    show_decided("holds_of_book", book, hold_lines, as_json=as_json)
