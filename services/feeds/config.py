@@ -186,6 +186,12 @@ class FeedsSettings(Settings):
         le=3600,
         description="how often it is looked whether an account is to be read beside its turn",
     )
+    feeds_look_ups_pause_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        le=86_400,
+        description="the pause between two such readings of one account: banks limit their calls",
+    )
     feeds_statements_folder: Path | None = Field(
         default=None, description="folder that statement files are dropped into"
     )

@@ -50,10 +50,12 @@ def expectations(
     from tallystick.cli.history import known_here  # noqa: PLC0415  # help answers at once
 
     found = list(waited_for(known_here(files or [], config, as_of)))
-    asked = {} if files else _asked_here()
+    asked = None if files else _asked_here()
     shown = [(book, wait) for book, wait in found if wait.state.alarms or not alarms]
     if json:
-        told = [told_of(book, wait, asked.get((book, wait.subject))) for book, wait in shown]
+        told = [
+            told_of(book, wait, (asked or {}).get((book, wait.subject))) for book, wait in shown
+        ]
         sys.stdout.write(json_text.dumps(told, indent=2) + "\n")
     else:
         show(shown, asked)
@@ -110,8 +112,13 @@ def told_of(book: str, wait: "Wait", asked: "Asked | None") -> dict[str, object]
     }
 
 
-def show(waits: "Sequence[tuple[str, Wait]]", asked: "Mapping[tuple[str, str], Asked]") -> None:
-    """Write them as a table: how each stands, until when, and whether it was looked up."""
+def show(
+    waits: "Sequence[tuple[str, Wait]]", asked: "Mapping[tuple[str, str], Asked] | None"
+) -> None:
+    """Write them as a table: how each stands, until when, and whether it was looked up.
+
+    ``asked`` is ``None`` of what files tell: nobody looks anything up for them.
+    """
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
@@ -121,12 +128,13 @@ def show(waits: "Sequence[tuple[str, Wait]]", asked: "Mapping[tuple[str, str], A
         # An id is there to be copied: it is never cut short.
         table.add_column(name, no_wrap=True, overflow="ignore")
     table.add_column("then look at")
-    table.add_column("looked up")
+    if asked is not None:
+        table.add_column("looked up")
     for book, wait in waits:
         deadline = f"{wait.deadline:%Y-%m-%d %H:%M}"
         place = ", ".join(_place(wait, each) for each in wait.next_look_ups) or "-"
-        before = _before(asked.get((book, wait.subject)))
-        table.add_row(wait.subject, wait.state.value, str(wait.amount), deadline, place, before)
+        before = [] if asked is None else [_before(asked.get((book, wait.subject)))]
+        table.add_row(wait.subject, wait.state.value, str(wait.amount), deadline, place, *before)
     console.print(table if waits else "Nothing is waited for.")
 
 

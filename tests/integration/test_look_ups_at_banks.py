@@ -1,8 +1,10 @@
 """Look-ups at a bank: an account is read from the day on that is asked for, once for all who ask."""
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,10 @@ from shared.contracts.observations import LineState
 from shared.runtime.kafka import KafkaAddress
 from shared.runtime.postgres import Database
 from tests.support.feeds import BANK, Feed, reading
+from tests.support.ingest import free_port, service
+from tests.support.ledger import until
 from tests.support.looking_up import look_up, published
+from tests.support.world import KEY
 
 pytestmark = pytest.mark.stack
 
@@ -116,6 +121,39 @@ async def test_all_that_ask_for_one_account_are_answered_by_one_reading(looking:
     await looking.ask(anywhere, *named)
     assert looking.questions.count("/transactions") == 1
     assert set(await looking.states(anywhere, *named)) == {"read"}
+
+
+async def test_process_reads_an_account_that_is_asked_for_long_before_its_turn(
+    looking: Looking, fresh_database: Callable[[], str], tmp_path: Path
+) -> None:
+    feed, port = looking.feed, free_port()
+    bank_id = feed.world.runner.world.state.bank.named(BANK).id
+    (tmp_path / "key").write_text(KEY)
+    (tmp_path / "banks.toml").write_text(
+        f'[[banks]]\nname = "first"\nbase_url = "{feed.world.bank_url}"\nkey_file = "key"\n'
+        f'[[banks.accounts]]\nid = "{bank_id}"\nname = "{feed.name}"\n'
+    )
+    environment = {
+        "TALLYSTICK_KAFKA_BOOTSTRAP": feed.kafka,
+        "TALLYSTICK_POSTGRES_DSN": fresh_database(),
+        "TALLYSTICK_FEEDS_PORT": str(port),
+        "TALLYSTICK_FEEDS_BANKS_FILE": str(tmp_path / "banks.toml"),
+        "TALLYSTICK_FEEDS_POLL_INTERVAL_SECONDS": "3600",
+        "TALLYSTICK_FEEDS_LOOKBACK_DAYS": "0",
+        "TALLYSTICK_FEEDS_LOOK_UPS_SECONDS": "0.1",
+        "TALLYSTICK_FEEDS_LOOK_UPS_PAUSE_SECONDS": "0",
+    }
+    with service("services.feeds", port=port, environment=environment) as process:
+        await asyncio.to_thread(process.await_answer, "/readyz")
+        await feed.world.do("bank_line", account=BANK, amount=815)
+        asked = looking.ask_for(feed.name, days=390)
+        await feed.publisher.publish_all(published([asked]), 30)
+
+        async def is_told() -> bool:
+            return [minor for *_, minor in await feed.lines()] == ["815"]
+
+        await until("the line to be told", is_told)
+        assert await asyncio.to_thread(process.stop) == 0, process.told()
 
 
 async def test_bank_that_fails_is_asked_again_later_and_nothing_counts_as_read(

@@ -38,8 +38,6 @@ LEFT: Final = "left"
 LEFT_SAID_MAX: Final = 10
 KEPT: Final = timedelta(days=90)
 LOOK_UPS_MAX: Final = 500
-# What is asked for is mostly asked for at once, at a midnight; a bank has its limits of calls.
-PAUSE_SECONDS: Final = 60.0
 TRY_AGAIN: Final = timedelta(seconds=60)
 
 _DONE = Counter(
@@ -63,7 +61,7 @@ class LookUps:
         kafka: KafkaAddress,
         *,
         beat: Callable[[], None],
-        pause_seconds: float = PAUSE_SECONDS,
+        pause_seconds: float,
     ) -> None:
         self._database = database
         self._beat = beat

@@ -54,6 +54,7 @@ async def parts(settings: FeedsSettings, held: AsyncExitStack, health: Health) -
             database,
             settings.kafka,
             beat=lambda: health.beat(BANKS, next_within_seconds=ALIVE_WITHIN_SECONDS),
+            pause_seconds=settings.feeds_look_ups_pause_seconds,
         ),
         health=health,
         interval_seconds=settings.feeds_poll_interval_seconds,

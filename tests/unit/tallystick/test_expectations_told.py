@@ -57,3 +57,5 @@ def test_table_names_the_places_and_the_last_look(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert "any bank, Stripe" in shown
     assert "not yet" in shown
+    show(list(waited_for([(anywhere, DUE)])), None)
+    assert "looked up" not in capsys.readouterr().out, "nobody looks up what files tell"
