@@ -18,7 +18,7 @@ from services.ledger.rulings.cases import Case
 from shared.contracts.journal import Entry
 
 # The name under which an answer tells the bank accounts that nothing was booked on before.
-FIRST_POSTING: Final = "first_posting_on"
+NEW_BANKS: Final = "new_banks"
 
 
 def require_bank_accounts(case: Case, booked: Entry) -> None:
@@ -81,7 +81,7 @@ def first_postings(case: Case, booked: Entry) -> dict[str, JsonValue] | None:
     if case.book.data.bank_accounts:
         return None
     found = sorted(set(_new(case, booked)))
-    return {FIRST_POSTING: [*found]} if found else None
+    return {NEW_BANKS: [*found]} if found else None
 
 
 def _new(case: Case, booked: Entry) -> Iterator[str]:

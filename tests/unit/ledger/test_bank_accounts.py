@@ -134,7 +134,7 @@ def test_what_stands_on_an_account_of_before_is_reversed_and_moved_away() -> Non
 def test_book_that_names_no_bank_account_takes_any_and_says_which_is_new() -> None:
     desk = Desk()
     first = desk.does("owner_capital", **capital("main"))
-    assert first.remark.decided == {"first_posting_on": ["assets:bank:main"]}
+    assert first.remark.decided == {"new_banks": ["assets:bank:main"]}
     second = desk.does("owner_capital", **capital("main"))
     assert second.remark.decided is None
 
