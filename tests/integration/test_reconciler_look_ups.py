@@ -1,25 +1,33 @@
 """What is waited for past its deadline is asked for on its topic: each once, whatever dies."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from services.reconciler.config import FailpointPlace
+from services.reconciler.facts.kinds import Line
 from services.reconciler.shell.audit import audit
 from services.reconciler.shell.failpoints import EXIT_AT_FAILPOINT
 from services.reconciler.shell.judging.in_hand import Rules
 from services.reconciler.shell.judging.look_ups import ASKED_MAX, ASKED_WITHIN
-from services.reconciler.shell.process import SCHEMA
+from services.reconciler.shell.keeping.fact_json import fact_text
+from services.reconciler.shell.process import HERE, SCHEMA, migrate_all
 from shared.contracts import topics
 from shared.contracts.books import BookMap
 from shared.contracts.look_ups import LookUp, LookUpAsked
+from shared.contracts.observations import LineState
 from shared.runtime.kafka import KafkaAddress, Publication
+from shared.runtime.migrations import migrate
 from shared.runtime.postgres import Database
 from tests.support.ledger import fresh_topics
-from tests.support.reconciler import INPUTS, LONG_AGO, ReconcilerRig, line, payout
+from tests.support.reconciler import ACCOUNT, INPUTS, LONG_AGO, ReconcilerRig, line, payout
 
 pytestmark = pytest.mark.stack
 
+MIGRATIONS = HERE / "migrations"
 AWAY = timedelta(days=400)
 YEAR_AGO = datetime.now(UTC).replace(microsecond=0) - AWAY
 
@@ -112,3 +120,39 @@ async def test_history_is_not_asked_for_all_at_once(rig: ReconcilerRig) -> None:
         assert len(await asked(rig)) == ASKED_MAX, "another judgement does not add to it"
         (due,) = await rig.fetch("select due_at from reconciler.due")
     assert due["due_at"] <= datetime.now(UTC) + ASKED_WITHIN
+
+
+async def test_lines_that_were_pending_before_this_version_are_waited_for_as_well(
+    database_dsn: str, tmp_path: Path
+) -> None:
+    for file in sorted(MIGRATIONS.glob("000[1-4]_*.sql")):
+        shutil.copy(file, tmp_path)
+    await migrate(database_dsn, schema=SCHEMA, folder=tmp_path)
+    owner = await asyncpg.connect(database_dsn)
+    lines = {
+        "announced": told(state=LineState.PENDING),
+        "of nothing": told(state=LineState.PENDING, minor=0),
+        "posted": told(state=LineState.POSTED),
+        "gone": told(state=LineState.REMOVED),
+    }
+    try:
+        await owner.execute("insert into reconciler.books (book, version) values ('main', 7)")
+        for name, line_of_it in lines.items():
+            await owner.execute(
+                "insert into reconciler.facts values ('main', $1, 'line', $2, true)",
+                name,
+                fact_text(line_of_it),
+            )
+        await migrate_all(database_dsn)
+        rows = await owner.fetch("select key from reconciler.facts where not is_dormant")
+        assert [row["key"] for row in rows] == ["announced"]
+        (book,) = await owner.fetch("select version from reconciler.books")
+        assert book["version"] == 8, "what a process has in hand is read anew"
+        (due,) = await owner.fetch("select book, due_at <= now() as is_due from reconciler.due")
+        assert tuple(due) == ("main", True)
+    finally:
+        await owner.close()
+
+
+def told(*, state: LineState, minor: int = -700) -> Line:
+    return Line(ACCOUNT, "l1", 1, state, minor, "usd", LONG_AGO.date(), "CARD HOLD", "", "")
