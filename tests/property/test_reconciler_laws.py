@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.reconciler.facts.kinds import BalanceTransaction, Booking, Fact, Leg, Line, Transfer
-from services.reconciler.findings.found import Reconciliation
+from services.reconciler.findings.found import Discrepancy, Reconciliation
 from services.reconciler.reconcile import reconcile
 from services.reconciler.rules.calendars import business_days_after
 from services.reconciler.rules.expectations import Expectation, Expected, Stage
@@ -160,6 +160,12 @@ def test_nothing_is_used_twice_and_every_match_balances(facts: list[Fact], book:
     assert len({m.id for m in result.matches}) == len(result.matches)
 
 
+def told_with_a_payout(found: Discrepancy) -> list[str]:
+    """The lines that a payout's discrepancy tells of: they came in another currency."""
+    lines, is_elsewhere, _ = found.found.partition(", in another currency")
+    return [each.rpartition(" in ")[2] for each in lines.split(", ")] if is_elsewhere else []
+
+
 @given(KNOWN, BOOKS)
 @settings(max_examples=300, deadline=None)
 def test_every_discrepancy_stands_once_and_every_posted_line_is_accounted_for(
@@ -172,6 +178,7 @@ def test_every_discrepancy_stands_once_and_every_posted_line_is_accounted_for(
     matched = {m.line.key for m in result.matches if m.line is not None}
     by_hand = {leg.key for b in known.bookings for leg in b.legs if b.kind == "manual_entry"}
     said = Counter(d.subject for d in result.discrepancies)
+    said += Counter(line_id for d in result.discrepancies for line_id in told_with_a_payout(d))
     wanted: Counter[str] = Counter()
     for each in known.lines:
         if each.state is LineState.POSTED and each.id not in by_hand:
