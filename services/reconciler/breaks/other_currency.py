@@ -22,21 +22,15 @@ def in_other_currency(facts: Facts, table: Table) -> dict[str, list[Line]]:
     and nobody has told one.
     """
     found: dict[str, list[Line]] = {}
-    for line in sorted(facts.lines, key=lambda li: li.place):
-        evidence = table.evidence.get(line.key)
-        if evidence is None or len(evidence.strong) != 1 or evidence.foreign or evidence.partial:
+    free = [line for line in facts.lines if _is_free(table, line)]
+    for line in sorted(free, key=lambda li: li.place):
+        evidence = table.evidence[line.key]
+        if len(evidence.strong) != 1 or evidence.foreign or evidence.partial:
             continue
         (owner,) = evidence.strong
         candidate = table.candidates.get(owner)
-        is_free = (
-            line.key not in table.taken
-            and line.key not in table.unclear
-            and line.key not in table.repeated
-            and table.by_hand.get(line.key, line.minor) == line.minor
-        )
         if (
-            is_free
-            and candidate is not None
+            candidate is not None
             and table.is_open(owner)
             and not candidate.is_overpaid
             and candidate.expected.currency != line.currency
@@ -44,6 +38,17 @@ def in_other_currency(facts: Facts, table: Table) -> dict[str, list[Line]]:
         ):
             found.setdefault(owner, []).append(line)
     return found
+
+
+def _is_free(table: Table, line: Line) -> bool:
+    key = line.key
+    return (
+        key in table.evidence
+        and key not in table.taken
+        and key not in table.unclear
+        and key not in table.repeated
+        and table.by_hand.get(key, line.minor) == line.minor
+    )
 
 
 def exchanged(facts: Facts, candidate: Candidate, lines: Sequence[Line]) -> Discrepancy:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from services.reconciler.evidence.mentions import index_of
+from services.reconciler.evidence.references import Evidence, evidence_of
+from services.reconciler.evidence.spelling import handles_of_line, handles_of_names
 from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.explain import discrepancy, money
 from services.reconciler.findings.found import Discrepancy
 from services.reconciler.matching.candidates import Candidate
-from services.reconciler.matching.readings import evidence_in
 from services.reconciler.matching.table import Table
 from services.reconciler.rules.calendars import FEED_SILENCE_MAX, business_days_after, end_of
 from shared.contracts.discrepancies import DiscrepancyKind
@@ -49,7 +51,7 @@ def pendings_of(facts: Facts, table: Table, *, at: datetime) -> tuple[Pending, .
     ]
     if not lines:
         return ()
-    evidence = evidence_in(facts, lines)
+    evidence = _evidence(facts, lines)
     found: list[Pending] = []
     for line in sorted(lines, key=lambda li: li.place):
         said = evidence[line.key]
@@ -66,6 +68,15 @@ def pendings_of(facts: Facts, table: Table, *, at: datetime) -> tuple[Pending, .
             gone = was_taken_back(line) or _known_until(facts, line, at) >= ends_at(facts, line)
             found.append(Pending(line, owners, named, gone))
     return tuple(found)
+
+
+def _evidence(facts: Facts, lines: Iterable[Line]) -> Mapping[str, Evidence]:
+    """What pending lines name, of what they can meet: few lines need no index of all names."""
+    rows = list(lines)
+    wanted = {handle for line in rows for handle in handles_of_line(line)}
+    met = (e for e in facts.expectations if not wanted.isdisjoint(handles_of_names(e)))
+    index = index_of(sorted(met, key=lambda e: e.id), facts.book.payer_names)
+    return {line.key: evidence_of(line, index) for line in rows}
 
 
 def was_taken_back(line: Line) -> bool:
@@ -131,11 +142,15 @@ def said_of(pendings: Iterable[Pending]) -> Mapping[str, tuple[str, ...]]:
 
 def shown_before(facts: Facts) -> Mapping[str, int]:
     """What posted lines showed while they were pending, where that was another amount, by key."""
-    lines = {line.key: line for line in facts.lines}
+    posted = [
+        line
+        for line in facts.lines
+        if line.state is LineState.POSTED and (line.replaces or line.pending_minor is not None)
+    ]
+    replaced = {_replaced(line) for line in posted if line.replaces}
+    lines = {line.key: line for line in facts.lines if replaced and line.key in replaced}
     found: dict[str, int] = {}
-    for line in facts.lines:
-        if line.state is not LineState.POSTED:
-            continue
+    for line in posted:
         before = lines.get(_replaced(line)) if line.replaces else None
         minor = line.pending_minor if before is None else before.pending_minor
         if minor is not None and minor != line.minor:
