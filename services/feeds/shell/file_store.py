@@ -217,17 +217,12 @@ async def _account(tx: Tx, name: str, owned: list[Owned], form: Format, taken: T
     days = [day for day in (before, settled_until(owned)) if day is not None]
     settled = max(days, default=None)
     changes = await _changes(tx, name, owned, settled)
-    messages = [
-        line_observation(f, account=name, provider=form.value, observed_at=taken.taken_at)
-        for f in changes.forms
-    ]
-    rows = [
-        row_of(name, f, message.model_dump_json().encode())
-        for f, message in zip(changes.forms, messages, strict=True)
-    ]
-    # Part by part, so that none of very many lasts longer than a statement may.
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        await tx.executemany(SQL["remember_form"], rows[at : at + ROWS_AT_ONCE])
+    # Part by part: none of very many lasts longer than a statement may, and what they say is held
+    # only until it is written.
+    for at in range(0, len(changes.forms), ROWS_AT_ONCE):
+        part = changes.forms[at : at + ROWS_AT_ONCE]
+        rows = [row_of(name, f, _message(f, name, form, taken)) for f in part]
+        await tx.executemany(SQL["remember_form"], rows)
     await tx.executemany(SQL["remember_edge"], [_edge_row(name, e) for e in changes.edges])
     await tx.execute(SQL["move_teller"], name, form.value, settled, taken.taken_at)
     for index, each in enumerate(owned):
@@ -235,6 +230,13 @@ async def _account(tx: Tx, name: str, owned: list[Owned], form: Format, taken: T
         if closing is not None:
             await _balance(tx, each, closing, f"{taken.sha256}:{name}:{index}", form)
     return sum(f.line.state is not LineState.REMOVED for f in changes.forms)
+
+
+def _message(form: Form, name: str, told_as: Format, taken: Taken) -> bytes:
+    observation = line_observation(
+        form, account=name, provider=told_as.value, observed_at=taken.taken_at
+    )
+    return observation.model_dump_json().encode()
 
 
 async def _changes(tx: Tx, name: str, owned: list[Owned], settled: date | None) -> _Changes:
