@@ -1,7 +1,7 @@
 """Stripe's balance against the ledger's through the reconciler's tables, in any order of arrival."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -15,7 +15,7 @@ from services.reconciler.shell.process import migrate_all
 from services.reconciler.shell.reading.conveyor import Conveyor
 from services.reconciler.shell.reading.intake import Intake
 from shared.contracts import topics
-from shared.contracts.books import BookMap
+from shared.contracts.books import BookData, BookMap
 from shared.contracts.envelope import Envelope
 from shared.contracts.journal import Direction
 from shared.contracts.messages import EntryBooked, Position, PostingOnWire
@@ -29,7 +29,7 @@ from tests.support.reconciler import LONG_AGO, progress
 
 pytestmark = pytest.mark.stack
 
-INPUTS = (topics.STRIPE_OBJECTS, topics.LEDGER_ENTRIES, topics.LEDGER_OUTCOMES)
+INPUTS: tuple[str, ...] = (topics.STRIPE_OBJECTS, topics.LEDGER_ENTRIES, topics.LEDGER_OUTCOMES)
 LOG = Log("cluster", dict.fromkeys(INPUTS, "topic id"))
 OBJECTS = Partition(topics.STRIPE_OBJECTS, 0)
 MOVEMENTS = 6
@@ -45,7 +45,7 @@ async def database(database_dsn: str) -> AsyncGenerator[Database]:
     await opened.close()
 
 
-def started(database: Database) -> Conveyor:
+def started(database: Database, books: BookMap | None = None) -> Conveyor:
     figures = Figures(CollectorRegistry())
     return Conveyor(
         KafkaAddress("127.0.0.1:1"),
@@ -53,7 +53,7 @@ def started(database: Database) -> Conveyor:
         Intake(
             database,
             LOG,
-            Rules(BookMap(), require_readings=False),
+            Rules(books or BookMap(), require_readings=False),
             inputs=INPUTS,
             now=lambda: datetime.now(UTC),
             failpoints=Failpoints(None),
@@ -70,22 +70,26 @@ def started(database: Database) -> Conveyor:
 class Streams:
     """The records of a world: movements told, read and booked; each topic in its own order."""
 
-    def __init__(self) -> None:
+    def __init__(self, owners: tuple[str, ...] = ("",)) -> None:
+        self.owners = owners
         self.sent = dict.fromkeys(INPUTS, 0)
         self.sequence = 0
         self.objects = 0
 
     def of(self, book: str, *, lost: int | None) -> tuple[list[Record], ...]:
-        """Movements of one book, of which the ledger books all but one; readings between them."""
+        """Movements of one book, of which the ledger books all but one; readings between them.
+
+        Of several Stripe accounts each has a movement in turn.
+        """
         readings: list[Record] = []
         entries: list[Record] = []
         marks: list[Record] = []
-        total = 0
         for number in range(MOVEMENTS):
-            total += (number + 1) * 100 * (-1) ** number
             at = LONG_AGO + timedelta(seconds=number // 2)
             self.objects += 1
-            readings += (self._reading(book, number, total, at, times) for times in (1, 2))
+            if len(self.owners) > 1:
+                readings.append(self._movement(book, number, at))
+            readings += (self._reading(book, number, at, times) for times in (1, 2))
             if number != lost:
                 entries.append(self.entry(book, number, at))
             marks.append(self._record(progress(OBJECTS, self.objects, sequence=self.sequence)))
@@ -99,8 +103,29 @@ class Streams:
             made.topic, 0, offset, made.key, made.envelope.data, made.envelope.headers(), offset
         )
 
-    def _reading(self, book: str, number: int, total: int, at: datetime, times: int) -> Record:
-        same_second = [n for n in range(number + 1) if n // 2 == number // 2]
+    def _owner(self, number: int) -> str:
+        return self.owners[number % len(self.owners)]
+
+    def _movement(self, book: str, number: int, at: datetime) -> Record:
+        """The balance transaction itself, which tells whose it is."""
+        minor = (number + 1) * 100 * (-1) ** number
+        value = {
+            "id": f"txn_{book}_{number}",
+            "object": "balance_transaction",
+            "type": "adjustment",
+            "amount": minor,
+            "fee": 0,
+            "net": minor,
+            "currency": "usd",
+            "created": int(at.timestamp()),
+        }
+        return self._object(book, self._owner(number), value, at, f"{book}:{number}")
+
+    def _reading(self, book: str, number: int, at: datetime, times: int) -> Record:
+        owner = self._owner(number)
+        own = [n for n in range(number + 1) if self._owner(n) == owner]
+        total = sum((n + 1) * 100 * (-1) ** n for n in own)
+        same_second = [n for n in own if n // 2 == number // 2]
         value = {
             "id": f"balance_reading.{times}",
             "object": "balance_reading",
@@ -110,13 +135,19 @@ class Streams:
             "last": [f"txn_{book}_{n}" for n in same_second],
             "ends": {"0": self.objects},
         }
+        told_at = LONG_AGO + timedelta(minutes=number, seconds=times)
+        return self._object(book, owner, value, told_at, f"{book}:{number}:{times}")
+
+    def _object(
+        self, book: str, owner: str, value: Mapping[str, object], at: datetime, name: str
+    ) -> Record:
         envelope = Envelope(
-            id=f"{book}:{number}:{times}",
+            id=name,
             source="test",
-            type="tallystick.balance-reading",
-            time=LONG_AGO + timedelta(minutes=number, seconds=times),
+            type="com.stripe.object",
+            time=at,
             data=json.dumps(value).encode(),
-            extensions={"book": book},
+            extensions={"book": book, **({"account": owner} if owner else {})},
         )
         return self._record(Publication(topics.STRIPE_OBJECTS, b"k", envelope))
 
@@ -200,6 +231,21 @@ async def test_lost_movement_is_found_whatever_comes_first_and_heals_when_it_is_
         assert await drifts(database, book) == [
             ("assets:stripe:balance", "resolved", (lost + 1) * 100)
         ]
+
+
+async def test_several_stripe_accounts_of_a_book_are_held_as_one_sum(database: Database) -> None:
+    owners = {"whole": ("acct_1", "acct_2"), "lossy": ("acct_3", "acct_4")}
+    books = BookMap(books=tuple(BookData(name=n, stripe_accounts=o) for n, o in owners.items()))
+    conveyor, streams = started(database, books), Streams(owners["whole"])
+    for batch in mixed(streams.of("whole", lost=None), Random(1)):
+        await conveyor.carry(batch)
+    assert await drifts(database, "whole") == []
+    streams.owners = owners["lossy"]
+    for batch in mixed(streams.of("lossy", lost=2), Random(2)):
+        await conveyor.carry(batch)
+    assert await drifts(database, "lossy") == [("assets:stripe:balance", "open", 300)]
+    await conveyor.carry([streams.entry("lossy", 2, LONG_AGO + timedelta(seconds=1))])
+    assert await drifts(database, "lossy") == [("assets:stripe:balance", "resolved", 300)]
 
 
 async def test_what_readings_no_longer_need_is_forgotten(database: Database) -> None:
