@@ -108,7 +108,11 @@ def _take(statement: _Open, part: Element) -> None:
             _summary(statement, part)
         case "Ntry":
             statement.count += 1
-            line = _line(part, statement)
+            try:
+                line = _line(part, statement)
+            except StatementRefused as error:
+                at = f"entry {statement.count} of statement {shown(statement.ident)}"
+                raise StatementRefused(f"{at}: {error.why}", fix=error.fix) from None
             if line is None:
                 statement.left_out += 1
             else:

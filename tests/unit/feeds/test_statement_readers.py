@@ -205,6 +205,7 @@ def broken(name: str, old: bytes, new: bytes) -> str:
     ("name", "old", "new", "why"),
     [
         ("camt053_two_statements.xml", b">8.85<", b">8.86<", "says '2258.85'"),
+        ("camt053_two_statements.xml", b">8.85<", b">8,85<", "entry 1 of statement 'STM-221': '8,85'"),
         ("camt053_two_statements.xml", b">3190.45<", b">3190.46<", "does not add up"),
         ("camt053_two_statements.xml", b">8.85<", b">8.855<", "more than the 2 decimals"),
         ("camt053_two_statements.xml", b">8.85<", b">-8.85<", "below zero"),
