@@ -145,7 +145,7 @@ async def test_stripes_balance_is_held_against_the_ledgers_once_it_has_booked_wh
     async def is_told(*states: str) -> bool:
         return await drifts() == list(states)
 
-    names = (MOVEMENT["id"], lost["id"])
+    names = (str(MOVEMENT["id"]), str(lost["id"]))
     async with books.ledger():
         with rig.process() as running:
             await asyncio.to_thread(running.await_answer, "/readyz")
