@@ -29,7 +29,8 @@ from services.reconciler.matching.table import (
 )
 from services.reconciler.rules.expectations import Expectation
 
-_WORD: Final = re.compile(r"[a-z]+")
+# A word, or one glued to a figure; what has figures on both sides of letters is a number or an id.
+_WORD: Final = re.compile(r"(?<![a-z0-9])(?:[0-9]+([a-z]+)|([a-z]+)[0-9]*)(?![a-z0-9])")
 
 
 def take_exact(table: Table) -> None:
@@ -223,4 +224,5 @@ def words_of(line: Line) -> frozenset[str]:
     """The words of a line's texts, folded, by which it says what a difference is."""
     text = f"{line.description} {line.reference} {line.counterparty}"
     plain = unicodedata.normalize("NFKD", text).casefold()
-    return frozenset(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))
+    bare = "".join(c for c in plain if not unicodedata.combining(c))
+    return frozenset(behind or before for behind, before in _WORD.findall(bare))

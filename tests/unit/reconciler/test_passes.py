@@ -160,6 +160,23 @@ def test_difference_within_a_band_is_posted_by_its_name_and_no_break() -> None:
     assert (named.name, named.account, named.amount.minor) == ("short", "", "-100")
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("FX", "exchange"), ("KURS 1,0832", "exchange"), ("FX1.0832", "exchange"), ("5FEE", "fee")],
+)
+def test_word_of_a_difference_may_be_glued_to_its_figure(text: str, name: str) -> None:
+    difference = the_match(found(payout(), line(f"STRIPE {A} {text}", 9_990))).made(1).difference
+    assert difference is not None
+    assert difference.name == name
+
+
+def test_letters_inside_an_id_say_nothing_of_a_difference() -> None:
+    ident = "po_1sATv3LkdIwHu7ixbwCj9fx3"
+    result = found(payout(ident), line(f"STRIPE PAYOUT {ident}", 9_970))
+    assert the_match(result).rule == REFERENCE_ONLY
+    assert said(result) == [f"payout_amount_mismatch {ident} 30"]
+
+
 def test_line_without_a_reference_is_short_by_a_fee_of_one_payout_or_of_none() -> None:
     text = line("STRIPE TRANSFER LESS CHARGES", 9_900)
     match = the_match(found(payout(), text))
