@@ -80,7 +80,8 @@ async def measured(
         async with producer(rig.bootstrap) as publisher:
             began = time.monotonic()
             for number in range(count):
-                await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+                left = began + number / rate - time.monotonic()
+                await asyncio.sleep(max(0.0, left))  # an even rate
                 told = [told_live(number, since=payouts), coming(waiting + number)]
                 await publisher.publish_all(told, 30)
         await rig.quiet(running)
