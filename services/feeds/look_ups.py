@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-# What is waited for is looked up anew each week: an older look-up has a newer one in its place.
-WORTH_ASKING_FOR: Final = timedelta(days=14)
 # How far back a look-up reads, whatever it asks for: pages of a bank, and not its history.
 LOOK_BACK_MAX: Final = timedelta(days=400)
 # A line is booked on a day of the bank's, and was made a day or two before it.

@@ -2,15 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 from services.ingest.catch_up import Fields
 from services.ingest.mirrored import Asked, asked_of, path_of
 
-# A wait that goes on is looked up anew each week: an older look-up has a newer one in its place,
-# or what it was for has come.
-WORTH_ASKING_FOR: Final = timedelta(days=14)
 # The API key is sent to what a look-up names, so it may name an id and nothing else.
 _ID: Final = re.compile(r"[A-Za-z0-9_]{1,200}", re.ASCII)
 _KINDS: Final = frozenset({"payout", "topup"})

@@ -8,6 +8,7 @@ from services.reconciler.breaks.at_bank import contradictions, line_breaks, payo
 from services.reconciler.breaks.balances import below_zero, drifts
 from services.reconciler.breaks.exchange import exchange_matches
 from services.reconciler.breaks.in_transit import in_transit_breaks, open_keys
+from services.reconciler.breaks.other_currency import in_other_currency
 from services.reconciler.breaks.pending import pending_breaks, pending_wakes, pendings_of
 from services.reconciler.breaks.stripe_balance import stripe_balance_breaks
 from services.reconciler.breaks.waits import due_look_ups, waits_of
@@ -50,10 +51,11 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
     lay_beside(table, hand, texts)
     exchanged = exchange_matches(facts)
     pendings = pendings_of(facts, table, at=at)
+    elsewhere = in_other_currency(facts, table)
     matches = [*hand.matches, *_matches(facts, table), *exchanged]
     found = [
-        *payout_breaks(facts, table, at=at, pendings=pendings),
-        *line_breaks(facts, table),
+        *payout_breaks(facts, table, at=at, pendings=pendings, elsewhere=elsewhere),
+        *line_breaks(facts, table, elsewhere=elsewhere),
         *_drifts(facts),
         *stripe_balance_breaks(facts),
         *_below_zero(facts),

@@ -10,8 +10,7 @@ from itertools import chain
 from typing import Final
 
 from services.reconciler.breaks.in_transit import open_keys
-from services.reconciler.breaks.pending import Pending
-from services.reconciler.breaks.waits import is_awaited
+from services.reconciler.breaks.pending import Pending, is_awaited
 from services.reconciler.evidence.references import Evidence
 from services.reconciler.evidence.spelling import handles_of_line, handles_of_names
 from services.reconciler.facts.kinds import (

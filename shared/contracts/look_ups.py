@@ -5,10 +5,14 @@ tells everything else. What was waited for is then there, or is still waited for
 """
 
 import hashlib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+# What is waited for is looked up anew each week: an older look-up has a newer one in its place.
+WORTH_ASKING_FOR: Final = timedelta(days=14)
 
 
 class LookUp(StrEnum):

@@ -11,10 +11,9 @@ from starlette.routing import Route
 
 from sandbox.world.scenario import CONNECTED
 from services.ingest.catch_up import DAY_SECONDS
-from services.ingest.look_ups import WORTH_ASKING_FOR
 from services.ingest.shell.stripe_api import ApiRefused, StripeApi
 from shared.contracts.errors import Unavailable
-from shared.contracts.look_ups import LookUp
+from shared.contracts.look_ups import WORTH_ASKING_FOR, LookUp
 from tests.support.looking_up import LookingUp, look_up
 from tests.support.poller import Polling, polling_of
 from tests.support.world import KEY, serving

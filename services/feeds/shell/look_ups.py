@@ -15,7 +15,6 @@ from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from services.feeds.look_ups import (
-    WORTH_ASKING_FOR,
     DueLookUp,
     PolledAccount,
     accounts_of,
@@ -25,7 +24,7 @@ from services.feeds.look_ups import (
 from services.feeds.shell.bank_api import BankRefused, Poll
 from services.feeds.shell.store import SQL
 from shared.contracts.errors import Unavailable
-from shared.contracts.look_ups import LookUp, LookUpAsked
+from shared.contracts.look_ups import WORTH_ASKING_FOR, LookUp, LookUpAsked
 from shared.contracts.topics import LOOK_UPS
 from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Record

@@ -14,14 +14,14 @@ from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from services.ingest.catch_up import Fields
-from services.ingest.look_ups import WORTH_ASKING_FOR, NotAskable, asked_for, movements_of
+from services.ingest.look_ups import NotAskable, asked_for, movements_of
 from services.ingest.polled import PolledAccount
 from services.ingest.shell.poll_store import QUERIES
 from services.ingest.shell.stripe_api import ApiRefused, StripeApi
 from services.ingest.shell.teller import Teller
 from services.ingest.thin import next_try
 from shared.contracts.errors import Unavailable
-from shared.contracts.look_ups import LookUp, LookUpAsked
+from shared.contracts.look_ups import WORTH_ASKING_FOR, LookUp, LookUpAsked
 from shared.contracts.topics import LOOK_UPS
 from shared.runtime import log
 from shared.runtime.kafka import KafkaAddress, Record

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from services.reconciler.breaks.other_currency import exchanged, in_other_currency
+from services.reconciler.breaks.other_currency import exchanged
 from services.reconciler.breaks.pending import Pending, said_of, shown_before
 from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
@@ -24,13 +24,18 @@ _NOTHING_READ = datetime.min.replace(tzinfo=UTC)
 
 
 def payout_breaks(
-    facts: Facts, table: Table, *, at: datetime, pendings: Sequence[Pending] = ()
+    facts: Facts,
+    table: Table,
+    *,
+    at: datetime,
+    pendings: Sequence[Pending],
+    elsewhere: Mapping[str, Sequence[Line]],
 ) -> Iterator[Discrepancy]:
     """What is wrong with payouts and top-ups: failed, overdue, short or over, in another currency.
 
-    ``pendings`` are the pending lines on which one of them was expected.
+    ``pendings`` are the pending lines on which one of them was expected, ``elsewhere`` the lines in
+    another currency, by what they name.
     """
-    elsewhere = in_other_currency(facts, table)
     before, vanished = shown_before(facts), said_of(pendings)
     for expected in sorted(facts.expectations, key=lambda e: e.id):
         if expected.stage is Stage.FAILED:
@@ -232,12 +237,14 @@ def _was_pending(line: Line, minor: int) -> str:
     return f"{line.id} was pending with {money(minor, line.currency)} and posted with {line.money}"
 
 
-def line_breaks(facts: Facts, table: Table) -> Iterator[Discrepancy]:
+def line_breaks(
+    facts: Facts, table: Table, *, elsewhere: Mapping[str, Sequence[Line]]
+) -> Iterator[Discrepancy]:
     """What is wrong with bank lines: not told apart, paid twice, not explained.
 
     A line in another currency than what it names is told of with what it names.
     """
-    told = {line.key for lines in in_other_currency(facts, table).values() for line in lines}
+    told = {line.key for lines in elsewhere.values() for line in lines}
     lines = {line.key: line for line in facts.lines}
     for key in sorted(table.evidence):
         line = lines[key]

@@ -47,7 +47,7 @@ def pendings_of(facts: Facts, table: Table, *, at: datetime) -> tuple[Pending, .
     lines = [
         line
         for line in facts.lines
-        if line.minor and line.key not in replaced and (_is_pending(line) or was_taken_back(line))
+        if line.key not in replaced and (is_awaited(line) or (line.minor and was_taken_back(line)))
     ]
     if not lines:
         return ()
@@ -77,6 +77,11 @@ def _evidence(facts: Facts, lines: Iterable[Line]) -> Mapping[str, Evidence]:
     met = (e for e in facts.expectations if not wanted.isdisjoint(handles_of_names(e)))
     index = index_of(sorted(met, key=lambda e: e.id), facts.book.payer_names)
     return {line.key: evidence_of(line, index) for line in rows}
+
+
+def is_awaited(line: Line) -> bool:
+    """Whether a line is only announced so far."""
+    return line.state is LineState.PENDING and line.minor != 0
 
 
 def was_taken_back(line: Line) -> bool:
@@ -160,10 +165,6 @@ def shown_before(facts: Facts) -> Mapping[str, int]:
 
 def _replaced(line: Line) -> str:
     return f"line:{line.account}/{line.replaces}"
-
-
-def _is_pending(line: Line) -> bool:
-    return line.state is LineState.PENDING
 
 
 def _known_until(facts: Facts, line: Line, at: datetime) -> datetime:

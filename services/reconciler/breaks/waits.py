@@ -21,26 +21,22 @@ from typing import Final
 
 from services.reconciler.breaks.at_bank import clock
 from services.reconciler.breaks.in_transit import open_keys
-from services.reconciler.facts.kinds import Line
+from services.reconciler.breaks.pending import ends_at, is_awaited
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.found import DueLookUp
 from services.reconciler.matching.candidates import Candidate
 from services.reconciler.matching.table import WEAK_RULES, Table
 from services.reconciler.rules.calendars import (
     SETTLING_TIME,
-    business_days_after,
     due_at,
-    end_of,
     midnight,
     waited_until,
 )
 from shared.contracts.look_ups import LookUp
 from shared.contracts.money import Money
-from shared.contracts.observations import LineState
 
 # What is missing, or mismatched, is looked for again so often.
 AGAIN: Final = timedelta(days=7)
-PENDING_BUSINESS_DAYS: Final = 5
 # Either half may be the one that was lost: the bank's line, or Stripe's word that it went back.
 _BOTH: Final = (LookUp.BANK_LINES, LookUp.STRIPE_OBJECT)
 
@@ -163,11 +159,6 @@ def state_of(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> 
     return WaitState.MISSING if known_until >= candidate.closed_at else WaitState.OVERDUE
 
 
-def is_awaited(line: Line) -> bool:
-    """Whether a line is only announced so far."""
-    return line.state is LineState.PENDING and line.minor != 0
-
-
 def _of_candidate(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> Wait | None:
     state = state_of(facts, table, candidate, at)
     if state is None:
@@ -214,10 +205,9 @@ def _of_candidate(facts: Facts, table: Table, candidate: Candidate, at: datetime
 
 def _pending(facts: Facts, at: datetime) -> Iterable[Wait]:
     """Pending lines: a bank posts them, changes them, or lets them vanish without a word."""
-    zone = facts.book.zone
     for line in facts.lines:
         if is_awaited(line):
-            ends = end_of(business_days_after(line.booked_on, PENDING_BUSINESS_DAYS), zone)
+            ends = ends_at(facts, line)
             state = WaitState.DUE if at < ends else WaitState.OVERDUE
             passed = Passed(_again(ends, at) - AGAIN, (LookUp.BANK_LINES,))
             yield Wait(

@@ -7,10 +7,8 @@ from itertools import permutations
 import pytest
 
 from services.reconciler.breaks.pending import (
-    POSTED_WITHIN_BUSINESS_DAYS,
     was_taken_back,
 )
-from services.reconciler.breaks.waits import PENDING_BUSINESS_DAYS
 from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import fold
 from services.reconciler.reconcile import reconcile
@@ -156,7 +154,3 @@ def test_pending_line_is_held_until_what_it_names_is_settled() -> None:
     assert not held & {PENDING.key, f"expectation:{A}"}
     paid = found(payout(), PENDING, TAKEN_BACK, line(A, id="l2"), at=SOON).dormant
     assert {PENDING.key, f"expectation:{A}"} <= paid
-
-
-def test_both_rooms_wait_as_long_for_a_pending_line() -> None:
-    assert POSTED_WITHIN_BUSINESS_DAYS == PENDING_BUSINESS_DAYS
