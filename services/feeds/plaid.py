@@ -145,8 +145,9 @@ def line_of(value: Fields) -> ToldLine:
 def _replaced(value: Fields) -> str:
     """The pending line in whose place a line has come; nothing where it is no id."""
     found = value.get("pending_transaction_id")
-    is_id = isinstance(found, str) and len(found) <= ID_CHARACTERS_MAX and found.isprintable()
-    return found if isinstance(found, str) and is_id else ""
+    if not isinstance(found, str) or len(found) > ID_CHARACTERS_MAX or not found.isprintable():
+        return ""
+    return found
 
 
 def accounts_of(told: Fields, *, as_of: datetime | None) -> tuple[PlaidAccount, ...]:
