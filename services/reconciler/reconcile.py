@@ -69,7 +69,7 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
     found += in_transit_breaks(waiting, facts, troubled=troubled, at=at)
     found += contradictions(facts)
     discrepancies = {d.id: d for d in found}
-    waits = list(waits_of(facts, table, at=at))
+    waits = list(waits_of(facts, table, at=at, elsewhere=elsewhere))
     wakes = (
         next_change(facts, table, at=at),
         *(wait.deadline for wait in waits),

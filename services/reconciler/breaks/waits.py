@@ -4,7 +4,7 @@
     due         its day has come; within the rail's own time
     overdue     past that time, and a line may still come in the window: alarms
     missing     the window is over: alarms
-    mismatched  it came with another amount: alarms
+    mismatched  it came with another amount, or in another currency: alarms
     settled     an amount alone has matched it, and the window is still open
 
 Pending lines, and payouts of which a balance transaction alone has not come, are due or overdue.
@@ -21,6 +21,7 @@ from typing import Final
 
 from services.reconciler.breaks.at_bank import clock
 from services.reconciler.breaks.in_transit import open_keys
+from services.reconciler.breaks.other_currency import in_other_currency
 from services.reconciler.breaks.pending import ends_at, is_awaited
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.found import DueLookUp
@@ -120,9 +121,23 @@ class Wait:
             )
 
 
-def waits_of(facts: Facts, table: Table, *, at: datetime) -> Iterator[Wait]:
-    """What is waited for at a time, in the order of the deadlines."""
-    at_bank = [w for c in table.candidates.values() if (w := _of_candidate(facts, table, c, at))]
+def waits_of(
+    facts: Facts,
+    table: Table,
+    *,
+    at: datetime,
+    elsewhere: Collection[str] | None = None,
+) -> Iterator[Wait]:
+    """What is waited for at a time, in the order of the deadlines.
+
+    ``elsewhere`` has what came in another currency; it is looked for where it is not told.
+    """
+    exchanged = in_other_currency(facts, table) if elsewhere is None else elsewhere
+    at_bank = [
+        wait
+        for candidate in table.candidates.values()
+        if (wait := _of_candidate(facts, table, candidate, at, exchanged))
+    ]
     said = {wait.subject for wait in at_bank}
     found = [*at_bank, *_pending(facts, at), *_in_transit(facts, table, said, at)]
     return iter(sorted(found, key=lambda wait: (wait.deadline, wait.subject)))
@@ -134,7 +149,13 @@ def due_look_ups(waits: Iterable[Wait]) -> tuple[DueLookUp, ...]:
     return tuple(sorted(found, key=lambda d: (d.deadline, d.subject, d.look_up, d.where)))
 
 
-def state_of(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> WaitState | None:
+def _state_of(
+    facts: Facts,
+    table: Table,
+    candidate: Candidate,
+    at: datetime,
+    exchanged: Collection[str],
+) -> WaitState | None:
     """The state of a payout or top-up; ``None`` when nothing is waited for any more."""
     taken = table.settled.get(candidate.id)
     if taken is not None:
@@ -148,7 +169,7 @@ def state_of(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> 
             return WaitState.MISMATCHED
         is_weak = any(one.rule in WEAK_RULES for one in taken)
         return WaitState.SETTLED if is_weak and candidate.closed_at > at else None
-    if candidate.is_overpaid:
+    if candidate.is_overpaid or candidate.id in exchanged:
         return WaitState.MISMATCHED
     zone = facts.book.zone
     if at < midnight(candidate.anchor, zone):
@@ -159,8 +180,14 @@ def state_of(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> 
     return WaitState.MISSING if known_until >= candidate.closed_at else WaitState.OVERDUE
 
 
-def _of_candidate(facts: Facts, table: Table, candidate: Candidate, at: datetime) -> Wait | None:
-    state = state_of(facts, table, candidate, at)
+def _of_candidate(
+    facts: Facts,
+    table: Table,
+    candidate: Candidate,
+    at: datetime,
+    exchanged: Collection[str],
+) -> Wait | None:
+    state = _state_of(facts, table, candidate, at, exchanged)
     if state is None:
         return None
     expected, closed = candidate.expected, candidate.closed_at

@@ -10,6 +10,7 @@ from services.reconciler.facts.known import Facts
 from services.reconciler.matching.passes import matched
 from services.reconciler.reconcile import reconcile
 from services.reconciler.rules.expectations import Stage
+from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.look_ups import LookUp
 from shared.contracts.observations import LineState
 from tests.support.reconciler_facts import ARRIVAL, A, facts_of, line, payout
@@ -58,6 +59,17 @@ def test_short_payout_is_mismatched_and_a_whole_one_waits_no_more() -> None:
     assert (short.state, short.state.alarms) == (WaitState.MISMATCHED, True)
     assert waits(payout(), line(f"STRIPE {A}"), at=DUE) == []
     assert waits(payout(stage=Stage.FAILED), at=DUE) == []
+
+
+@pytest.mark.parametrize("at", [DUE - 3 * DAY, DUE, CLOSED + 9 * DAY])
+def test_payout_that_came_in_another_currency_is_mismatched_as_its_discrepancy_says(
+    at: datetime,
+) -> None:
+    facts = facts_of((payout(), line(f"STRIPE {A}", 9_200, currency="eur", account="euro")))
+    (wait,) = waits_of(facts, matched(facts, at=at), at=at)
+    assert (wait.subject, wait.state, wait.state.alarms) == (A, WaitState.MISMATCHED, True)
+    (said,) = reconcile(facts, at=at).discrepancies
+    assert (said.subject, said.kind) == (A, DiscrepancyKind.PAYOUT_AMOUNT_MISMATCH)
 
 
 def test_match_by_amount_waits_for_the_end_of_its_window() -> None:
