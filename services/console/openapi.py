@@ -157,7 +157,8 @@ def _roll_up_words() -> list[Json]:
             "enum": ["account", "key", "tag", *Unit],
             "default": "account",
         },
-        "description": "what to sum up by; keys as they stand now, under an account",
+        "description": "what to sum up by; by key what stood under each key of an account, with"
+        " `from` what each turned over",
     }
     depth = {
         "name": "depth",

@@ -219,7 +219,10 @@ def roll_up(
     recorded_as_of: Recorded = "",
     written: Written = Format.TABLE,
 ) -> None:
-    """Turnover by account prefix, by key, by tag or by span of time."""
+    """Turnover by account prefix, by key, by tag or by span of time.
+
+    By key it is what stood under each key at that moment; with --from, what each turned over.
+    """
 
     async def read(shelf: Shelf) -> None:
         asked = shelf.asked(

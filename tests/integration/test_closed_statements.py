@@ -9,6 +9,7 @@ import pytest
 
 from services.console.shell.account_pages import AccountPages
 from services.console.shell.figures_of import Figures
+from services.console.shell.keys_of import Keys
 from services.console.shell.readers import Views
 from services.console.statements.account import Place
 from services.console.statements.as_json import account_json
@@ -27,7 +28,7 @@ from tests.support.judged_journal import InputLog, judged_journal
 
 pytestmark = pytest.mark.stack
 BOOK = BookData(time_zone="America/Sao_Paulo")
-BANK = "assets:bank:main"
+BANK, SUSPENSE = "assets:bank:main", "liabilities:suspense"
 MAY = Period(date(2024, 5, 1), date(2024, 5, 31))
 
 
@@ -89,6 +90,14 @@ async def test_statement_of_a_closed_period_stays_and_the_late_fact_is_in_the_fi
         await views.close()
 
 
+async def sum_of_keys(views: Views, day: date) -> int:
+    """What stands under all keys of suspense at a day's end."""
+    async with views.snapshot() as seen:
+        as_of = AsOf(moment(str(day), BOOK.zone, name="as_of"))
+        keys = await Keys(seen, Asked(BOOK, as_of), SUSPENSE).figures()
+        return sum(part.figure.net for part in keys)
+
+
 def nets(told: list[Told]) -> dict[str, int]:
     tally = Tally()
     for each in told:
@@ -136,6 +145,8 @@ async def test_exports_of_any_period_sum_to_its_statements_whatever_came_too_lat
             }
             for day in (month - timedelta(days=1) for month in months[1:])
         }
+        keys = {day: await sum_of_keys(views, day) for day in stands}
+        assert keys == {day: expected.get(SUSPENSE, 0) for day, expected in stands.items()}
         await views.close()
         async with journal.database.transaction("repeatable_read") as tx:
             told = await journal_in(tx)

@@ -10,8 +10,10 @@ from fractions import Fraction
 import asyncpg
 import pytest
 
+from services.console.shell import keys_of
 from services.console.shell.account_pages import AccountPages
 from services.console.shell.figures_of import Figures
+from services.console.shell.keys_of import Keys
 from services.console.shell.readers import Views
 from services.console.shell.reports import report
 from services.console.statements.account import Place
@@ -21,6 +23,7 @@ from services.console.statements.groups import GROUPS
 from services.console.statements.moments import AsOf, Moment, Period, moment
 from services.console.statements.query import Asked
 from services.console.statements.report import Kind
+from services.console.views import BadRequest
 from services.ledger.shell.proof.verify import verify_journal
 from shared.contracts.books import BookData
 from shared.contracts.money import Currency
@@ -30,6 +33,7 @@ from tests.support.statements import EUR, JPY, USD, Leg, turned_over
 pytestmark = pytest.mark.stack
 BOOK = BookData(time_zone="America/Sao_Paulo", reporting_currency="usd")
 FIRST, DAYS = date(2026, 1, 20), 100
+SETTLING = "assets:stripe:settling"
 ACCOUNTS = (
     *("assets:bank:main", "assets:stripe:settling", "assets:receivable", "liabilities:payable"),
     *("equity:owner", "equity:exchange", "revenue:stripe", "revenue:refunds"),
@@ -50,6 +54,7 @@ class Told:
     effective_at: datetime
     recorded_at: datetime
     leg: Leg
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,24 @@ class World:
     told: list[Told]
 
     def legs(self, as_of: AsOf = AsOf()) -> Iterator[Leg]:  # noqa: B008 - frozen
+        return (each.leg for each in self.within(as_of))
+
+    def within(self, as_of: AsOf) -> Iterator[Told]:
         for each in self.told:
             if as_of.effective and each.effective_at >= as_of.effective.before:
                 continue
             if as_of.recorded and each.recorded_at >= as_of.recorded.before:
                 continue
-            yield each.leg
+            yield each
+
+    def keys(self, as_of: AsOf, first: date = date.min) -> dict[tuple[str, Currency], list[int]]:
+        """Debit and credit of each key of settling, added up the slow way."""
+        sums: dict[tuple[str, Currency], list[int]] = {}
+        for each in self.within(as_of):
+            if each.leg.account == SETTLING and each.leg.on >= first:
+                debit_and_credit = sums.setdefault((each.key, each.leg.currency), [0, 0])
+                debit_and_credit[each.leg.minor < 0] += abs(each.leg.minor)
+        return sums
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +110,13 @@ async def made(dsn: str) -> AsyncGenerator[World]:
             if "memo:credits" in (debited, credited):
                 debited, credited = "memo:credits", "memo:credits-issued"
             minor = chance.choice((1, 999, 123_456, 10**24))
-            journal.entry(at, recorded, (debited, minor), (credited, -minor), currency=currency)
+            key = f"ch_{len(told) % 7}"
+            legs = ((debited, minor), (credited, -minor))
+            journal.entry(at, recorded, *legs, currency=currency, key=key)
+            day = at.astimezone(BOOK.zone).date()
             told += [
-                Told(at, recorded, Leg(at.astimezone(BOOK.zone).date(), account, amount, currency))
-                for account, amount in ((debited, minor), (credited, -minor))
+                Told(at, recorded, Leg(day, account, amount, currency), key)
+                for account, amount in legs
             ]
         await journal.book()
         views = Views(dsn, "ledger")
@@ -123,6 +143,46 @@ async def test_turnover_is_what_the_journal_sums_to_on_both_axes(world: World) -
         one = await figures.turnover(AsOf(moments()[2]), account="equity:owner")
         assert one
         assert {figure.account for figure in one} == {"equity:owner"}
+
+
+async def test_keys_are_what_the_journal_sums_to_on_both_axes(world: World) -> None:
+    first = date(2026, 2, 3)
+    for effective in moments():
+        for recorded in moments():
+            as_of = AsOf(effective, recorded)
+            expected = {k: d - c for k, (d, c) in world.keys(as_of).items() if d != c}
+            async with world.views.snapshot() as views:
+                stood = await Keys(views, Asked(BOOK, as_of), SETTLING).figures()
+                assert {(p.key, p.figure.currency): p.figure.net for p in stood} == expected, as_of
+                if effective is None or effective.day >= first:
+                    asked = Asked(BOOK, as_of, Period(first))
+                    moved = await Keys(views, asked, "assets:stripe").figures()
+                    assert {
+                        (p.key, p.figure.currency): [p.figure.debit, p.figure.credit] for p in moved
+                    } == world.keys(as_of, first), as_of
+            async with world.journal.database.transaction() as tx:
+                await tx.execute("set local role ledger_reader")
+                rows = await tx.fetch(
+                    "select key, currency, exponent, minor"
+                    " from ledger_read.open_items_as_of('main', $1, $2, $3)",
+                    SETTLING,
+                    effective.before if effective is not None else None,
+                    recorded.before if recorded is not None else None,
+                )
+            assert {
+                (r["key"], Currency(r["currency"], r["exponent"])): r["minor"] for r in rows
+            } == expected, as_of
+    assert len(world.keys(AsOf())) > len(world.keys(AsOf(moments()[1])))
+
+
+async def test_keys_that_would_read_too_much_are_refused_with_a_way_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_of, "POSTINGS_MAX", 9)
+    for as_of in (AsOf(), AsOf(moments()[1]), AsOf(None, moments()[2])):
+        async with world.views.snapshot() as views:
+            with pytest.raises(BadRequest, match="more than 9 postings would have"):
+                await Keys(views, Asked(BOOK, as_of), SETTLING).figures()
 
 
 async def test_daily_rates_are_the_last_on_or_before_each_day(world: World) -> None:

@@ -93,22 +93,6 @@ class Figures:
         )
         return [Part(_figure(row), begins=row["begins"]) for row in rows]
 
-    async def by_key(self, account: str, count_max: int) -> list[Part]:
-        """What stands under each key now."""
-        rows = await self._views.rows("open_keys", self.book.name, account, count_max)
-        return [
-            Part(
-                Figure(
-                    row["account"],
-                    Currency(row["currency"], row["exponent"]),
-                    max(row["minor"], 0),
-                    max(-row["minor"], 0),
-                ),
-                key=row["key"],
-            )
-            for row in rows
-        ]
-
     async def accounts(self, under: str = "") -> list[str]:
         """Accounts that ever moved, the named one and those under it."""
         rows = await self._views.rows("accounts_moved", self.book.name, under)

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from services.console.shell.figures_of import EARNED, Figures
+from services.console.shell.keys_of import Keys
 from services.console.shell.readers import Snapshot
 from services.console.statements.balance_sheet import (
     balance_sheet,
@@ -29,7 +30,7 @@ from services.console.statements.income import (
     translated_cash_flow,
     translated_income_statement,
 )
-from services.console.statements.moments import EVER, AsOf, end_of
+from services.console.statements.moments import AsOf, end_of
 from services.console.statements.query import Asked
 from services.console.statements.report import (
     Basis,
@@ -199,7 +200,7 @@ async def rolled_up(
 
     Raises:
         BadRequest: No way to roll up; tags where they do not count, or none where they do; keys of
-            another time than now, or of no account; a moment within a day where days are rolled up.
+            no account, or too many; a moment within a day where days are rolled up.
     """
     figures = Figures(moment, asked.book)
     if (by == TAG and not tags) or (tags and by == ACCOUNT):
@@ -207,16 +208,19 @@ async def rolled_up(
     keys = [named for under_tag in tags.values() for named in under_tag if names_a_key(named)]
     if keys and by != KEY:
         raise BadRequest(
-            f"tags: {keys[0][:140]} is a key, and keys are kept as they stand now: roll up by key"
+            f"tags: {keys[0][:140]} is a key, and sums by account know no keys: roll up by key"
         )
     if by == KEY:
-        if asked.as_of != EVER or asked.period.first or asked.period.last or not under:
+        if not under:
+            raise BadRequest("account: keys are those of an account: say which")
+        parts = await Keys(moment, asked, under).figures()
+        lines = roll_up(parts, prefix=under, depth=depth, tags=tags)
+        if len(lines) > KEYS_MAX:
             raise BadRequest(
-                "by: keys are kept as they stand now, under an account; for what was, read the"
-                " statement of the account"
+                f"by: {under} has more than {KEYS_MAX:,} keys then; name an account under it, put"
+                " keys together by tags, or page through the open items over HTTP"
             )
-        parts = await figures.by_key(under, KEYS_MAX)
-        return roll_up(parts, prefix=under, depth=depth, tags=tags)
+        return lines
     if by in (ACCOUNT, TAG):
         turned_over = await figures.turnover(asked.end, first=asked.period.first)
         return roll_up([Part(f) for f in turned_over], prefix=under, depth=depth, tags=tags)

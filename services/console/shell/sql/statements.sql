@@ -44,9 +44,27 @@ select account, key, currency, exponent, minor
 from open_items
 where
     book = $1
-    and ($2::text = '' or account = $2::text or starts_with(account, $2::text || ':'))
+    and (account = $2::text or starts_with(account, $2::text || ':'))
 order by account, key, currency
 limit $3
+
+-- name: days_moved_under
+-- Days in which an account or one under it moved, in order. No row: none of that span.
+select distinct effective_day
+from day_turnover
+where
+    book = $1
+    and (account = $2::text or starts_with(account, $2::text || ':'))
+    and effective_day >= $3
+    and effective_day <= $4
+    and recorded_day >= $5
+    and recorded_day <= $6
+order by effective_day
+
+-- name: turnover_of_keys
+-- Turnover under the keys of an account in certain spans of time. No row: nothing moved.
+select account, key, currency, exponent, debit_minor, credit_minor, postings
+from turnover_of_keys($1, $2, $3, $4, $5, $6, $7)
 
 -- name: accounts_moved
 -- Accounts of a book that ever moved, from a name on in their order, with or without those under it.
