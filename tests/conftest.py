@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from shared.runtime import log
+from tests.support.furnishing import furnish
 from tests.support.stack import RunningStack, running_stack
 
 # A broker of a test lives for seconds to minutes: of 20 s of processor time in a simulated month
@@ -93,9 +94,29 @@ def fresh_database(stack: RunningStack) -> Iterator[Callable[[], str]]:
         stack.drop_database(dsn)
 
 
+@pytest.fixture(scope="session")
+def furnished(stack: RunningStack) -> Iterator[str]:
+    """The address of a database with the tables of every service, to be copied."""
+    dsn = stack.fresh_database("furnished")
+    furnish(dsn)
+    yield dsn
+    stack.drop_database(dsn)
+
+
 @pytest.fixture
-def database_dsn(stack: RunningStack) -> Iterator[str]:
-    """The address of an empty database for one test."""
+def database_dsn(stack: RunningStack, furnished: str) -> Iterator[str]:
+    """The address of a database for one test, as all services leave it before their first message.
+
+    A copy costs less than an empty one that each service brings up to date by itself.
+    """
+    dsn = stack.fresh_database(like=furnished)
+    yield dsn
+    stack.drop_database(dsn)
+
+
+@pytest.fixture
+def empty_database_dsn(stack: RunningStack) -> Iterator[str]:
+    """The address of a database for one test in which no service ever was."""
     dsn = stack.fresh_database()
     yield dsn
     stack.drop_database(dsn)

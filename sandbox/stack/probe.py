@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from shared.runtime.kafka_client import KafkaAddress
 
 PROBE_TIMEOUT_SECONDS: Final = 5.0
-# Postgres writes out all that is dirty before a database goes.
-DROP_TIMEOUT_SECONDS: Final = 60.0
+# Postgres copies a database file by file, and writes out all that is dirty before one goes.
+DATABASE_TIMEOUT_SECONDS: Final = 60.0
 
 Answer = TypeVar("Answer")
 
@@ -137,22 +137,30 @@ async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
 
-def create_database(dsn: str, name: str) -> bool:
+def create_database(dsn: str, name: str, *, template: str = "template1") -> bool:
     """Create a database next to the one of the address; whether it was not there before.
 
+    Args:
+        dsn: The address of any database of the server.
+        name: What the new one is to be called.
+        template: What it is a copy of; nobody may be connected to that.
+
     Raises:
-        ValueError: The name is not a plain lower-case word.
+        ValueError: A name is not a plain lower-case word.
         OSError: The server does not answer.
     """
-    if not (name.isascii() and name.replace("_", "").isalnum() and name == name.lower()):
-        raise ValueError(f"{name!r} is not a plain lower-case word")
-    return ask(lambda: _create_database(dsn, name))
+    for word in (name, template):
+        if not (word.isascii() and word.replace("_", "").isalnum() and word == word.lower()):
+            raise ValueError(f"{word!r} is not a plain lower-case word")
+    return ask(
+        lambda: _create_database(dsn, name, template), timeout_seconds=DATABASE_TIMEOUT_SECONDS
+    )
 
 
-async def _create_database(dsn: str, name: str) -> bool:
+async def _create_database(dsn: str, name: str, template: str) -> bool:
     connection = await _connect(dsn)
     try:
-        await connection.execute(f'create database "{name}"')
+        await connection.execute(f'create database "{name}" template "{template}"')
     except asyncpg.DuplicateDatabaseError:
         return False
     else:
@@ -163,7 +171,7 @@ async def _create_database(dsn: str, name: str) -> bool:
 
 def drop_database(dsn: str, name: str) -> None:
     """Drop a database, with the connections that others still have to it."""
-    ask(lambda: _drop_database(dsn, name), timeout_seconds=DROP_TIMEOUT_SECONDS)
+    ask(lambda: _drop_database(dsn, name), timeout_seconds=DATABASE_TIMEOUT_SECONDS)
 
 
 async def _drop_database(dsn: str, name: str) -> None:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.stack
 
 
 def test_rebuild_where_the_ledger_never_ran_says_so_and_what_to_do(
-    kafka_bootstrap: str, database_dsn: str, tmp_path: Path
+    kafka_bootstrap: str, empty_database_dsn: str, tmp_path: Path
 ) -> None:
     given = {k: v for k, v in os.environ.items() if not k.startswith("TALLYSTICK_")}
     done = subprocess.run(
@@ -20,7 +20,7 @@ def test_rebuild_where_the_ledger_never_ran_says_so_and_what_to_do(
         env=given
         | {
             "TALLYSTICK_KAFKA_BOOTSTRAP": kafka_bootstrap,
-            "TALLYSTICK_POSTGRES_DSN": database_dsn,
+            "TALLYSTICK_POSTGRES_DSN": empty_database_dsn,
             "TALLYSTICK_STACK_DIR": str(tmp_path),
         },
         capture_output=True,
@@ -33,6 +33,6 @@ def test_rebuild_where_the_ledger_never_ran_says_so_and_what_to_do(
     assert what == "There are no books here yet"
     assert why.startswith("  why: the database ")
     assert "has no schema `ledger`: no ledger has run on it" in why
-    assert database_dsn.rpartition("@")[2] in why
+    assert empty_database_dsn.rpartition("@")[2] in why
     assert fix.startswith("  do:  start the ledger")
     assert done.stdout == ""

@@ -212,12 +212,12 @@ async def test_refused_file_is_told_once_until_its_bytes_are_taken(
 
 
 async def test_files_that_were_refused_before_refusals_were_told_are_told(
-    database_dsn: str, tmp_path: Path
+    empty_database_dsn: str, tmp_path: Path
 ) -> None:
     for file in sorted(MIGRATIONS.glob("000[12]_*.sql")):
         shutil.copy(file, tmp_path)
-    await migrate(database_dsn, schema=SCHEMA, folder=tmp_path)
-    owner = await asyncpg.connect(database_dsn)
+    await migrate(empty_database_dsn, schema=SCHEMA, folder=tmp_path)
+    owner = await asyncpg.connect(empty_database_dsn)
     for outcome in ("refused", "accepted"):
         await owner.execute(
             "insert into feeds.statement_files values"
@@ -226,8 +226,8 @@ async def test_files_that_were_refused_before_refusals_were_told_are_told(
             outcome,
         )
     await owner.close()
-    await migrate(database_dsn, schema=SCHEMA, folder=MIGRATIONS)
-    database = await Database.open(database_dsn, search_path=SCHEMA)
+    await migrate(empty_database_dsn, schema=SCHEMA, folder=MIGRATIONS)
+    database = await Database.open(empty_database_dsn, search_path=SCHEMA)
     store = FileStore(database)
     (found,) = await store.untold_refusals(10, first_book="main")
     assert (found.sha256, found.book, found.stands) == ("refused", "main", True)

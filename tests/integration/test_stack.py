@@ -64,9 +64,11 @@ async def rows(dsn: str) -> list[int]:
         await connection.close()
 
 
-async def test_fresh_databases_are_empty_and_apart(stack: RunningStack, database_dsn: str) -> None:
+async def test_fresh_databases_are_empty_and_apart(
+    stack: RunningStack, empty_database_dsn: str
+) -> None:
     other = await asyncio.to_thread(stack.fresh_database)
-    first = await asyncpg.connect(database_dsn)
+    first = await asyncpg.connect(empty_database_dsn)
     second = await asyncpg.connect(other)
     try:
         await first.execute("create table seen (id int)")

@@ -30,12 +30,12 @@ TOLD = (
 
 
 async def test_journal_of_before_has_its_months_and_its_rates(
-    database_dsn: str, tmp_path: Path
+    empty_database_dsn: str, tmp_path: Path
 ) -> None:
     for file in sorted(MIGRATIONS.glob("000[123]_*.sql")):
         shutil.copy(file, tmp_path)
-    await migrate(database_dsn, schema="ledger", folder=tmp_path)
-    owner = await asyncpg.connect(database_dsn)
+    await migrate(empty_database_dsn, schema="ledger", folder=tmp_path)
+    owner = await asyncpg.connect(empty_database_dsn)
     try:
         await owner.execute(
             "insert into ledger.origins (topic, partition) values ('ledger.commands', 0)"
@@ -46,7 +46,7 @@ async def test_journal_of_before_has_its_months_and_its_rates(
         await owner.execute(TOLD, 2, "1 KWD is 1E+2 JPY on 2026-02-01", None)
         await owner.execute(TOLD, 3, "booked", "command:k")
         await owner.execute(TOLD, 4, "replayed", None)
-        await bring_up_to_date(database_dsn)
+        await bring_up_to_date(empty_database_dsn)
         assert [tuple(r) for r in await owner.fetch(MONTHS)] == [
             ("a:b", "2026-01-01", "2026-02-01", "5", "7")
         ]
@@ -62,9 +62,9 @@ async def test_journal_of_before_has_its_months_and_its_rates(
         await owner.close()
 
 
-async def test_months_follow_days_whoever_writes_them(database_dsn: str) -> None:
-    await bring_up_to_date(database_dsn)
-    owner = await asyncpg.connect(database_dsn)
+async def test_months_follow_days_whoever_writes_them(empty_database_dsn: str) -> None:
+    await bring_up_to_date(empty_database_dsn)
+    owner = await asyncpg.connect(empty_database_dsn)
     try:
         await owner.execute("set role ledger_app")
         await owner.execute(DAY, "a:b", "2026-01-31", "2026-01-31", "5", "0")
@@ -82,7 +82,7 @@ async def test_months_follow_days_whoever_writes_them(database_dsn: str) -> None
 
 
 async def test_journal_of_before_is_split_by_month_under_the_same_views(
-    database_dsn: str, tmp_path: Path
+    empty_database_dsn: str, tmp_path: Path
 ) -> None:
     for schema, folder, last in (("ledger", "migrations", 11), ("ledger_read", "views", 7)):
         before = tmp_path / folder
@@ -90,8 +90,8 @@ async def test_journal_of_before_is_split_by_month_under_the_same_views(
         for number in range(1, last + 1):
             for file in (MIGRATIONS.parent / folder).glob(f"{number:04}_*.sql"):
                 shutil.copy(file, before)
-        await migrate(database_dsn, schema=schema, folder=before)
-    owner = await asyncpg.connect(database_dsn)
+        await migrate(empty_database_dsn, schema=schema, folder=before)
+    owner = await asyncpg.connect(empty_database_dsn)
     seen = (
         "select e.reference, e.recorded_at::text, p.account, p.direction, p.minor::text"
         " from ledger_read.entries e join ledger_read.postings p using (book, reference)"
@@ -119,7 +119,7 @@ async def test_journal_of_before_is_split_by_month_under_the_same_views(
                     sequence,
                 )
         told, allowed = await owner.fetch(seen), await owner.fetch(rights)
-        await bring_up_to_date(database_dsn)
+        await bring_up_to_date(empty_database_dsn)
         assert len(told) == 4
         assert await owner.fetch(seen) == told
         assert set(allowed) <= set(await owner.fetch(rights))

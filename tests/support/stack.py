@@ -35,10 +35,11 @@ class RunningStack:
     postgres_dsn: str
     embedded: Stack | None = None
 
-    def fresh_database(self, purpose: str = "test") -> str:
-        """The address of an empty database that nobody else uses."""
+    def fresh_database(self, purpose: str = "test", *, like: str = "") -> str:
+        """The address of a database that nobody else uses: empty, or a copy of that of an address."""
         name = f"{purpose}_{uuid.uuid4().hex[:12]}".lower()
-        probe.create_database(self.postgres_dsn, name)
+        template = urlsplit(like).path.removeprefix("/") or "template1"
+        probe.create_database(self.postgres_dsn, name, template=template)
         return urlunsplit(urlsplit(self.postgres_dsn)._replace(path=f"/{name}"))
 
     def drop_database(self, dsn: str) -> None:
