@@ -7,7 +7,7 @@ from typing import Final
 
 from services.feeds.config import FeedsSettings
 from services.feeds.shell.process import parts
-from services.feeds.shell.store import MIGRATIONS, SCHEMA
+from services.feeds.shell.store import MIGRATIONS, READ_MIGRATIONS, READ_SCHEMA, SCHEMA
 from shared.contracts.topics import BANK_OBSERVATIONS, FEEDS_AUDITS, LOOK_UPS
 from shared.runtime import log
 from shared.runtime.kafka import check_topics, patiently
@@ -42,6 +42,7 @@ async def _found_all(settings: FeedsSettings) -> None:
     """Wait for the database and bring it up to date; then for the topics."""
     dsn = settings.postgres_dsn.get_secret_value()
     await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS, wait_seconds=START_SECONDS_MAX)
+    await migrate(dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
     await patiently(
         lambda: check_topics(settings.kafka, [BANK_OBSERVATIONS, FEEDS_AUDITS, LOOK_UPS]),
         what="Kafka",

@@ -12,11 +12,13 @@ from services.feeds.look_ups import PolledAccount
 from services.feeds.shell.bank_api import BankAccountAt, Poll
 from services.feeds.shell.bank_poll import AccountPoll, ReadingRules
 from services.feeds.shell.look_ups import LookUps
-from services.feeds.shell.store import SCHEMA
+from services.feeds.shell.store import READ_MIGRATIONS, READ_SCHEMA, SCHEMA
 from shared.contracts.look_ups import LookUp, LookUpAsked
 from shared.contracts.observations import LineState
 from shared.runtime.kafka import KafkaAddress
+from shared.runtime.migrations import migrate
 from shared.runtime.postgres import Database
+from tallystick.look_ups.answers import answers_from_views
 from tests.support.feeds import BANK, Feed, reading
 from tests.support.ingest import free_port, service
 from tests.support.ledger import until
@@ -100,7 +102,7 @@ async def looking(kafka: str, database_dsn: str) -> AsyncGenerator[Looking, None
 
 
 async def test_line_of_before_the_feeds_window_is_told_when_it_is_looked_up(
-    looking: Looking,
+    looking: Looking, database_dsn: str
 ) -> None:
     await looking.feed.world.do("bank_line", account=BANK, amount=4_711)
     await looking.poll.poll()
@@ -110,6 +112,9 @@ async def test_line_of_before_the_feeds_window_is_told_when_it_is_looked_up(
     ((_, revision, state, minor),) = await looking.feed.lines()
     assert (revision, state, minor) == (1, LineState.POSTED, "4711")
     assert await looking.states(first, second) == ["read", "read"]
+    await migrate(database_dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
+    shown = await answers_from_views(database_dsn, {LookUp.BANK_LINES: [first.id]})
+    assert shown[first.id].said == "the bank was read"
     asked = looking.questions.count("/transactions")
     await looking.ask(first)
     assert looking.questions.count("/transactions") == asked, "what was carried out is done"

@@ -11,9 +11,12 @@ from starlette.routing import Route
 
 from sandbox.world.scenario import CONNECTED
 from services.ingest.catch_up import DAY_SECONDS
+from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA
 from services.ingest.shell.stripe_api import ApiRefused, StripeApi
 from shared.contracts.errors import Unavailable
 from shared.contracts.look_ups import WORTH_ASKING_FOR, LookUp
+from shared.runtime.migrations import migrate
+from tallystick.look_ups.answers import answers_from_views
 from tests.support.looking_up import LookingUp, look_up
 from tests.support.poller import Polling, polling_of
 from tests.support.world import KEY, serving
@@ -64,7 +67,9 @@ async def test_payout_on_its_way_is_asked_for_again_from_now_on(polling: Polling
     assert payout in {w.object_id for w in await polling.store.due(at=far, count_max=9)}
 
 
-async def test_look_up_that_leads_nowhere_is_noted_with_its_reason(polling: Polling) -> None:
+async def test_look_up_that_leads_nowhere_is_noted_with_its_reason(
+    polling: Polling, database_dsn: str
+) -> None:
     looking = await LookingUp(polling).begin()
     now = datetime.now(UTC)
     gone, strange = look_up("po_nowhere"), look_up("ch_1", kind="charge")
@@ -85,6 +90,13 @@ async def test_look_up_that_leads_nowhere_is_noted_with_its_reason(polling: Poll
     assert is_other == ("open", ""), "another book's key asks for it"
     with pytest.raises(KeyError):
         await looking.outcomes(bank)
+
+    await migrate(database_dsn, schema=READ_SCHEMA, folder=READ_MIGRATIONS)
+    wanted = {LookUp.STRIPE_OBJECT: [gone.id, strange.id, other.id]}
+    shown = await answers_from_views(database_dsn, wanted)
+    assert shown[gone.id].said == f"Stripe does not know it: {is_gone[1]}"
+    assert shown[strange.id].said == f"Stripe refused it: {is_strange[1]}"
+    assert shown[other.id].said == "not answered yet"
 
 
 async def test_connected_account_is_looked_up_in_the_book_that_it_is_in(polling: Polling) -> None:

@@ -15,6 +15,8 @@ from shared.runtime.postgres import Database, Tx, load_queries
 
 SCHEMA: Final = "feeds"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+READ_SCHEMA: Final = "feeds_read"
+READ_MIGRATIONS: Final = Path(__file__).parent / "read_migrations"
 SQL: Final = load_queries(Path(__file__).parent / "sql")
 
 

@@ -1,0 +1,1 @@
+"""Look-ups as a person asks about them: what was asked for, and what became of it."""
