@@ -70,11 +70,19 @@ def line_named(text: str) -> dict[str, str]:
 
 
 async def _send(settings: Settings, asked: AskedAct) -> tuple[Answer, Json]:
-    async with way_in(settings, "reconciler") as (publisher, views):
-        desk = ActDesk(
-            publisher, views, await_seconds=AWAIT_SECONDS, clock=lambda: datetime.now(UTC)
-        )
-        return await desk.take(asked)
+    ledger = Views(require_database(settings), "ledger")
+    try:
+        async with way_in(settings, "reconciler") as (publisher, views):
+            desk = ActDesk(
+                publisher,
+                views,
+                ledger,
+                await_seconds=AWAIT_SECONDS,
+                clock=lambda: datetime.now(UTC),
+            )
+            return await desk.take(asked)
+    finally:
+        await ledger.close()
 
 
 async def rows_here(settings: Settings, query: str, *arguments: object) -> list[Json]:

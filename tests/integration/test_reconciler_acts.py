@@ -170,7 +170,7 @@ async def console(rig: ReconcilerRig) -> AsyncGenerator[httpx.AsyncClient]:
         commands=CommandDesk(publisher, ledger, await_seconds=10, clock=now),
         body_bytes_max=16_384,
         hosts_allowed=("console.test",),
-        acts=ActDesk(publisher, reconciler, await_seconds=10, clock=now),
+        acts=ActDesk(publisher, reconciler, ledger, await_seconds=10, clock=now),
     )
     transport = httpx.ASGITransport(app=application(desk, Health()))
     try:
@@ -233,6 +233,19 @@ async def test_acts_certificates_and_reports_go_over_http(rig: ReconcilerRig) ->
                 headers=CLERK | {"Idempotency-Key": "k2"},
             )
             assert (wrong.status_code, "no posted line" in wrong.json()["reason"]) == (422, True)
+            away = {
+                "kind": "write_off",
+                "reason": "gone",
+                "items": [{"object": PAYOUT, "account": "expenses:bank-feees"}],
+            }
+            unknown = await http.post(
+                f"{path}/reconciliation/acts", json=away, headers=CLERK | {"Idempotency-Key": "k4"}
+            )
+            assert (unknown.status_code, unknown.json()["decided"]["rule"]) == (
+                422,
+                "account_known",
+            )
+            assert "did you mean expenses:bank-fees?" in unknown.json()["reason"]
             eve = {"Authorization": "Bearer other", "Idempotency-Key": "k3"}
             closed = await http.post(f"{path}/reconciliation/acts", json=asked, headers=eve)
             assert closed.status_code == 403

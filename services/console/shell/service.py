@@ -121,6 +121,7 @@ def _desk(
         acts=ActDesk(
             publisher,
             reconciler,
+            ledger,
             await_seconds=settings.console_await_seconds,
             clock=lambda: datetime.now(UTC),
         ),

@@ -29,3 +29,17 @@ from holds
 where book = $1
 order by ended is not null, placed_at desc, hold
 limit $2
+
+-- name: charts_in_force
+-- What books begin with, and each chart of a book that was put in force, the first first.
+select what, $1::text as book, value
+from activations
+where what = 'genesis' or (what = 'chart' and book = $1)
+order by number
+
+-- name: accounts_opened_and_closed
+-- Whether each account that a command opened or closed is open, the last word last.
+select account, is_open
+from account_history
+where book = $1
+order by number
