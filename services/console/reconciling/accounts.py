@@ -46,7 +46,8 @@ class KnownAccounts:
         if self.chart is None or any(_covers(name, account) for name in self.chart):
             return None
         known = sorted({*self.chart, *(name for name, is_open in self.is_open.items() if is_open)})
-        near = get_close_matches(account, known, n=_NEAR_MAX, cutoff=        said = f"; did you mean {near[0]}?" if near else ""
+        near = get_close_matches(account, known, n=1)
+        said = f"; did you mean {near[0]}?" if near else ""
         return _refused(
             f"{account} is no account of this book{said}",
             rule="account_known",
