@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Callable, Generator
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from shared.contracts.errors import Unavailable
 from shared.runtime import log
 
 LOOPBACK: Final = "127.0.0.1"
@@ -141,7 +144,7 @@ async def serve(
     """Serve an application until ``stop`` is set; open requests are finished first.
 
     Raises:
-        OSError: The address cannot be had.
+        Unavailable: The address cannot be had.
     """
     config = uvicorn.Config(
         app,
@@ -153,7 +156,8 @@ async def serve(
         **options,  # type: ignore[arg-type]  # uvicorn's own keyword arguments, passed through
     )
     server = _Server(config)
-    with config.bind_socket() as listening:
+    with _bound(host, port) as listening:
+        _log.info("http.listening", host=host, port=listening.getsockname()[1])
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -162,3 +166,21 @@ async def serve(
             server.should_exit = True
             stopping.cancel()
             await serving
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at an address of ours; uvicorn's own would end the process without naming it."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        # Of an address the system's words are told; a host that has none brings words of its own.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror
+        raise Unavailable(
+            f"{host}:{port} cannot be listened on: {why}; end what listens there, or set another"
+            " port (docs/reference/settings.md has their names)"
+        ) from error
+    return made

@@ -112,7 +112,6 @@ def _verdict_files(settings: IngestSettings, health: Health) -> VerdictFiles | N
 async def _serve(
     door: Door, health: Health, settings: IngestSettings, fences: Fences, stop: asyncio.Event
 ) -> None:
-    log.get(__name__).info("door.listening", port=settings.ingest_door_port)
     # A delivery leaves few cycles behind; looking for them as often as Python does by itself costs
     # a twelfth of the processor time.
     gc.set_threshold(*_COLLECTION_THRESHOLDS)

@@ -1,8 +1,12 @@
 import asyncio
+import logging
+import socket
 
 import httpx
+import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from shared.contracts.errors import Unavailable
 from shared.runtime.metrics import Health, health_app, serve
 
 
@@ -63,3 +67,25 @@ async def test_server_listens_until_it_is_asked_to_stop(unused_tcp_port: int) ->
     assert answer.status_code == 200
     stop.set()
     await asyncio.wait_for(serving, 5)
+
+
+async def test_address_that_cannot_be_had_is_named_with_why_and_what_to_do(
+    unused_tcp_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as other, caplog.at_level(logging.INFO):
+        other.bind(("127.0.0.1", unused_tcp_port))
+        other.listen()
+        with pytest.raises(Unavailable) as raised:
+            await serve(health_app(Health()), port=unused_tcp_port, stop=asyncio.Event())
+    told = str(raised.value)
+    assert f"127.0.0.1:{unused_tcp_port}" in told
+    assert "Address already in use" in told
+    assert "another port" in told
+    # Who listens to nothing must not say that it does.
+    assert "listening" not in caplog.text
+
+
+async def test_host_that_is_not_this_machine_s_is_told_the_same_way(unused_tcp_port: int) -> None:
+    for host in ("192.0.2.1", "no.such.host.invalid"):
+        with pytest.raises(Unavailable, match=f"{host}:{unused_tcp_port} cannot be listened on"):
+            await serve(health_app(Health()), host=host, port=unused_tcp_port, stop=asyncio.Event())
