@@ -24,12 +24,11 @@ from services.reconciler.facts.kinds import (
 from services.reconciler.facts.known import Facts, Proof
 from services.reconciler.findings.explain import discrepancy, money
 from services.reconciler.findings.found import Discrepancy, Match, Reconciliation, Settles
-from services.reconciler.matching.amounts import Pool, pool_of
 from services.reconciler.matching.by_hand import by_hand, for_rules, lay_beside
 from services.reconciler.matching.candidates import open_in_suspense
 from services.reconciler.matching.passes import matched
 from services.reconciler.matching.readings import Readings
-from services.reconciler.matching.scores import next_best, score_of
+from services.reconciler.matching.scores import Others, next_best, score_of
 from services.reconciler.matching.table import Table, Taken
 from services.reconciler.rules.calendars import SETTLING_TIME, midnight
 from services.reconciler.scope import dormant_facts, next_change
@@ -87,11 +86,11 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
 
 
 def _matches(facts: Facts, table: Table) -> list[Match]:
-    everyone = pool_of(table.candidates.values())
-    return [_match(facts, table, everyone, taken) for taken in table.taken.values()]
+    others = Others(table)
+    return [_match(facts, table, others, taken) for taken in table.taken.values()]
 
 
-def _match(facts: Facts, table: Table, everyone: Pool, taken: Taken) -> Match:
+def _match(facts: Facts, table: Table, others: Others, taken: Taken) -> Match:
     """A line's match: it clears suspense by the whole line, and each payout by what it got.
 
     A difference that has a name and an account of its own is posted there.
@@ -129,7 +128,7 @@ def _match(facts: Facts, table: Table, everyone: Pool, taken: Taken) -> Match:
         rules_version=facts.rules.id,
         score=score_of(table, taken),
         difference=taken.difference,
-        runner_up=next_best(table, everyone, taken),
+        runner_up=next_best(others, taken),
     )
 
 

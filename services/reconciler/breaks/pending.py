@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from services.reconciler.evidence.mentions import index_of
+from services.reconciler.evidence.name_index import index_of
 from services.reconciler.evidence.references import Evidence, evidence_of
 from services.reconciler.evidence.spelling import handles_of_line, handles_of_names
 from services.reconciler.facts.kinds import Line

@@ -5,39 +5,35 @@ characters. What they leave still counts when it identifies exactly one candidat
 """
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
+from services.reconciler.evidence.name_index import (
+    END_MIN,
+    GARBLED_EDITS_MAX,
+    GARBLED_MIN,
+    HEAD,
+    NameIndex,
+)
 from services.reconciler.evidence.spelling import (
     CUT_MIN,
     RUNS_MAX,
     WHOLE_MAX,
     Name,
     Text,
-    names_of,
     reduced,
 )
-from services.reconciler.rules.expectations import Expectation
 
-END_MIN: Final = 14
-HEAD: Final = 2
-# At the very end of a text even less may be the beginning of an id; it names none, but it rules
-# out all that begin otherwise.
-HINT_MIN: Final = 8
-HINTED_MIN: Final = 16
 # Ids with fewer different characters are counted up, not drawn: a cut one could be its neighbour.
 DRAWN_MIN: Final = 6
 STRIPE_ID: Final = 26
 # How many letters of a neighbouring word may go on like the id, by accident.
 ACCIDENT_MAX: Final = 2
-GARBLED_MIN: Final = 20
-GARBLED_EDITS_MAX: Final = 2
 GARBLED_MARGIN: Final = 3
 GARBLED_TAIL: Final = 4
 # A piece that more names share tells none of them: all ids of one account share one.
@@ -68,83 +64,6 @@ class Mention:
     owners: frozenset[str]
     # A name that can restrict but not prove: a number cut short.
     is_weak: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NameIndex:
-    """All names of the known expectations, to be found in a text without trying each."""
-
-    whole: Mapping[str, Sequence[Name]]
-    # How long a whole name can be.
-    sizes: frozenset[int]
-    beginnings: Mapping[str, Sequence[Name]]
-    # The first letters of the beginnings: most places of a text begin with none of them.
-    heads: frozenset[str]
-    ends: Mapping[str, Sequence[Name]]
-    pieces: Mapping[str, Sequence[Name]]
-    piece_sizes: tuple[int, ...]
-    # Long names in order with their owners: what a few characters may be the beginning of.
-    ordered: tuple[str, ...]
-    owners: tuple[str, ...]
-    payer_names: tuple[str, ...] = ()
-
-    def hinted(self, text: str) -> frozenset[str]:
-        """Whose names begin with so few characters that they name none, but rule out others."""
-        if not HINT_MIN <= len(text) < CUT_MIN:
-            return frozenset()
-        first = bisect_left(self.ordered, text)
-        last = bisect_left(self.ordered, f"{text}\N{DEL}", first)
-        return frozenset(self.owners[first:last])
-
-
-def index_of(expectations: Iterable[Expectation], payer_names: Sequence[str] = ()) -> NameIndex:
-    """The index of the names of these expectations."""
-    whole: dict[str, Sequence[Name]] = {}
-    beginnings: dict[str, Sequence[Name]] = {}
-    ends: dict[str, Sequence[Name]] = {}
-    pieces: dict[str, Sequence[Name]] = {}
-    hinting: list[tuple[str, str]] = []
-    sizes: set[int] = set()
-    for name in sorted(
-        (n for e in expectations for n in names_of(e)), key=lambda n: (n.owner, n.text)
-    ):
-        text, alone = name.folded, (name,)
-        _file(whole, text, alone)
-        if len(text) > CUT_MIN:
-            _file(beginnings, text[:CUT_MIN], alone)
-        if len(text) > END_MIN and not text.isdigit():
-            _file(ends, text[-END_MIN:], alone)
-        if len(text) >= HINTED_MIN and not name.is_trace:
-            hinting.append((text, name.owner))
-        if len(text) >= GARBLED_MIN and name.is_drawn and not text.isdigit():
-            size = len(text) // (GARBLED_EDITS_MAX + 1)
-            sizes.add(size)
-            for part in range(GARBLED_EDITS_MAX + 1):
-                _file(pieces, text[part * size : (part + 1) * size], alone)
-    hinting.sort()
-    return NameIndex(
-        whole=whole,
-        sizes=frozenset(len(text) for text in whole),
-        beginnings=beginnings,
-        heads=frozenset(text[:HEAD] for text in beginnings),
-        ends=ends,
-        pieces=pieces,
-        piece_sizes=tuple(sorted(sizes)),
-        ordered=tuple(text for text, _ in hinting),
-        owners=tuple(owner for _, owner in hinting),
-        payer_names=tuple(payer_names),
-    )
-
-
-def _file(names: dict[str, Sequence[Name]], text: str, alone: tuple[Name]) -> None:
-    """Add a name under a text; most stand alone there, and one tuple serves them everywhere."""
-    known = names.get(text)
-    if known is None:
-        names[text] = alone
-    elif isinstance(known, list):
-        known.append(*alone)
-    else:
-        names[text] = [*known, *alone]
 
 
 def mentions_in(text: Text, index: NameIndex) -> list[tuple[tuple[int, int], Mention]]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.reconciler.evidence.mentions import (
-    END_MIN,
     Certainty,
     Mention,
-    NameIndex,
     is_akin,
     mentions_in,
     overlap,
 )
+from services.reconciler.evidence.name_index import END_MIN, NameIndex
 from services.reconciler.evidence.spelling import Text, folded, reduced, text_of
 from services.reconciler.evidence.words import Names, names_in
 from services.reconciler.facts.kinds import Line

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from types import MappingProxyType
 from typing import Final
 
 from services.reconciler.facts.kinds import Line
@@ -22,49 +23,71 @@ RIVALLED: Final = "another line may as well have settled it"
 _FEW: Final = 8
 
 GroupKey = tuple[ClassKey, str]
+_NO_DAYS: Final[Mapping[date, Sequence[GroupKey]]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class Pool:
-    """Candidates by amount and date, in groups in which a text can forbid all or none.
+    """Candidates that are open, by amount and date, in groups in which a text forbids all or none.
 
-    ``back`` and ``ahead`` say how many days before and after a line's own one a window that has
-    it may hang on, at most.
+    What lies there of an amount is looked at when the first line of that amount asks: what is
+    taken before that is not in it.
     """
 
-    groups: dict[GroupKey, list[Candidate]]
-    by_amount: dict[tuple[str, int, date], list[GroupKey]]
-    left: dict[ClassKey, int]
-    # The days of each amount, in order: most amounts have one, and then no window is searched.
-    days: dict[tuple[str, int], list[date]]
-    back: int
-    ahead: int
+    table: Table
+    groups: dict[GroupKey, list[Candidate]] = field(default_factory=dict[GroupKey, list[Candidate]])
+    left: dict[ClassKey, int] = field(default_factory=dict[ClassKey, int])
     # How many undecided lines may have settled one of a class, and which ones by their text.
     contested: defaultdict[ClassKey, int] = field(default_factory=lambda: defaultdict(int))
     claimed: set[str] = field(default_factory=set[str])
+    # The groups of each amount by the day that their windows hang on, the first day first.
+    _days: dict[tuple[str, int], dict[date, list[GroupKey]]] = field(
+        default_factory=dict[tuple[str, int], dict[date, list[GroupKey]]]
+    )
 
-    def heads(self, table: Table, line: Line) -> list[Candidate]:
+    def heads(self, line: Line) -> list[Candidate]:
         """The first candidate of each group that the line may settle."""
-        evidence = table.evidence[line.key]
+        evidence = self.table.evidence[line.key]
         if evidence.foreign or evidence.strong:
             return []
-        heads = (self._head(table, key, line) for key in self.around(line))
+        heads = (self._head(key, line) for key in self.around(line))
         return [head for head in heads if head is not None]
 
     def around(self, line: Line) -> Iterator[GroupKey]:
         """The groups of the line's amount whose windows may have the line's day in them."""
-        known = self.days.get((line.currency, line.minor), ())
-        on, back, ahead = line.booked_on, self.back, self.ahead
+        days = self._days_of(line.currency, line.minor)
+        on, back, ahead = line.booked_on, self.table.shelf.back, self.table.shelf.ahead
         near: Iterable[date]
-        if len(known) <= _FEW:
-            near = (day for day in known if -ahead <= (on - day).days <= back)
+        if len(days) <= _FEW:
+            near = (day for day in days if -ahead <= (on - day).days <= back)
         else:
             near = days_around(on, back, ahead)
         for day in near:
-            yield from self.by_amount.get((line.currency, line.minor, day), ())
+            yield from days.get(day, ())
 
-    def _head(self, table: Table, key: GroupKey, line: Line) -> Candidate | None:
-        group = self.groups[key]
+    def _days_of(self, currency: str, minor: int) -> Mapping[date, Sequence[GroupKey]]:
+        known = self._days.get((currency, minor))
+        if known is not None:
+            return known
+        lying = self.table.shelf.of_amount(currency, minor)
+        if not lying:
+            return _NO_DAYS
+        by_day: defaultdict[date, list[GroupKey]] = defaultdict(list)
+        for candidate in lying:
+            if not self.table.is_open(candidate.id):
+                continue
+            key = (candidate.class_key, candidate.expected.descriptor)
+            group = self.groups.get(key)
+            if group is None:
+                group = self.groups[key] = []
+                by_day[candidate.anchor].append(key)
+            group.append(candidate)
+            self.left[key[0]] = self.left.get(key[0], 0) + 1
+        found = self._days[currency, minor] = dict(sorted(by_day.items()))
+        return found
+
+    def _head(self, key: GroupKey, line: Line) -> Candidate | None:
+        group, table = self.groups[key], self.table
         while group and not table.is_open(group[0].id):
             group.pop(0)
         evidence = table.evidence[line.key]
@@ -89,15 +112,15 @@ def take_by_amount(table: Table) -> None:
     candidate that an earlier line left undecided may have settled is no sure answer for a later
     one either, and none of which another line may as well be the one is a sure answer at all.
     """
-    pool = pool_of(c for c in table.candidates.values() if table.is_open(c.id))
-    seats = dict(pool.left)
+    pool = Pool(table)
     telling = _telling(table)
     lines = sorted(
         table.free_lines(), key=lambda li: (li.key not in telling, _rank(table, li), li.place)
     )
-    wanted = {line.key: found for line in lines if (found := pool.heads(table, line))}
+    wanted = {line.key: found for line in lines if (found := pool.heads(line))}
+    seats = dict(pool.left)
     for line in lines:
-        heads = pool.heads(table, line)
+        heads = pool.heads(line)
         if not heads:
             continue
         classes = {head.class_key for head in heads}
@@ -166,7 +189,7 @@ def _claim(table: Table, line: Line, heads: Iterable[Candidate]) -> Claim[ClassK
 
 def _telling(table: Table) -> set[str]:
     """The lines whose text may tell apart what is otherwise interchangeable."""
-    traces = {t[:TRACE_SHARED] for c in table.candidates.values() for t in c.traces}
+    traces = table.shelf.traces
     return {
         line.key
         for line in table.free_lines()
@@ -174,24 +197,3 @@ def _telling(table: Table) -> set[str]:
         or evidence.names.others
         or any(number[:TRACE_SHARED] in traces for number in evidence.numbers)
     }
-
-
-def pool_of(candidates: Iterable[Candidate]) -> Pool:
-    """The candidates, to be found by a line's amount and day."""
-    groups: defaultdict[GroupKey, list[Candidate]] = defaultdict(list)
-    left: defaultdict[ClassKey, int] = defaultdict(int)
-    back = ahead = 0
-    for candidate in sorted(candidates, key=lambda c: c.place):
-        back = max(back, (candidate.last - candidate.anchor).days)
-        ahead = max(ahead, (candidate.anchor - candidate.first).days)
-        key = candidate.class_key
-        groups[key, candidate.expected.descriptor].append(candidate)
-        left[key] += 1
-    by_amount: defaultdict[tuple[str, int, date], list[GroupKey]] = defaultdict(list)
-    for where, group in groups.items():
-        head = group[0]
-        by_amount[head.expected.currency, head.due_minor, head.anchor].append(where)
-    days: defaultdict[tuple[str, int], list[date]] = defaultdict(list)
-    for currency, minor, day in sorted(by_amount):
-        days[currency, minor].append(day)
-    return Pool(dict(groups), dict(by_amount), dict(left), dict(days), back, ahead)

@@ -12,11 +12,12 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from services.reconciler.evidence.mentions import GARBLED_MIN, is_garble
+from services.reconciler.evidence.mentions import is_garble
+from services.reconciler.evidence.name_index import GARBLED_MIN
 from services.reconciler.evidence.references import Evidence
 from services.reconciler.evidence.spelling import names_of, reduced
 from services.reconciler.facts.kinds import Line
-from services.reconciler.matching.amounts import Pool, pool_of
+from services.reconciler.matching.amounts import Pool
 from services.reconciler.matching.candidates import Candidate, forbidden
 from services.reconciler.matching.scores import AMOUNT_POINTS, PAYER_POINTS, day_points, points_of
 from services.reconciler.matching.table import ASSIGNMENT, Share, Table
@@ -41,7 +42,7 @@ class Option:
 
 def take_by_assignment(table: Table) -> None:
     """Lines that several candidates fit, or whose reference only resembles one."""
-    pool = pool_of(c for c in table.candidates.values() if table.is_open(c.id))
+    pool = Pool(table)
     options: dict[str, list[Option]] = {}
     lines: dict[str, Line] = {}
     free = [*table.free_lines(), *(unclear.line for unclear in table.unclear.values())]

@@ -17,8 +17,8 @@ from services.reconciler.facts.known import Facts
 from services.reconciler.facts.rulings import Ruled, Ruling
 from services.reconciler.findings.explain import money
 from services.reconciler.findings.found import Match, Settles
-from services.reconciler.matching.candidates import candidates_of
 from services.reconciler.matching.readings import Readings
+from services.reconciler.matching.shelf import shelf_of
 from services.reconciler.matching.table import Table, table_of
 from services.reconciler.rules.calendars import midnight
 from services.reconciler.rules.expectations import Expectation
@@ -70,7 +70,7 @@ def by_hand(facts: Facts) -> ByHand:
         facts,
         {li.key: li for li in facts.lines if li.state is LineState.POSTED and li.minor},
         {e.id: e for e in facts.expectations if not e.stage.is_over},
-        {c.id: c.booked_at for c in candidates_of(facts).values()},
+        _booked_at(facts),
         found,
         defaultdict(int),
     )
@@ -87,6 +87,14 @@ def by_hand(facts: Facts) -> ByHand:
                 continue
     found.facts = replace(facts, bookings=(*facts.bookings, *_as_booked(hands)))
     return found
+
+
+def _booked_at(facts: Facts) -> dict[str, datetime]:
+    """When what rulings name was taken out of the balance, where something is still due of it."""
+    named = {name for ruling in facts.rulings for name in ruling.objects}
+    expected = tuple(e for e in facts.expectations if e.id in named)
+    shelf = shelf_of(replace(facts, expectations=expected))
+    return {c.id: c.booked_at for c in shelf.candidates.values()}
 
 
 def for_rules(hand: ByHand) -> Facts:

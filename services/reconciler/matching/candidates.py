@@ -84,27 +84,14 @@ class Candidate:
         )
 
 
-def candidates_of(facts: Facts) -> dict[str, Candidate]:
-    """The expectations that a bank line may settle, by id: not gone back, not cleared by hand."""
-    by_hand = {
-        key: sum(minors) for key, minors in clearings_by_hand(facts.bookings, IN_TRANSIT).items()
-    }
-    booked = _booked_at(facts.bookings)
-    ready = (
-        _candidate(facts, e, by_hand=by_hand, booked=booked)
-        for e in sorted(facts.expectations, key=lambda e: e.id)
-        if not e.stage.is_over
-    )
-    return {c.id: c for c in ready if c.due_minor}
-
-
-def _candidate(
+def candidate_of(
     facts: Facts,
     expected: Expectation,
     *,
     by_hand: Mapping[tuple[str, str], int],
     booked: Mapping[str, datetime],
 ) -> Candidate:
+    """An expectation made ready; ``by_hand`` is what people have cleared, by key and currency."""
     zone = facts.book.zone
     first, last = window_of(expected, zone, facts.rules)
     account = facts.book.bank_account_of(expected.destination, expected.currency)
@@ -117,8 +104,14 @@ def _candidate(
         last=last,
         closed_at=end_of(last, zone),
         booked_at=booked.get(expected.id, expected.created),
-        traces=tuple(reduced(trace) for trace in expected.traces),
+        traces=_reduced(expected.traces),
     )
+
+
+def _reduced(traces: tuple[str, ...]) -> tuple[str, ...]:
+    """Traces as they are compared; most are told so, and then nothing is held twice."""
+    found = tuple(reduced(trace) for trace in traces)
+    return traces if found == traces else found
 
 
 def clearings_by_hand(
@@ -147,7 +140,7 @@ def open_in_suspense(bookings: Iterable[Booking]) -> dict[tuple[str, str], int]:
     return dict(sums)
 
 
-def _booked_at(bookings: Iterable[Booking]) -> dict[str, datetime]:
+def booked_at(bookings: Iterable[Booking]) -> dict[str, datetime]:
     """When the payout's own balance transaction took the money out: its first movement."""
     first: dict[str, datetime] = {}
     for booking in bookings:

@@ -16,6 +16,7 @@ from typing import Final
 from services.reconciler.facts.kinds import Line
 from services.reconciler.matching.amounts import days_around
 from services.reconciler.matching.candidates import Candidate, ClassKey, forbidden
+from services.reconciler.matching.shelf import DayKey
 from services.reconciler.matching.table import COMBINATION, PARTS, Share, Table
 
 _TOO_MANY: Final = "more payouts than {} in its window could be a part of it"
@@ -30,8 +31,7 @@ def take_combinations(table: Table) -> None:
     """
     doubted = {c for unclear in table.unclear.values() for c in unclear.candidates}
     bounds = table.rules.combination
-    open_ones = [c for c in table.candidates.values() if table.is_open(c.id)]
-    days = _Days(open_ones, bounds.payouts_max)
+    days = _Days(table)
     found: dict[str, list[tuple[Candidate, ...]]] = {}
     lines = [line for line in table.free_lines() if _may_combine(table, line)]
     for line in lines:
@@ -66,30 +66,47 @@ def _may_combine(table: Table, line: Line) -> bool:
 
 
 class _Days:
-    """Open candidates by day, bank account, currency and direction, smallest amount first."""
+    """Open candidates by the day that their windows hang on, smallest amount first.
 
-    def __init__(self, candidates: Sequence[Candidate], payouts_max: int) -> None:
-        self._payouts_max = payouts_max
-        self._by_day: defaultdict[date, list[Candidate]] = defaultdict(list)
-        for c in candidates:
-            self._by_day[c.anchor].append(c)
-        self._back = max(((c.last - c.anchor).days for c in candidates), default=0)
-        self._ahead = max(((c.anchor - c.first).days for c in candidates), default=0)
-        self._around: dict[tuple[str, bool, str, date], tuple[list[int], list[Candidate]]] = {}
+    A day is gone through as far as a line has asked, and never gone through again.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._payouts_max = table.rules.combination.payouts_max
+        self._days: dict[DayKey, tuple[Iterator[Candidate], list[Candidate]]] = {}
 
     def around(self, line: Line) -> list[Candidate] | None:
         """The candidates below the line's amount in its window; ``None`` if they are too many."""
-        key = (line.currency, line.minor > 0, line.account, line.booked_on)
-        if key not in self._around:
-            days = days_around(line.booked_on, self._back, self._ahead)
-            fitting = sorted(
-                (c for day in days for c in self._by_day.get(day, ()) if c.is_in_window(line)),
-                key=lambda c: (abs(c.due_minor), c.place),
-            )
-            self._around[key] = ([abs(c.due_minor) for c in fitting], fitting)
-        amounts, fitting = self._around[key]
-        below = bisect_left(amounts, abs(line.minor))
-        return fitting[:below] if below <= self._payouts_max else None
+        shelf, found = self._table.shelf, list[Candidate]()
+        for day in days_around(line.booked_on, shelf.back, shelf.ahead):
+            for candidate in self._below(day, line):
+                if candidate.is_in_window(line):
+                    found.append(candidate)
+                    if len(found) > self._payouts_max:
+                        return None
+        found.sort(key=lambda c: (abs(c.due_minor), c.place))
+        return found
+
+    def _below(self, day: date, line: Line) -> Iterator[Candidate]:
+        """The open candidates of a day that are less than a line."""
+        key = (line.currency, line.minor > 0, day)
+        if key not in self._days:
+            lying = self._table.shelf.of_day(*key)
+            is_open = self._table.is_open
+            self._days[key] = ((c for c in lying if is_open(c.id)), [])
+        ahead, seen = self._days[key]
+        bound, at = abs(line.minor), 0
+        while True:
+            if at == len(seen):
+                following = next(ahead, None)
+                if following is None:
+                    return
+                seen.append(following)
+            if abs(seen[at].due_minor) >= bound:
+                return
+            yield seen[at]
+            at += 1
 
 
 def _bound(table: Table, line: Line) -> int:
@@ -146,7 +163,7 @@ def take_parts(table: Table) -> None:
     doubted = {c for unclear in table.unclear.values() for c in unclear.candidates}
     lines = _Named(table)
     found: dict[str, list[tuple[Line, ...]]] = {}
-    for candidate in sorted(table.candidates.values(), key=lambda c: c.place):
+    for candidate in lines.met_by(table):
         if table.is_open(candidate.id) and candidate.id not in doubted:
             answers = _sets(table, candidate, lines.around(candidate))
             if answers:
@@ -186,6 +203,17 @@ class _Named:
             if _may_combine(table, line) and names.is_payer_named and not names.others:
                 self._by_day[line.currency, line.minor > 0, line.booked_on].append(line)
         self._windows: dict[tuple[str, bool, date, date], dict[str, list[Line]]] = {}
+
+    def met_by(self, table: Table) -> Sequence[Candidate]:
+        """The candidates with some of these lines in their window, the first to be taken first."""
+        shelf = table.shelf
+        days = {
+            (currency, is_credit, day)
+            for currency, is_credit, on in self._by_day
+            for day in days_around(on, shelf.back, shelf.ahead)
+        }
+        found = [c for key in days for c in shelf.of_day(*key)]
+        return sorted(found, key=lambda c: c.place)
 
     def around(self, candidate: Candidate) -> list[list[Line]]:
         """The lines below its amount in its window, by bank account; of too many none."""

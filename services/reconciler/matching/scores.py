@@ -4,15 +4,18 @@ A reference counts most, then the amount, then the day, then the payer's name. T
 what the assignment weighs answers by, so a match can be held against its runner-up.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from services.reconciler.evidence.mentions import Certainty
 from services.reconciler.evidence.references import Evidence
 from services.reconciler.facts.kinds import Line
 from services.reconciler.findings.found import NextBest
-from services.reconciler.matching.amounts import Pool
-from services.reconciler.matching.candidates import Candidate, forbidden
+from services.reconciler.matching.amounts import days_around
+from services.reconciler.matching.candidates import Candidate, ClassKey, forbidden
 from services.reconciler.matching.table import Table, Taken
 
 REFERENCE_POINTS: Final[Mapping[Certainty, int]] = {
@@ -27,6 +30,7 @@ PARTIAL_POINTS: Final = 20
 AMOUNT_POINTS: Final = 25
 DAY_POINTS: Final = 10
 PAYER_POINTS: Final = 5
+_FEW: Final = 8
 
 
 def points_of(line: Line, candidate: Candidate, evidence: Evidence, minor: int, due: int) -> int:
@@ -68,25 +72,60 @@ def score_of(table: Table, taken: Taken) -> int:
     return min(min(found, default=0), 100)
 
 
-def next_best(table: Table, pool: Pool, taken: Taken) -> NextBest | None:
+@dataclass(slots=True)
+class Others:
+    """What else a line might settle by its amount: of candidates alike the first one."""
+
+    table: Table
+    # Where many have one amount they are looked through once, by the day a window hangs on.
+    _heads: dict[tuple[str, int], dict[date, list[Candidate]]] = field(
+        default_factory=dict[tuple[str, int], dict[date, list[Candidate]]]
+    )
+
+    def around(self, line: Line) -> Iterable[Candidate]:
+        """The first of each group of the line's amount whose window has the line's day."""
+        shelf = self.table.shelf
+        lying = shelf.of_amount(line.currency, line.minor)
+        if len(lying) <= _FEW:
+            heads: Iterable[Candidate] = _first_of_each(lying)
+        else:
+            key = (line.currency, line.minor)
+            if key not in self._heads:
+                by_day: defaultdict[date, list[Candidate]] = defaultdict(list)
+                for head in _first_of_each(lying):
+                    by_day[head.anchor].append(head)
+                self._heads[key] = dict(by_day)
+            days = days_around(line.booked_on, shelf.back, shelf.ahead)
+            heads = (head for day in days for head in self._heads[key].get(day, ()))
+        return (head for head in heads if head.is_in_window(line))
+
+
+def _first_of_each(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    seen: set[tuple[ClassKey, str]] = set()
+    for candidate in candidates:
+        key = (candidate.class_key, candidate.expected.descriptor)
+        if key not in seen:
+            seen.add(key)
+            yield candidate
+
+
+def next_best(others: Others, taken: Taken) -> NextBest | None:
     """The best other answer to what the line settles: by its text, or by amount and date."""
+    table = others.table
     line, evidence = taken.line, table.evidence[taken.line.key]
     own = {share.candidate.id for share in taken.shares}
     classes = {share.candidate.class_key for share in taken.shares}
-    others: dict[str, Candidate] = {
+    found: dict[str, Candidate] = {
         c.id: c
         for c in _named(table, evidence)
         if c.id not in own and c.expected.currency == line.currency
     }
-    for key in pool.around(line):
-        if key[0] in classes:
-            continue
-        head = pool.groups[key][0]
-        if head.id not in own and head.is_in_window(line):
-            others[head.id] = head
-    if not others:
+    for head in others.around(line):
+        if head.id not in own and head.class_key not in classes:
+            found[head.id] = head
+    if not found:
         return None
-    ranked = [(points_of(line, c, evidence, line.minor, c.due_minor), c) for c in others.values()]
+    ranked = [(points_of(line, c, evidence, line.minor, c.due_minor), c) for c in found.values()]
     points, best = max(ranked, key=lambda each: (each[0], _earliest(each[1])))
     return NextBest((best.id,), min(points, 100), _why_not(table, best, evidence))
 

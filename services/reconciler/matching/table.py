@@ -14,8 +14,9 @@ from services.reconciler.evidence.references import Evidence
 from services.reconciler.facts.kinds import SUSPENSE, Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.found import Difference
-from services.reconciler.matching.candidates import Candidate, candidates_of, clearings_by_hand
+from services.reconciler.matching.candidates import Candidate, clearings_by_hand
 from services.reconciler.matching.readings import Readings, evidence_in
+from services.reconciler.matching.shelf import Shelf, shelf_of
 from services.reconciler.rules.expectations import Expectation
 from services.reconciler.rules.matching_rules import MatchingRules
 from shared.contracts.messages import MatchKind, MatchMade
@@ -80,7 +81,8 @@ class Repeated:
 class Table:
     """What lies on the table while the passes run."""
 
-    candidates: dict[str, Candidate]
+    shelf: Shelf
+    candidates: Mapping[str, Candidate]
     over: Mapping[str, Expectation]
     lines: list[Line]
     evidence: dict[str, Evidence]
@@ -154,9 +156,11 @@ def table_of(facts: Facts, readings: Readings | None = None) -> Table:
     posted = [li for li in facts.lines if li.state is LineState.POSTED and li.minor]
     posted.sort(key=lambda li: li.place)
     read = evidence_in if readings is None else readings.evidence
+    shelf = shelf_of(facts) if readings is None else readings.shelf_of(facts)
     table = Table(
-        candidates=candidates_of(facts),
-        over={e.id: e for e in facts.expectations if e.stage.is_over},
+        shelf=shelf,
+        candidates=shelf.candidates,
+        over=shelf.over,
         lines=[],
         evidence=read(facts, posted),
         rules=facts.rules,

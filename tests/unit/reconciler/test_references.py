@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.reconciler.evidence.mentions import Certainty, index_of
+from services.reconciler.evidence.mentions import Certainty
+from services.reconciler.evidence.name_index import index_of
 from services.reconciler.evidence.references import Evidence, evidence_of
 from tests.support.reconciler_facts import A, B, line, payout
 
