@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from services.reconciler.breaks.other_currency import exchanged
 from services.reconciler.breaks.pending import Pending, said_of, shown_before
+from services.reconciler.breaks.returned import candidate_taken_back, went_back
 from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.explain import discrepancy, money
@@ -255,6 +256,8 @@ def line_breaks(
             yield _ambiguous(facts, table.unclear[key])
         elif key in table.repeated and line.minor > 0:
             yield _duplicate(facts, table.repeated[key], table)
+        elif back := candidate_taken_back(table, line):
+            yield went_back(facts, table, line, back)
         else:
             yield _unidentified(facts, table, line, left)
 

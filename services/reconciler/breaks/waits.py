@@ -4,7 +4,7 @@
     due         its day has come; within the rail's own time
     overdue     past that time, and a line may still come in the window: alarms
     missing     the window is over: alarms
-    mismatched  it came with another amount, or in another currency: alarms
+    mismatched  it came with another amount, in another currency, or was taken back: alarms
     settled     an amount alone has matched it, and the window is still open
 
 Pending lines, and payouts of which a balance transaction alone has not come, are due or overdue.
@@ -13,7 +13,7 @@ Of the deadlines that have passed the last one counts, so that whoever was away 
 once for what is waited for now, and not for each week of it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,8 @@ from services.reconciler.breaks.at_bank import clock
 from services.reconciler.breaks.in_transit import open_keys
 from services.reconciler.breaks.other_currency import in_other_currency
 from services.reconciler.breaks.pending import ends_at, is_awaited
+from services.reconciler.breaks.returned import taken_back
+from services.reconciler.facts.kinds import Line
 from services.reconciler.facts.known import Facts
 from services.reconciler.findings.found import DueLookUp
 from services.reconciler.matching.candidates import Candidate
@@ -121,6 +123,14 @@ class Wait:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Off:
+    """What came otherwise than by its amount: in another currency, and what was taken back."""
+
+    exchanged: Collection[str]
+    taken_back: Mapping[str, Line]
+
+
 def waits_of(
     facts: Facts,
     table: Table,
@@ -132,11 +142,14 @@ def waits_of(
 
     ``elsewhere`` has what came in another currency; it is looked for where it is not told.
     """
-    exchanged = in_other_currency(facts, table) if elsewhere is None else elsewhere
+    off = _Off(
+        in_other_currency(facts, table) if elsewhere is None else elsewhere,
+        taken_back(facts, table),
+    )
     at_bank = [
         wait
         for candidate in table.candidates.values()
-        if (wait := _of_candidate(facts, table, candidate, at, exchanged))
+        if (wait := _of_candidate(facts, table, candidate, at, off))
     ]
     said = {wait.subject for wait in at_bank}
     found = [*at_bank, *_pending(facts, at), *_in_transit(facts, table, said, at)]
@@ -154,9 +167,11 @@ def _state_of(
     table: Table,
     candidate: Candidate,
     at: datetime,
-    exchanged: Collection[str],
+    off: _Off,
 ) -> WaitState | None:
     """The state of a payout or top-up; ``None`` when nothing is waited for any more."""
+    if candidate.id in off.taken_back:
+        return WaitState.MISMATCHED
     taken = table.settled.get(candidate.id)
     if taken is not None:
         paid = sum(
@@ -169,7 +184,7 @@ def _state_of(
             return WaitState.MISMATCHED
         is_weak = any(one.rule in WEAK_RULES for one in taken)
         return WaitState.SETTLED if is_weak and candidate.closed_at > at else None
-    if candidate.is_overpaid or candidate.id in exchanged:
+    if candidate.is_overpaid or candidate.id in off.exchanged:
         return WaitState.MISMATCHED
     zone = facts.book.zone
     if at < midnight(candidate.anchor, zone):
@@ -185,9 +200,9 @@ def _of_candidate(
     table: Table,
     candidate: Candidate,
     at: datetime,
-    exchanged: Collection[str],
+    off: _Off,
 ) -> Wait | None:
-    state = _state_of(facts, table, candidate, at, exchanged)
+    state = _state_of(facts, table, candidate, at, off)
     if state is None:
         return None
     expected, closed = candidate.expected, candidate.closed_at
@@ -212,7 +227,12 @@ def _of_candidate(
             deadline = closed
         case WaitState.MISSING | WaitState.MISMATCHED:
             deadline, look_up = _again(closed, at), LookUp.STRIPE_OBJECT
-            if closed <= at:
+            if back := off.taken_back.get(candidate.id):
+                # Whatever its window: the failure that Stripe has not told is asked for at once.
+                since = midnight(back.booked_on, facts.book.zone)
+                deadline = _again(since, at)
+                passed = Passed(deadline - AGAIN, (LookUp.STRIPE_OBJECT,)) if since <= at else None
+            elif closed <= at:
                 last = _again(closed, at) - AGAIN
                 is_first = last == closed and state is WaitState.MISSING
                 passed = Passed(last, _BOTH if is_first else (LookUp.STRIPE_OBJECT,))

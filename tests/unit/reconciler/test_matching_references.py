@@ -15,6 +15,7 @@ from services.reconciler.matching.table import (
 )
 from services.reconciler.reconcile import reconcile
 from services.reconciler.rules.expectations import Stage
+from shared.contracts.discrepancies import BreakClass, DiscrepancyKind
 from shared.contracts.messages import MatchMade, MatchUndone
 from tests.support.reconciler_facts import (
     ARRIVAL,
@@ -251,7 +252,10 @@ def test_reference_in_another_currency_or_direction_settles_nothing(
 def test_payout_that_came_and_went_back_leaves_only_its_failure_to_tell() -> None:
     lines = (line(A), line(f"RETURN {A}", -10_000, id="l2"))
     paid, failed = payout(), payout(stage=Stage.FAILED, failure="account_closed")
-    assert said(found(paid, *lines)) == ["unidentified_bank_debit l2 10000"]
+    (back,) = found(paid, *lines).discrepancies
+    assert (back.kind, back.subject) == (DiscrepancyKind.UNIDENTIFIED_BANK_DEBIT, "l2")
+    assert back.break_class is BreakClass.RETURNED
+    assert f"takes {A} back, which l1 had settled" in back.explanation
     result = found(failed, *lines)
     assert said(result) == [f"payout_failed {A} 10000"]
     assert {m.rule for m in result.matches} == {RETURNED}

@@ -72,6 +72,29 @@ def test_payout_that_came_in_another_currency_is_mismatched_as_its_discrepancy_s
     assert (said.subject, said.kind) == (A, DiscrepancyKind.PAYOUT_AMOUNT_MISMATCH)
 
 
+def test_payout_that_the_bank_took_back_is_mismatched_and_looked_up_at_stripe_at_once() -> None:
+    back = line(f"RETURN {A}", -10_000, id="l2", on=ARRIVAL + DAY)
+    at = ARRIVES + 2 * DAY
+    (wait,) = waits(payout(), line(A), back, at=at)
+    assert (wait.subject, wait.state, wait.state.alarms) == (A, WaitState.MISMATCHED, True)
+    (asked,) = wait.due_look_ups()
+    assert (asked.where, asked.look_up, asked.kind) == (A, LookUp.STRIPE_OBJECT, "payout")
+    assert wait.deadline > at
+    assert waits(payout(stage=Stage.FAILED), line(A), back, at=at) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        line(f"RETURN {A}", -9_000, id="l2"),
+        line("RETURN", -10_000, id="l2"),
+        line(f"STRIPE {A}", 10_000, id="l2"),
+    ],
+)
+def test_what_takes_no_payout_back_whole_leaves_it_settled(other: Fact) -> None:
+    assert waits(payout(), line(A), other, at=DUE) == []
+
+
 def test_match_by_amount_waits_for_the_end_of_its_window() -> None:
     (weak,) = waits(payout(), line("STRIPE"), at=DUE)
     assert (weak.state, weak.deadline, weak.state.alarms) == (WaitState.SETTLED, CLOSED, False)
