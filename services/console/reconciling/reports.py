@@ -213,10 +213,12 @@ def position_paper(
     clocks: Clocks,
     *,
     span: str,
+    ends: datetime | None = None,
 ) -> Paper:
     """Per account and day the bank's balance and the ledger's cash; per currency Stripe's balance.
 
-    ``stripe`` has Stripe's word and the ledger's balance of that moment.
+    ``stripe`` has Stripe's last word and the ledger's balance of that moment. ``ends`` is the end
+    of the span: what was told after it is said to be so.
     """
     days: tuple[tuple[Cell, ...], ...] = tuple(
         (
@@ -251,6 +253,7 @@ def position_paper(
             "Stripe and ledger, at the moment of Stripe's word",
             others,
             balances,
+            notes=_told_later([word["told_at"] for word, _ in stripe], ends),
             amounts=others[2:],
         ),
         Section(
@@ -261,6 +264,17 @@ def position_paper(
         ),
     )
     return Paper(f"Position, {span}", book, clocks, sections, verdict, style)
+
+
+def _told_later(told: Sequence[datetime], ends: datetime | None) -> tuple[str, ...]:
+    """That Stripe's word is of after the days that are asked for, where it is."""
+    if ends is None or not any(at >= ends for at in told):
+        return ()
+    note = (
+        "Stripe's word is its last one, of after these days: earlier ones are kept on the topic"
+        " stripe.objects and not here. The ledger's balance beside it is of the same moment."
+    )
+    return (note,)
 
 
 def _standing(wrong: int, proofs: int, words: int) -> tuple[str, str]:

@@ -241,7 +241,13 @@ class _Views:
         for item in await self.in_transit():
             on_the_way[item["currency"]] = on_the_way.get(item["currency"], 0) + item["minor"]
         return reports.position_paper(
-            book, proofs, stripe, on_the_way, await self.clocks(), span=told.span
+            book,
+            proofs,
+            stripe,
+            on_the_way,
+            await self.clocks(),
+            span=told.span,
+            ends=end_of(told.last, told.book.zone).before,
         )
 
     async def lines(self) -> Paper:

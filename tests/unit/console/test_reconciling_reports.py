@@ -1,7 +1,7 @@
 """The reports of reconciliation, from rows: what adds up, what differs, what is not known."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -198,6 +198,18 @@ def test_position_differs_where_bank_or_stripe_does() -> None:
     assert same.style == "sound"
     off = position_paper("main", [proof], [(word, 49)], {}, CLOCKS, span="x")
     assert (off.style, off.verdict) == ("wrong", "1 of 2 positions differ")
+
+
+def test_position_of_past_days_says_that_stripes_word_is_of_after_them() -> None:
+    word = {"account": "acct_1", "currency": "usd", "minor": 50, "told_at": AT}
+
+    def notes(ends: datetime) -> tuple[str, ...]:
+        told = position_paper("main", (), [(word, 50)], {}, CLOCKS, span="x", ends=ends)
+        return told.sections[1].notes
+
+    assert notes(AT + timedelta(seconds=1)) == ()
+    (note,) = notes(AT)
+    assert note.startswith("Stripe's word is its last one, of after these days")
 
 
 def test_statement_without_a_balance_of_the_bank_says_so() -> None:
