@@ -24,6 +24,7 @@ from services.console.reconciling.paper import (
 from shared.contracts.money import Money, currency_of
 
 _OVER: Final = frozenset({"failed", "canceled"})
+TAKEN_BACK: Final = "returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,8 @@ class Said:
 class Certified:
     """All that is known of one payout.
 
-    ``named`` are the ids that Stripe says it pays out, its own among them; empty and not
-    ``is_complete`` where Stripe has not told. ``written_off`` is what people took off its key,
-    ``fee_minor`` what Stripe took beside it for an instant payout.
+    ``named`` are the ids that Stripe says it pays out, its own too; empty and not ``is_complete``
+    where it has not told. ``written_off`` people took off its key, ``fee_minor`` Stripe beside it.
     """
 
     book: str
@@ -152,6 +152,8 @@ def status_of(told: Certified, sums: Iterable[Sum]) -> tuple[str, str]:
         if WRONG in styles:
             return WRONG, f"{told.payout.stage}, and the sums do not agree"
         return WAITS, f"{told.payout.stage}: the funds went back to the Stripe balance"
+    if any(each.what == TAKEN_BACK for each in told.said):
+        return WRONG, "the bank took it back"
     if WRONG in styles:
         return WRONG, "the sums do not agree"
     if WAITS in styles:

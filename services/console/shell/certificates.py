@@ -1,6 +1,6 @@
 """What a payout's certificate is made of, out of both services' published views."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from services.console.reconciling.allocation import (
     taken_before,
 )
 from services.console.reconciling.certificate import (
+    TAKEN_BACK,
     Certified,
     Movement,
     Payout,
@@ -81,7 +82,7 @@ async def _said(reconciler: Snapshot, book: str, payout_id: str) -> tuple[Said, 
     rows = await reconciler.rows("discrepancies_about", book, payout_id)
     return tuple(
         Said(
-            told["discrepancy"].replace("_", " "),
+            _word(told),
             str(told.get("severity") or ""),
             told["state"],
             told["expected"],
@@ -90,6 +91,11 @@ async def _said(reconciler: Snapshot, book: str, payout_id: str) -> tuple[Said, 
         )
         for told in (row["record"] for row in rows)
     )
+
+
+def _word(told: Mapping[str, Any]) -> str:  # Any: JSON
+    is_taken_back = str(told.get("cause") or "").startswith(f"{TAKEN_BACK}:")
+    return TAKEN_BACK if is_taken_back else str(told["discrepancy"]).replace("_", " ")
 
 
 async def clocks(

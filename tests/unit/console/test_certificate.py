@@ -14,6 +14,7 @@ from services.console.reconciling.allocation import (
     taken_before,
 )
 from services.console.reconciling.certificate import (
+    TAKEN_BACK,
     Certified,
     Movement,
     Payout,
@@ -159,6 +160,12 @@ def test_certificate_says_what_is_not_resolved_about_it_and_what_to_do() -> None
     sections = paper_json(paper_of(replace(TOLD, settlements=(), said=(said,))))["sections"]
     assert [s["title"] for s in sections[:2]] == ["Three sums", "Not resolved"]
     assert sections[1]["rows"][0]["next step"] == "Ask the bank."
+
+
+def test_certificate_of_a_payout_that_the_bank_took_back_is_red() -> None:
+    back = Said(TAKEN_BACK, "high", "open", "po_1 to stay", "-90.00 USD", "Look at Stripe.")
+    told = replace(TOLD, said=(back,))
+    assert status_of(told, sums_of(told)) == ("wrong", "the bank took it back")
 
 
 def test_manual_payout_gets_an_allocation_that_says_what_it_is() -> None:

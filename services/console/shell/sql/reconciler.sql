@@ -37,10 +37,13 @@ order by opened_at, id
 limit $3
 
 -- name: discrepancies_about
--- What is not resolved about a subject, with all that is told of it.
+-- What is not resolved about a subject, with all that is told of it; a bank line that takes it back
+-- is about it too.
 select record::jsonb as record
 from discrepancies
-where book = $1 and subject = $2 and state <> 'resolved'
+where
+    book = $1 and state <> 'resolved'
+    and (subject = $2 or record ->> 'cause' = 'returned:' || $2)
 order by opened_at, id
 
 -- name: discrepancies_like
