@@ -6,11 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 SCENARIOS = Path(__file__).parents[2] / "sandbox" / "scenarios"
 
@@ -81,6 +86,23 @@ def test_a_world_whose_port_is_taken_says_so(tmp_path: Path) -> None:
             _, errors = running.communicate(timeout=20)
     assert running.returncode == 2
     assert "the world cannot begin" in errors
+
+
+def test_a_world_on_the_wall_clock_says_what_time_it_is_and_another_does_not() -> None:
+    """Whoever asks Stripe for the time, as the doctor does, must not be told a simulated one."""
+
+    def date_at(url: str) -> str | None:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/v1/balance", timeout=10)
+        with refused.value as answer:
+            return answer.headers["Date"]
+
+    with process("--scenario", "bare", "--wall-clock") as running:
+        said = date_at(told(running, "ready")["stripe"])
+    assert said is not None
+    assert abs((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()) < 60
+    with process("--scenario", "bare", "--hold") as running:
+        assert date_at(told(running, "ready")["stripe"]) is None
 
 
 def test_a_state_file_of_another_world_is_refused(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Runner:
         is_on_wall_clock: bool = False,
         thin_sender: SenderSettings | None = None,
     ) -> None:
-        self._is_on_wall_clock = is_on_wall_clock
+        self.is_on_wall_clock = is_on_wall_clock
         self._remembered = remembered
         self._file = file
         self._pace = hours_per_second
@@ -86,7 +86,7 @@ class Runner:
         Raises:
             CommandRefused: The world does not know it, or cannot follow it.
         """
-        if self._is_on_wall_clock:
+        if self.is_on_wall_clock:
             self._pass_to(int(time.time()))
         at = self.world.now
         made = applied(self.world.state, command)
@@ -167,12 +167,12 @@ class Runner:
             elapsed = time.monotonic() - begun
             if not self._is_held and not self.world.is_over:
                 target = self.world.now + SLICE
-                if self._is_on_wall_clock:
+                if self.is_on_wall_clock:
                     target = int(time.time())
                 elif self._pace > 0:
                     target = begun_at + int(elapsed * self._pace * HOUR)
                 self._pass_to(target)
-            every = WALL_CLOCK_REPORT_SECONDS if self._is_on_wall_clock else REPORT_SECONDS
+            every = WALL_CLOCK_REPORT_SECONDS if self.is_on_wall_clock else REPORT_SECONDS
             if time.monotonic() - reported >= every:
                 reported = time.monotonic()
                 self._file.reached(self.world.now)
@@ -180,7 +180,7 @@ class Runner:
             if self._is_done():
                 self._finish()
             # At full speed it only lets others go first.
-            is_hurried = self._pace == 0 and not self._is_on_wall_clock
+            is_hurried = self._pace == 0 and not self.is_on_wall_clock
             pause = 0 if is_hurried and not self.world.is_over else TICK_SECONDS
             await asyncio.sleep(pause)  # the world's own clock, until it is over or cancelled
 

@@ -83,6 +83,8 @@ def bound(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, port))
+        # From now on whoever is told the address is not refused, only answered a little later.
+        listener.listen()
     except OSError:
         listener.close()
         raise
@@ -117,7 +119,8 @@ async def serve(
             access_log=False,
             lifespan="off",
             ws="none",
-            date_header=False,
+            # Stripe tells what time it is; a world with a time of its own has none to tell.
+            date_header=runner.is_on_wall_clock,
             timeout_graceful_shutdown=1,
         )
         servers.append(SignallessServer(config))
