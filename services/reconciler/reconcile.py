@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.reconciler.breaks.at_bank import contradictions, line_breaks, payout_breaks
@@ -10,6 +11,7 @@ from services.reconciler.breaks.exchange import exchange_matches
 from services.reconciler.breaks.in_transit import in_transit_breaks, open_keys
 from services.reconciler.breaks.other_currency import in_other_currency
 from services.reconciler.breaks.pending import pending_breaks, pending_wakes, pendings_of
+from services.reconciler.breaks.resting import Resting
 from services.reconciler.breaks.stripe_balance import stripe_balance_breaks
 from services.reconciler.breaks.waits import due_look_ups, waits_of
 from services.reconciler.facts.kinds import (
@@ -29,6 +31,7 @@ from services.reconciler.matching.candidates import open_in_suspense
 from services.reconciler.matching.passes import matched
 from services.reconciler.matching.readings import Readings
 from services.reconciler.matching.scores import Others, next_best, score_of
+from services.reconciler.matching.shelf import Shelf
 from services.reconciler.matching.table import Table, Taken
 from services.reconciler.rules.calendars import SETTLING_TIME, midnight
 from services.reconciler.scope import dormant_facts, next_change
@@ -36,24 +39,39 @@ from shared.contracts.discrepancies import DiscrepancyKind, match_id
 from shared.contracts.messages import MatchKind
 
 
-def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -> Reconciliation:
+@dataclass(slots=True)
+class Kept:
+    """What one judgement of a book has worked out and the next one need not.
+
+    It decides nothing: with it, without it or with another book's, the same facts give the same.
+    """
+
+    readings: Readings = field(default_factory=lambda: Readings(shelf=Shelf()))
+    resting: Resting = field(default_factory=Resting)
+
+
+def reconcile(facts: Facts, *, at: datetime, kept: Kept | None = None) -> Reconciliation:
     """The matches that should stand now and the discrepancies that should be open now.
 
     The order of the facts does not matter. ``at`` decides what is overdue and whether a match's
-    window has closed, nothing else. ``readings`` are of lines whose texts were read before.
+    window has closed, nothing else.
     """
     hand = by_hand(facts)
     # A second table is laid only beside what people deal with; else nothing has to be kept.
-    texts = Readings() if readings is None and hand.cleared else readings
+    texts = Readings() if hand.cleared else None
+    resting = Resting()
+    if kept is not None:
+        texts, resting = kept.readings, kept.resting
     facts = hand.facts
     table = matched(for_rules(hand), at=at, readings=texts)
     lay_beside(table, hand, texts)
     exchanged = exchange_matches(facts)
     pendings = pendings_of(facts, table, at=at)
     elsewhere = in_other_currency(facts, table)
+    awake = resting.awake(facts, table, at=at, elsewhere=elsewhere)
     matches = [*hand.matches, *_matches(facts, table), *exchanged]
     found = [
-        *payout_breaks(facts, table, at=at, pendings=pendings, elsewhere=elsewhere),
+        *payout_breaks(facts, table, at=at, pendings=pendings, elsewhere=elsewhere, of=awake),
         *line_breaks(facts, table, elsewhere=elsewhere),
         *_drifts(facts),
         *stripe_balance_breaks(facts),
@@ -64,13 +82,14 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
     ]
     troubled = [d.subject for d in found]
     found += pending_breaks(facts, pendings, said=troubled)
-    waiting = open_keys(facts, table).values()
-    found += in_transit_breaks(waiting, facts, troubled=troubled, at=at)
+    keys = open_keys(facts, table)
+    found += in_transit_breaks(keys.values(), facts, troubled=troubled, at=at)
     found += contradictions(facts)
     discrepancies = {d.id: d for d in found}
-    waits = list(waits_of(facts, table, at=at, elsewhere=elsewhere))
+    waits = list(waits_of(facts, table, at=at, elsewhere=elsewhere, of=awake, keys=keys.values()))
     wakes = (
-        next_change(facts, table, at=at),
+        next_change(facts, table, at=at, keys=keys.values(), of=awake),
+        resting.wakes_next(),
         *(wait.deadline for wait in waits),
         *pending_wakes(facts, pendings),
     )
@@ -80,8 +99,8 @@ def reconcile(facts: Facts, *, at: datetime, readings: Readings | None = None) -
             sorted(discrepancies.values(), key=lambda d: (d.kind, d.subject, d.id))
         ),
         wake_at=min((wake for wake in wakes if wake is not None and wake > at), default=None),
-        dormant=dormant_facts(facts, table, exchanged, found, at=at, pendings=pendings),
-        look_ups=due_look_ups(waits),
+        dormant=dormant_facts(facts, table, exchanged, found, at=at, keys=keys, pendings=pendings),
+        look_ups=due_look_ups(waits, resting.look_ups()),
     )
 
 

@@ -4,12 +4,12 @@ A shell loads the facts that are not dormant and, for a new fact, those that sha
 and so on; work then grows with what is open, never with history.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from services.reconciler.breaks.in_transit import open_keys
+from services.reconciler.breaks.in_transit import OpenKey
 from services.reconciler.breaks.pending import Pending, is_awaited
 from services.reconciler.evidence.references import Evidence
 from services.reconciler.evidence.spelling import handles_of_line, handles_of_names
@@ -29,6 +29,7 @@ from services.reconciler.facts.kinds import (
 from services.reconciler.facts.known import Facts
 from services.reconciler.facts.rulings import Ruling
 from services.reconciler.findings.found import Discrepancy, Match
+from services.reconciler.matching.candidates import Candidate
 from services.reconciler.matching.table import WEAK_RULES, Table, Taken
 from services.reconciler.rules.calendars import SETTLING_TIME, due_at, waited_until
 from services.reconciler.rules.expectations import Expectation
@@ -125,21 +126,22 @@ def dormant_facts(
     found: Iterable[Discrepancy],
     *,
     at: datetime,
+    keys: Iterable[str],
     pendings: Sequence[Pending] = (),
 ) -> frozenset[str]:
     """The keys of facts that nothing is open about: settled, windows closed, keys at zero.
 
     A pending line is held as long as what it names is waited for, and one that was replaced as
-    long as the line in its place.
+    long as the line in its place. ``keys`` stand open in transit.
     """
     troubled = {d.subject for d in found if d.id not in facts.accepted}
     accepted = {d.subject for d in found if d.id in facts.accepted}
-    waiting = open_keys(facts, table).keys() - accepted
+    waiting = set(keys) - accepted
     done_lines = _dealt_with(facts, table) - {pending.line.key for pending in pendings}
     done_objects = {
         e.id
-        for e in facts.expectations
-        if e.id not in table.candidates and e.id not in table.settled and e.id not in troubled
+        for e in chain(table.over.values(), table.shelf.cleared)
+        if e.id not in table.settled and e.id not in troubled
     } - waiting
     together = {
         key: tuple(share.candidate.id for share in taken.shares)
@@ -150,7 +152,7 @@ def dormant_facts(
         if held.isdisjoint(ids) and not _is_in_window(table.taken[key], at):
             done_lines.add(key)
             done_objects.update(ids)
-    known = _known(facts)
+    known = _known(facts) if facts.rulings else set[str]()
     for ruling in facts.rulings:
         if ruling.line_key and ruling.objects:
             owners = {*together.get(ruling.line_key, ()), *(ruling.objects & known)}
@@ -260,7 +262,7 @@ def _dormant_bookings(
         if leg.account == SETTLING:
             sums[leg.key, leg.currency] = sums.get((leg.key, leg.currency), 0) + leg.minor
     open_keys = {key for (key, _), minor in sums.items() if minor}
-    open_objects = _known(facts) - done_objects
+    open_objects = _known(facts) - done_objects if facts.bookings else set[str]()
     line_ids = {line.id for line in facts.lines if line.key not in done_lines}
     done: set[str] = set()
     for booking in facts.bookings:
@@ -282,13 +284,24 @@ def _dormant_bookings(
     return done
 
 
-def next_change(facts: Facts, table: Table, *, at: datetime) -> datetime | None:
-    """The next time after ``at`` at which the answer may change though nothing new is told."""
+def next_change(
+    facts: Facts,
+    table: Table,
+    *,
+    at: datetime,
+    keys: Iterable[OpenKey],
+    of: Collection[Candidate],
+) -> datetime | None:
+    """The next time after ``at`` at which the answer may change though nothing new is told.
+
+    ``keys`` stand open in transit; ``of`` are the candidates to look at, where others rest.
+    """
     zone = facts.book.zone
-    times = [due_at(e, zone, facts.rules) for e in facts.expectations if not e.stage.is_over]
-    times += [c.closed_at for c in table.candidates.values() if table.is_open(c.id)]
+    expected = [*(candidate.expected for candidate in of), *table.shelf.cleared]
+    times = [due_at(e, zone, facts.rules) for e in expected]
+    times += [candidate.closed_at for candidate in of if table.is_open(candidate.id)]
     if facts.require_readings:
-        times += [waited_until(e) for e in facts.expectations if not e.stage.is_over]
+        times += [waited_until(e) for e in expected]
     times += [
         share.candidate.closed_at
         for taken in table.taken.values()
@@ -300,5 +313,5 @@ def next_change(facts: Facts, table: Table, *, at: datetime) -> datetime | None:
         for booking in facts.bookings
         if any(leg.account == SETTLING for leg in booking.legs)
     ]
-    times += [key.since + SETTLING_TIME for key in open_keys(facts, table).values()]
+    times += [key.since + SETTLING_TIME for key in keys]
     return min((time for time in times if time > at), default=None)

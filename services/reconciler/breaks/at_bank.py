@@ -31,21 +31,19 @@ def payout_breaks(
     at: datetime,
     pendings: Sequence[Pending],
     elsewhere: Mapping[str, Sequence[Line]],
+    of: Iterable[Candidate] | None = None,
 ) -> Iterator[Discrepancy]:
     """What is wrong with payouts and top-ups: failed, overdue, short or over, in another currency.
 
     ``pendings`` are the pending lines on which one of them was expected, ``elsewhere`` the lines in
-    another currency, by what they name.
+    another currency, by what they name. ``of`` are the candidates to look at, where not all are.
     """
     before, vanished = shown_before(facts), said_of(pendings)
-    for expected in sorted(facts.expectations, key=lambda e: e.id):
-        if expected.stage is Stage.FAILED:
-            if expected.what is Expected.PAYOUT and expected.minor:
-                yield _failed(facts, expected)
-            continue
-        candidate = table.candidates.get(expected.id)
-        if candidate is None:
-            continue
+    for _, expected in sorted(table.over.items()):
+        if expected.stage is Stage.FAILED and expected.what is Expected.PAYOUT and expected.minor:
+            yield _failed(facts, expected)
+    for candidate in table.candidates.values() if of is None else of:
+        expected = candidate.expected
         taken = table.settled.get(expected.id)
         if taken is None:
             if candidate.is_overpaid:
@@ -96,9 +94,8 @@ def _paid(candidate: Candidate, taken: Iterable[Taken]) -> int:
 
 def contradictions(facts: Facts) -> Iterator[Discrepancy]:
     """Payouts and top-ups that were told with two amounts: Stripe never changes one."""
-    for expected in sorted(facts.expectations, key=lambda e: e.id):
-        if not expected.other_amounts:
-            continue
+    told_twice = (e for e in facts.expectations if e.other_amounts)
+    for expected in sorted(told_twice, key=lambda e: e.id):
         sign = 1 if expected.money.minor == expected.minor else -1
         others = [money(sign * minor, code) for minor, code in expected.other_amounts]
         also = " and ".join(str(other) for other in others)

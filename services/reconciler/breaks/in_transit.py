@@ -47,7 +47,9 @@ def open_keys(facts: Facts, table: Table) -> dict[str, OpenKey]:
                 if booking.kind in MATCH_KINDS:
                     matched[leg.key] += leg.minor
     found: dict[str, OpenKey] = {}
-    for expected in facts.expectations:
+    booked = {key for (key, _), minor in sums.items() if minor}
+    expectations = (e for e in facts.expectations if e.id in booked) if booked else ()
+    for expected in expectations:
         minor = sums.get((expected.id, expected.currency), 0)
         is_over = expected.stage.is_over
         is_settled = expected.id in table.settled or expected.id not in table.candidates

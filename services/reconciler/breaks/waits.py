@@ -20,7 +20,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.reconciler.breaks.at_bank import clock
-from services.reconciler.breaks.in_transit import open_keys
+from services.reconciler.breaks.in_transit import OpenKey, open_keys
 from services.reconciler.breaks.other_currency import in_other_currency
 from services.reconciler.breaks.pending import ends_at, is_awaited
 from services.reconciler.breaks.returned import taken_back
@@ -137,10 +137,13 @@ def waits_of(
     *,
     at: datetime,
     elsewhere: Collection[str] | None = None,
+    of: Iterable[Candidate] | None = None,
+    keys: Iterable[OpenKey] | None = None,
 ) -> Iterator[Wait]:
     """What is waited for at a time, in the order of the deadlines.
 
-    ``elsewhere`` has what came in another currency; it is looked for where it is not told.
+    ``elsewhere`` has what came in another currency, ``keys`` what stands open in transit; both are
+    looked for where they are not told. ``of`` are the candidates to look at, where not all are.
     """
     off = _Off(
         in_other_currency(facts, table) if elsewhere is None else elsewhere,
@@ -148,18 +151,24 @@ def waits_of(
     )
     at_bank = [
         wait
-        for candidate in table.candidates.values()
+        for candidate in (table.candidates.values() if of is None else of)
         if (wait := _of_candidate(facts, table, candidate, at, off))
     ]
     said = {wait.subject for wait in at_bank}
-    found = [*at_bank, *_pending(facts, at), *_in_transit(facts, table, said, at)]
+    waiting = open_keys(facts, table).values() if keys is None else keys
+    found = [*at_bank, *_pending(facts, at), *_in_transit(facts, waiting, said, at)]
     return iter(sorted(found, key=lambda wait: (wait.deadline, wait.subject)))
 
 
-def due_look_ups(waits: Iterable[Wait]) -> tuple[DueLookUp, ...]:
-    """What is to be asked for of what is waited for, the longest waiting first."""
-    found = [due for wait in waits for due in wait.due_look_ups()]
-    return tuple(sorted(found, key=lambda d: (d.deadline, d.subject, d.look_up, d.where)))
+def due_look_ups(waits: Iterable[Wait], others: Iterable[DueLookUp] = ()) -> tuple[DueLookUp, ...]:
+    """What is to be asked for of what is waited for, and ``others``, the longest waiting first."""
+    found = [*others, *(due for wait in waits for due in wait.due_look_ups())]
+    return tuple(sorted(found, key=look_up_order))
+
+
+def look_up_order(due: DueLookUp) -> tuple[datetime, str, LookUp, str]:
+    """The order in which look-ups are asked for."""
+    return (due.deadline, due.subject, due.look_up, due.where)
 
 
 def _state_of(
@@ -203,8 +212,14 @@ def _of_candidate(
     off: _Off,
 ) -> Wait | None:
     state = _state_of(facts, table, candidate, at, off)
-    if state is None:
-        return None
+    back = off.taken_back.get(candidate.id)
+    return None if state is None else wait_in(facts, candidate, state, at, back=back)
+
+
+def wait_in(
+    facts: Facts, candidate: Candidate, state: WaitState, at: datetime, *, back: Line | None = None
+) -> Wait:
+    """What is waited for of a payout or top-up; ``back`` is the line that took it back."""
     expected, closed = candidate.expected, candidate.closed_at
     arrival = midnight(candidate.anchor, facts.book.zone)
     due = due_at(expected, facts.book.zone, facts.rules)
@@ -227,7 +242,7 @@ def _of_candidate(
             deadline = closed
         case WaitState.MISSING | WaitState.MISMATCHED:
             deadline, look_up = _again(closed, at), LookUp.STRIPE_OBJECT
-            if back := off.taken_back.get(candidate.id):
+            if back is not None:
                 # Whatever its window: the failure that Stripe has not told is asked for at once.
                 since = midnight(back.booked_on, facts.book.zone)
                 deadline = _again(since, at)
@@ -269,13 +284,15 @@ def _pending(facts: Facts, at: datetime) -> Iterable[Wait]:
             )
 
 
-def _in_transit(facts: Facts, table: Table, said: Collection[str], at: datetime) -> Iterable[Wait]:
+def _in_transit(
+    facts: Facts, keys: Iterable[OpenKey], said: Collection[str], at: datetime
+) -> Iterable[Wait]:
     """Keys in transit that wait for a balance transaction: Stripe has it, and told of no such."""
-    expectations = {e.id: e for e in facts.expectations}
-    for key in open_keys(facts, table).values():
-        if key.id in said:
-            continue
-        expected, ends = expectations[key.id], key.since + SETTLING_TIME
+    waiting = {key.id: key for key in keys if key.id not in said}
+    expectations = (e for e in facts.expectations if e.id in waiting) if waiting else ()
+    for expected in expectations:
+        key = waiting[expected.id]
+        ends = key.since + SETTLING_TIME
         passed = Passed(_again(ends, at) - AGAIN, (LookUp.STRIPE_OBJECT,))
         yield Wait(
             subject=key.id,
