@@ -1,10 +1,11 @@
 """Look-ups at a bank: an account is read from the day on that is asked for, once for all who ask."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -58,9 +59,17 @@ class Looking:
         await self.look_ups.note()
         await self.answer(by_files=by_files)
 
-    async def answer(self, *, by_files: tuple[str, ...] = ()) -> None:
+    async def answer(
+        self,
+        *,
+        by_files: Collection[str] = (),
+        busy: Collection[str] = (),
+        away: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Carry out what is due."""
-        await self.look_ups.answer(self.polled, by_files=by_files, has_banks=True)
+        await self.look_ups.answer(
+            self.polled, by_files=by_files, has_banks=True, busy=busy, away=away
+        )
 
     async def states(self, *asked: LookUpAsked) -> list[str]:
         """What became of look-ups."""
@@ -118,6 +127,23 @@ async def test_line_of_before_the_feeds_window_is_told_when_it_is_looked_up(
     asked = looking.questions.count("/transactions")
     await looking.ask(first)
     assert looking.questions.count("/transactions") == asked, "what was carried out is done"
+
+
+async def test_account_that_is_being_read_waits_and_one_that_is_away_is_not_waited_for(
+    looking: Looking,
+) -> None:
+    name = looking.feed.name
+    asked = looking.ask_for(name)
+    await looking.feed.publisher.publish_all(published([asked]), 30)
+    await looking.look_ups.note()
+    await looking.answer(busy={name})
+    assert (looking.questions, await looking.states(asked)) == ([], ["open"])
+    await looking.answer(away={name: "the bank answered 500"})
+    assert (looking.questions, await looking.states(asked)) == ([], ["open"])
+    async with looking.database.connection() as connection:
+        row = await connection.fetchrow("select tries, reason from look_ups")
+    assert row is not None
+    assert (row["tries"], row["reason"]) == (1, "the bank answered 500")
 
 
 async def test_all_that_ask_for_one_account_are_answered_by_one_reading(looking: Looking) -> None:

@@ -7,10 +7,10 @@ from typing import Final, Protocol, assert_never
 from services.feeds.config import Bank, Provider
 from services.feeds.shell.bank_api import BankAccountAt, Poll
 from services.feeds.shell.bank_poll import AccountPoll, ReadingRules
+from services.feeds.shell.bank_reader import Asker
 from services.feeds.shell.changes_poll import ChangesPoll
 from services.feeds.shell.increase import IncreaseApi
 from services.feeds.shell.plaid import PlaidApi
-from services.feeds.shell.rounds import Asker
 from services.feeds.shell.store import FeedStore
 from shared.runtime.kafka import KafkaAddress, Publisher
 

@@ -9,6 +9,7 @@ answered by one reading of it. An account that files tell has nobody who could b
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -108,11 +109,19 @@ class LookUps:
         await keep(rows)
 
     async def answer(
-        self, polled: Mapping[PolledAccount, Poll], *, by_files: Collection[str], has_banks: bool
+        self,
+        polled: Mapping[PolledAccount, Poll],
+        *,
+        by_files: Collection[str],
+        has_banks: bool,
+        busy: Collection[str] = (),
+        away: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Read the accounts that are asked for, each once; what cannot be read has another turn.
 
-        ``by_files`` are the accounts that only files tell; without ``has_banks`` all are.
+        ``by_files`` are the accounts that only files tell; without ``has_banks`` all are. Those
+        that are ``busy`` are being read now and have their turn after it. Those that are ``away``,
+        with the reason, could not be read just now: they are not waited for once more.
 
         Raises:
             Unavailable: Postgres is away.
@@ -123,7 +132,7 @@ class LookUps:
         about: dict[str, tuple[str, ...]] = {}
         for each in due:
             names = accounts_of(each, polled)
-            if names and not any(self._is_paused(name) for name in names):
+            if names and not any(self._is_paused(name) or name in busy for name in names):
                 about[each.id] = names
             elif not names and (each.account in by_files or not has_banks):
                 told_by_files.append(each)
@@ -132,7 +141,10 @@ class LookUps:
         for name in sorted({name for names in about.values() for name in names}):
             since = min(each.since for each in due if name in about.get(each.id, ()))
             self._beat()
-            if why := await self._read(polls[name], read_from(since, now=datetime.now(UTC))):
+            if why := away.get(name):
+                _FAILED.inc()
+                problems[name] = why
+            elif why := await self._read(polls[name], read_from(since, now=datetime.now(UTC))):
                 problems[name] = why
         await self._settle([each for each in due if each.id in about], about, problems)
 

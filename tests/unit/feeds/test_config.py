@@ -6,7 +6,7 @@ import pytest
 
 from services.feeds.config import Bank, FeedsSettings, Provider
 from services.feeds.shell.bank_api import BankAccountAt
-from services.feeds.shell.rounds import accounts_of
+from services.feeds.shell.bank_reader import accounts_of
 from services.feeds.statements.accounts import InterimIs
 from shared.runtime.settings import SettingsInvalid
 
