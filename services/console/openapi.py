@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from services.console.reconciling.openapi import act_schema, reconciling_paths
+from services.console.statements.page import Form
 from services.console.statements.query import DEPTH_MAX
 from services.console.statements.report import Kind
 from services.console.statements.roll_up import Unit
@@ -28,6 +29,12 @@ _AFTER: Final = {
     "in": "query",
     "schema": {"type": "string"},
     "description": "the `next` of the page before",
+}
+_FORM: Final = {
+    "name": "format",
+    "in": "query",
+    "schema": {"type": "string", "enum": list(Form)},
+    "description": "how it is written; without it a page where `Accept` has `text/html`, else JSON",
 }
 _LIMIT: Final = {
     "name": "limit",
@@ -141,8 +148,15 @@ def _statements() -> Json:
         ),
     }
     for told in made.values():
+        told["get"]["parameters"].append(_FORM)
         answers = told["get"]["responses"]
-        answers["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
+        answers["200"]["content"] |= {
+            name: {"schema": {"type": "string"}} for name in ("text/csv", "text/html")
+        }
+        answers["200"]["headers"] = {
+            "ETag": {"schema": {"type": "string"}},
+            "Link": {"schema": {"type": "string"}, "description": "the next page of a list"},
+        }
         answers["304"] = {"description": "nothing has changed since the `If-None-Match` answer"}
     return made
 

@@ -150,6 +150,51 @@ async def test_answer_is_the_same_until_something_is_booked_or_commanded(shown: 
         await connection.close()
 
 
+@pytest.mark.parametrize(
+    "path", ["trial-balance", "balance-sheet", "general-ledger", "accounts/equity:owner", "roll-up"]
+)
+async def test_answer_is_a_page_for_a_browser_and_csv_where_that_is_asked_for(
+    shown: Shown, path: str
+) -> None:
+    address = (
+        f"{STATEMENTS}/{path}?to=2026-03-31" if "-sheet" not in path else f"{STATEMENTS}/{path}"
+    )
+    if path == "trial-balance":
+        address = f"{STATEMENTS}/{path}?as_of=2026-03-31"
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*"}
+    page = await shown.http.get(address, headers=browser)
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert page.text.startswith("<!doctype html>")
+    assert "1,000.00" in page.text
+    assert "<footer>\n<p>effective: " in page.text
+    joined = "&amp;" if "?" in address else ""
+    kept = address.partition("?")[2]
+    assert f'<a href="?{kept}{joined}format=csv">as CSV</a>' in page.text
+    as_csv = await shown.http.get(address, params={"format": "csv", **_words(address)})
+    assert as_csv.headers["content-type"].startswith("text/csv")
+    assert "1000.00" in as_csv.text
+    as_json = await shown.http.get(address)
+    assert as_json.json()["book"] == "main"
+    tags = {each.headers["etag"] for each in (page, as_csv, as_json)}
+    assert len(tags) == 3
+    assert page.headers["vary"] == "Accept"
+
+
+def _words(address: str) -> dict[str, str]:
+    return dict(httpx.URL(address).params)
+
+
+async def test_page_of_a_list_leads_to_the_next_and_keeps_what_was_asked(shown: Shown) -> None:
+    words = {"limit": "7", "from": "2026-02-03", "format": "html"}
+    first = await shown.get("general-ledger", **words)
+    link = first.headers["link"].removeprefix("<").partition(">")[0]
+    assert "limit=7&amp;from=2026-02-03&amp;format=html&amp;after=" in first.text
+    second = await shown.http.get(link)
+    assert second.status_code == 200
+    assert second.text != first.text
+
+
 async def test_account_and_ledger_page_to_their_end(shown: Shown) -> None:
     for path in ("accounts/revenue:stripe", "general-ledger"):
         lines: list[Json] = []
@@ -231,6 +276,7 @@ async def test_roll_ups_by_prefix_by_key_and_by_month(shown: Shown) -> None:
         ("roll-up", {"by": "tag"}, 400),
         ("roll-up", {"by": "tag", "tags": "cloud"}, 400),
         ("roll-up", {"tags": "a=b:c"}, 400),
+        ("balance-sheet", {"format": "pdf"}, 400),
         ("nonsense", {}, 404),
     ],
 )

@@ -11,8 +11,14 @@ from services.console.views import Json
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_FORMS: Final = (
+    "<p>The books to read. Statements and reports are pages, and data with"
+    " <code>?format=csv</code> or <code>?format=json</code>; the rest is JSON, in which amounts are"
+    " whole minor units and debit is positive.</p>"
+)
 _VIEWS: Final = (
     ("trial_balance", "trial-balance", "totals by account and currency"),
+    ("trial_balance_as_of", "statements/trial-balance", "the same as a statement, as of any time"),
     ("balance_sheet", "statements/balance-sheet", "assets, liabilities, equity"),
     ("income_statement", "statements/income-statement", "what was earned and spent"),
     ("cash_flow", "statements/cash-flow", "where cash came from and went"),
@@ -58,7 +64,7 @@ def page(books: Iterable[str], *, needs_token: bool) -> str:
         '<meta charset="utf-8">',
         "<title>Tallystick console</title>",
         "<h1>Tallystick console</h1>",
-        "<p>The books to read, as JSON. Amounts are whole minor units; debit is positive.</p>",
+        _FORMS,
     ]
     if needs_token:
         parts.append(

@@ -1,14 +1,18 @@
-"""Statements over HTTP: the same words as on the command line, answers tagged by what they tell."""
+"""Statements over HTTP: the same words as on the command line, answers tagged by what they tell.
+
+An answer is JSON, CSV or a page: the same figures, laid out by the same core.
+"""
 
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from services.console import views
 from services.console.shell.account_pages import AccountPages
@@ -22,6 +26,18 @@ from services.console.statements.as_json import (
     report_json,
     roll_up_json,
 )
+from services.console.statements.layout import (
+    Styled,
+    account_csv,
+    account_lines,
+    foot,
+    itself,
+    report_csv,
+    report_lines,
+    roll_up_csv,
+    roll_up_lines,
+)
+from services.console.statements.page import CONTENT_SECURITY_POLICY, Form, form_of, page
 from services.console.statements.query import (
     OF_A_PERIOD,
     STANDING,
@@ -30,7 +46,7 @@ from services.console.statements.query import (
     depth_of,
     tags_of,
 )
-from services.console.statements.report import Kind
+from services.console.statements.report import Basis, Kind
 from services.console.views import BadRequest, Json
 from shared.contracts.books import BookMap
 from shared.contracts.envelope import instant_of
@@ -39,7 +55,22 @@ from shared.contracts.errors import Unreadable
 Reading = Callable[[Request], AbstractAsyncContextManager[tuple[str, Snapshot]]]
 _PAGED: Final = frozenset({"after", "limit"})
 _LIST: Final = OF_A_PERIOD - {"currency", "reporting"}
-_HEADERS: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+_HEADERS: Final = {
+    "Cache-Control": "private, no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One answer in every form."""
+
+    title: str
+    basis: Basis
+    json: Callable[[], Json]
+    csv: Callable[[], str]
+    lines: Callable[[], list[Styled]]
 
 
 class StatementsApi:
@@ -66,7 +97,15 @@ class StatementsApi:
                 tag = await self._tag(moment, request, asked, now)
                 if (same := _unchanged(request, tag)) is not None:
                     return same
-                return _answer(report_json(await report(moment, kind, asked, now)), tag)
+                made = await report(moment, kind, asked, now)
+                told = _Told(
+                    kind.value.replace("-", " ").capitalize(),
+                    made.basis,
+                    lambda: report_json(made),
+                    lambda: report_csv(made),
+                    lambda: report_lines(made),
+                )
+                return _answer(told, request, tag)
 
         return statement
 
@@ -79,12 +118,19 @@ class StatementsApi:
             if (same := _unchanged(request, tag)) is not None:
                 return same
             after = request.query_params.get("after", "")
-            page = await AccountPages(moment, asked).page(
+            found = await AccountPages(moment, asked).page(
                 name, after=_place(after)[1] if after else None, count=_limit(request)
             )
-            following = _cursor(name, page.after) if page.after is not None else None
-            told = account_json(page) | {"next": following}
-            return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
+            following = _cursor(name, found.after) if found.after is not None else None
+            basis = await basis_of(moment, asked, now)
+            told = _Told(
+                f"Statement of {name}",
+                basis,
+                lambda: basis_json(basis) | account_json(found) | {"next": following},
+                lambda: account_csv([found]),
+                lambda: account_lines([found], basis),
+            )
+            return _answer(told, request, tag, following)
 
     async def general_ledger(self, request: Request) -> Response:
         """A page of the general ledger: accounts in order, each with its postings by time."""
@@ -95,16 +141,25 @@ class StatementsApi:
             if (same := _unchanged(request, tag)) is not None:
                 return same
             after = request.query_params.get("after", "")
-            page = await AccountPages(moment, asked).ledger(
+            found = await AccountPages(moment, asked).ledger(
                 under=request.query_params.get(ACCOUNT, ""),
                 after=_place(after) if after else None,
                 count=_limit(request),
             )
-            told = {
-                "accounts": [account_json(each) for each in page.accounts],
-                "next": _cursor(*page.next) if page.next is not None else None,
-            }
-            return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
+            following = _cursor(*found.next) if found.next is not None else None
+            basis = await basis_of(moment, asked, now)
+            accounts = found.accounts
+            told = _Told(
+                "General ledger",
+                basis,
+                lambda: (
+                    basis_json(basis)
+                    | {"accounts": [account_json(each) for each in accounts], "next": following}
+                ),
+                lambda: account_csv(accounts),
+                lambda: account_lines(accounts, basis),
+            )
+            return _answer(told, request, tag, following)
 
     async def roll_up(self, request: Request) -> Response:
         """Turnover by account prefix, by key, by tag, or by span of time."""
@@ -123,20 +178,30 @@ class StatementsApi:
                 depth=depth_of(words.get("depth", "")),
                 tags=tags_of(words.get("tags", "")),
             )
-            told = {"by": words.get("by", ACCOUNT), "lines": roll_up_json(lines)}
-            return _answer(basis_json(await basis_of(moment, asked, now)) | told, tag)
+            by, basis = words.get("by", ACCOUNT), await basis_of(moment, asked, now)
+            told = _Told(
+                f"Roll-up by {by}",
+                basis,
+                lambda: basis_json(basis) | {"by": by, "lines": roll_up_json(lines)},
+                lambda: roll_up_csv(lines),
+                lambda: roll_up_lines(lines, basis, f"Roll-up by {by}", itself),
+            )
+            return _answer(told, request, tag)
 
     def _asked(self, book: str, request: Request, known: frozenset[str]) -> Asked:
         named = self._books.named(book)
         if named is None:
             raise BadRequest("book: no such book")
-        return asked_of(named, dict(request.query_params), known)
+        form_of(request.query_params, "")
+        words = {name: value for name, value in request.query_params.items() if name != "format"}
+        return asked_of(named, words, known)
 
     async def _tag(self, moment: Snapshot, request: Request, asked: Asked, now: datetime) -> str:
         """What an answer is a function of: what is asked, the book, the day, and what was told."""
         rows = await moment.rows("what_was_told")
         told = [
             request.url.path,
+            _form(request),
             sorted(request.query_params.items()),
             asked.book.model_dump_json(),
             now.astimezone(asked.book.zone).date().isoformat(),
@@ -172,5 +237,34 @@ def _unchanged(request: Request, tag: str) -> Response | None:
     return Response(None, 304, {"ETag": tag, **_HEADERS}) if tag in known else None
 
 
-def _answer(told: Json, tag: str) -> Response:
-    return JSONResponse(told, headers={"ETag": tag, **_HEADERS})
+def _form(request: Request) -> Form:
+    return form_of(request.query_params, request.headers.get("accept", ""))
+
+
+def _answer(told: _Told, request: Request, tag: str, following: str | None = None) -> Response:
+    """The answer in the form that is asked for, with its tag and the link to the next page."""
+    headers = {"ETag": tag, **_HEADERS}
+    if following is not None:
+        headers["Link"] = f'<{request.url.include_query_params(after=following)}>; rel="next"'
+    match _form(request):
+        case Form.JSON:
+            return JSONResponse(told.json(), headers=headers)
+        case Form.CSV:
+            return PlainTextResponse(told.csv(), headers=headers, media_type="text/csv")
+        case Form.HTML:
+            headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+            notes, links = foot(told.basis), _links(request, following)
+            shown = page(told.title, told.lines()[: -len(notes)], notes, links)
+            return HTMLResponse(shown, headers=headers)
+
+
+def _links(request: Request, following: str | None) -> dict[str, str]:
+    """From a page: the same in the other forms, and the next page."""
+    found = {
+        f"as {form.value.upper()}": f"?{request.url.include_query_params(format=form.value).query}"
+        for form in Form
+        if form is not Form.HTML
+    }
+    if following is not None:
+        found["next page"] = f"?{request.url.include_query_params(after=following).query}"
+    return found
