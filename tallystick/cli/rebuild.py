@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -43,16 +44,26 @@ class Pace:
 
     talk: Talk
     began: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
     _total: int = 0
     _last: int = 0
+    _most: int = 0
+    _seconds: float = 0
 
     def __call__(self, read: int, total: int) -> None:
         """Say how far it is."""
-        now = time.monotonic()
-        if read < self._last or total != self._total:
-            self.began, self._total = now, total
+        now = self.clock()
+        if read < self._last or (self._total and total != self._total):
+            self.began = now
+        self._total = total
         self._last = read
+        if read >= self._most:
+            self._most, self._seconds = read, now - self.began
         self.talk(told_pace(read, total, now - self.began))
+
+    def told(self) -> str:
+        """How fast the longest stretch went."""
+        return f"{self._most / self._seconds:,.0f}/s" if self._seconds else "at once"
 
 
 def told_pace(read: int, total: int, seconds: float) -> str:
@@ -180,8 +191,9 @@ async def _rebuilt(
     settings: Settings, dsn: str, talk: Talk, *, keep: bool
 ) -> tuple[Comparison, Verified, str]:
     await require_journal(dsn)
+    pace = Pace(talk)
     compared, schema = await rebuild_and_compare(
-        settings.kafka, dsn, settings.books(), keep=keep, progress=Pace(talk)
+        settings.kafka, dsn, settings.books(), keep=keep, progress=pace
     )
     talk("checking the chain of the journal in use")
     journal = await open_journal(dsn, connections_max=2)
@@ -189,7 +201,7 @@ async def _rebuilt(
         verified = await verify_journal(journal)
     finally:
         await journal.close()
-    talk.done(f"{compared.messages:,} messages read again")
+    talk.done(f"{compared.messages:,} messages read again, {pace.told()}")
     return compared, verified, schema
 
 
@@ -213,14 +225,17 @@ async def _checked(
 
 async def _swapped(settings: Settings, dsn: str, talk: Talk, *, onto: int, keep: bool) -> Swapped:
     await require_journal(dsn)
-    return await rebuild_and_swap(
+    pace = Pace(talk)
+    swapped = await rebuild_and_swap(
         settings.kafka,
         dsn,
         settings.books(),
         onto=f"{SCHEMA}_g{onto}" if onto else "",
         keep=keep,
-        progress=Pace(talk),
+        progress=pace,
     )
+    talk.done(f"{swapped.messages:,} messages read again, {pace.told()}")
+    return swapped
 
 
 async def _generations(dsn: str) -> list[Generation]:
@@ -268,7 +283,7 @@ def _tell_swap(swapped: Swapped, talk: Talk, *, as_json: bool) -> None:
         print(json.dumps(told))
     if not swapped.kept:
         raise _differ(*compared.differences)
-    talk.done(f"{swapped.messages:,} messages read again, {compared.used.entries:,} entries equal")
+    talk.done(f"{compared.used.entries:,} entries equal")
     talk.done(
         f"swapped; booking stood still for {swapped.stopped_seconds:.1f} s, the books from before"
         f" are in {swapped.kept}"
