@@ -213,18 +213,19 @@ def _put_in_force(commands: Sequence[Command], reason: str, key: str, *, as_json
                     code=ExitCode.REFUSED,
                 )
         if not as_json:
-            _show_answer(answer)
+            _show_answer(answer, is_again=status is Answer.REPLAYED)
     if as_json:
         print(json.dumps(told, indent=2))
 
 
-def _show_answer(answer: Mapping[str, object]) -> None:
+def _show_answer(answer: Mapping[str, object], *, is_again: bool) -> None:
     decided = cast("Mapping[str, JsonValue]", answer.get("decided") or {})
+    again = " (asked before under this key)" if is_again else ""
     if ACTIVATION not in decided:
-        print(str(answer.get("reason") or "done"))
+        print(f"{answer.get('reason') or 'done'}{again}")
         return
     record = ActivationRecord.model_validate(decided[ACTIVATION])
-    print(_line(record))
+    print(f"{_line(record)}{again}")
     for line in _details(record):
         print(f"    {line}")
 

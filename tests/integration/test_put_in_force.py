@@ -68,10 +68,15 @@ async def test_basis_put_in_force_by_the_command_line_holds_from_then_on_and_in_
     async with rig.ledger(), rig.ledger():
         await rig.publish(billed(1))
         await rig.caught_up()
-        done = await tallystick(rig, tmp_path, "activate", "basis", "accrual", "--reason", "audit")
+        asked = ("activate", "basis", "accrual", "--reason", "audit", "--key", "a1")
+        done = await tallystick(rig, tmp_path, *asked)
         assert (done.returncode, done.stderr) == (0, "")
-        assert "2  basis accrual, book main" in done.stdout
+        assert done.stdout.startswith("2  basis accrual, book main\n")
         assert ": audit" in done.stdout
+        again = await tallystick(rig, tmp_path, *asked)
+        assert again.stdout.startswith(
+            "2  basis accrual, book main (asked before under this key)\n"
+        )
         await rig.publish(billed(2), event("evt_1", charge("ch_1")))
         await rig.caught_up()
         assert await receivables(rig) == ["in_2"]
