@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from services.reconciler.facts.contents import PayoutContents
 from services.reconciler.facts.kinds import (
@@ -114,24 +114,27 @@ class Facts:
         A bank's readings are not among them: they are held against the ledger's cash first, and
         what is known then are ``proofs``.
         """
-        facts = tuple(known)
+        by_kind: dict[type[Fact], list[Fact]] = {}
+        for fact in known:
+            by_kind.setdefault(type(fact), []).append(fact)
         return cls(
             book=book,
-            expectations=_only(facts, Expectation),
-            lines=_only(facts, Line),
-            bookings=_only(facts, Booking),
-            transfers=_only(facts, Transfer),
-            balance_transactions=_only(facts, BalanceTransaction),
-            concerns=_only(facts, Concern),
-            audited=_only(facts, Audited),
-            stripe_balances=_only(facts, StripeBalance),
-            rulings=_only(facts, Ruling),
-            contents=_only(facts, PayoutContents),
+            expectations=_only(by_kind, Expectation),
+            lines=_only(by_kind, Line),
+            bookings=_only(by_kind, Booking),
+            transfers=_only(by_kind, Transfer),
+            balance_transactions=_only(by_kind, BalanceTransaction),
+            concerns=_only(by_kind, Concern),
+            audited=_only(by_kind, Audited),
+            stripe_balances=_only(by_kind, StripeBalance),
+            rulings=_only(by_kind, Ruling),
+            contents=_only(by_kind, PayoutContents),
         )
 
 
-def _only(facts: Sequence[Fact], kind: type[_Kind]) -> tuple[_Kind, ...]:
-    return tuple(fact for fact in facts if isinstance(fact, kind))
+def _only(by_kind: Mapping[type[Fact], Sequence[Fact]], kind: type[_Kind]) -> tuple[_Kind, ...]:
+    found = by_kind.get(cast("type[Fact]", kind), ())
+    return cast("tuple[_Kind, ...]", tuple(found))
 
 
 def fold(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
+from typing import Final
 
 from services.reconciler.facts.kinds import Leg, Line
 from shared.contracts.discrepancies import BreakClass, DiscrepancyId, DiscrepancyKind, MatchId
@@ -134,6 +136,10 @@ class Discrepancy:
     since: date | None = None
 
 
+# Thousands are due at once and were asked for long ago: each judgement looks whether they were.
+_look_up_id: Final = lru_cache(maxsize=16_384)(look_up_id)
+
+
 @dataclass(frozen=True, slots=True)
 class DueLookUp:
     """What is to be asked for by name: its deadline has passed, and it is still waited for."""
@@ -149,7 +155,7 @@ class DueLookUp:
 
     def id(self, book: str) -> str:
         """The same for the same deadline of the same thing at the same place."""
-        return look_up_id(book, self.subject, self.deadline, self.look_up, self.where)
+        return _look_up_id(book, self.subject, self.deadline, self.look_up, self.where)
 
     def asked(self, book: str, *, at: datetime) -> LookUpAsked:
         """The message that asks for it."""

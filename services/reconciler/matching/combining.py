@@ -16,7 +16,7 @@ from typing import Final
 from services.reconciler.facts.kinds import Line
 from services.reconciler.matching.amounts import days_around
 from services.reconciler.matching.candidates import Candidate, ClassKey, forbidden
-from services.reconciler.matching.shelf import DayKey
+from services.reconciler.matching.shelf import size_of
 from services.reconciler.matching.table import COMBINATION, PARTS, Share, Table
 
 _TOO_MANY: Final = "more payouts than {} in its window could be a part of it"
@@ -66,47 +66,31 @@ def _may_combine(table: Table, line: Line) -> bool:
 
 
 class _Days:
-    """Open candidates by the day that their windows hang on, smallest amount first.
-
-    A day is gone through as far as a line has asked, and never gone through again.
-    """
+    """The smallest open candidates around a day, so many that one more would be too many."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._payouts_max = table.rules.combination.payouts_max
-        self._days: dict[DayKey, tuple[Iterator[Candidate], list[Candidate]]] = {}
+        self._around: dict[tuple[str, bool, str, date], tuple[list[int], list[Candidate]]] = {}
 
     def around(self, line: Line) -> list[Candidate] | None:
         """The candidates below the line's amount in its window; ``None`` if they are too many."""
-        shelf, found = self._table.shelf, list[Candidate]()
-        for day in days_around(line.booked_on, shelf.back, shelf.ahead):
-            for candidate in self._below(day, line):
-                if candidate.is_in_window(line):
-                    found.append(candidate)
-                    if len(found) > self._payouts_max:
-                        return None
-        found.sort(key=lambda c: (abs(c.due_minor), c.place))
-        return found
+        key = (line.currency, line.minor > 0, line.account, line.booked_on)
+        known = self._around.get(key)
+        if known is None:
+            found = sorted(self._smallest(line), key=size_of)[: self._payouts_max + 1]
+            known = self._around[key] = ([abs(c.due_minor) for c in found], found)
+        amounts, found = known
+        below = bisect_left(amounts, abs(line.minor))
+        return found[:below] if below <= self._payouts_max else None
 
-    def _below(self, day: date, line: Line) -> Iterator[Candidate]:
-        """The open candidates of a day that are less than a line."""
-        key = (line.currency, line.minor > 0, day)
-        if key not in self._days:
-            lying = self._table.shelf.of_day(*key)
-            is_open = self._table.is_open
-            self._days[key] = ((c for c in lying if is_open(c.id)), [])
-        ahead, seen = self._days[key]
-        bound, at = abs(line.minor), 0
-        while True:
-            if at == len(seen):
-                following = next(ahead, None)
-                if following is None:
-                    return
-                seen.append(following)
-            if abs(seen[at].due_minor) >= bound:
-                return
-            yield seen[at]
-            at += 1
+    def _smallest(self, line: Line) -> Iterator[Candidate]:
+        """Of each day the smallest ones in the line's window."""
+        table = self._table
+        for day in days_around(line.booked_on, table.shelf.back, table.shelf.ahead):
+            lying = table.shelf.of_day(line.currency, line.minor > 0, day)
+            open_ones = (c for c in lying if table.is_open(c.id) and c.is_in_window(line))
+            yield from islice(open_ones, self._payouts_max + 1)
 
 
 def _bound(table: Table, line: Line) -> int:

@@ -29,7 +29,8 @@ DayKey = tuple[str, bool, date]
 _place = attrgetter("place")
 
 
-def _size(candidate: Candidate) -> tuple[int, tuple[date, datetime, str]]:
+def size_of(candidate: Candidate) -> tuple[int, tuple[date, datetime, str]]:
+    """The order of candidates by amount, the smallest first."""
     return (abs(candidate.due_minor), candidate.place)
 
 
@@ -109,7 +110,7 @@ class Shelf:
         if found is None:
             return ()
         if key not in self._in_order:
-            found.sort(key=_size)
+            found.sort(key=size_of)
             self._in_order.add(key)
         return found
 
@@ -152,7 +153,7 @@ class Shelf:
         else:
             there.append(candidate)
         if day in self._in_order:
-            insort(self._by_day[day], candidate, key=_size)
+            insort(self._by_day[day], candidate, key=size_of)
         else:
             self._by_day[day].append(candidate)
 
@@ -175,7 +176,7 @@ class Shelf:
             del self._by_amount[amount]
         self.of_day(*day)
         row = self._by_day[day]
-        del row[bisect_left(row, _size(candidate), key=_size)]
+        del row[bisect_left(row, size_of(candidate), key=size_of)]
         if not row:
             del self._by_day[day]
             self._in_order.discard(day)

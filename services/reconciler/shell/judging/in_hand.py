@@ -41,9 +41,8 @@ async def facts_in_hand(tx: Tx, open_book: OpenBook, rules: Rules) -> Facts:
     proofs: tuple[Proof, ...] = tuple(proof_from(row["body"]) for row in rows)
     readings = await tx.fetch(SQL["read_until"], book)
     sums = await tx.fetch(SQL["rest_sums_of"], book, STRIPE_BALANCE)
-    known = (open_book.facts[key] for key in sorted(open_book.facts))
     return replace(
-        Facts.of(known, rules.book(book)),
+        Facts.of(open_book.facts.values(), rules.book(book)),
         proofs=proofs,
         stripe_proofs=await stripe_proofs.proofs_of(tx, rules.book(book)),
         standing=tuple(open_book.matches[key] for key in sorted(open_book.matches)),

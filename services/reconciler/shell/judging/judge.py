@@ -67,7 +67,7 @@ async def judge(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> J
     await _settle_down(tx, open_book, found.dormant)
     ages = life.ages_next(open_book.discrepancies.values(), at=at, zone=zone)
     at_once = None if asked.is_done else at + _INSTANT
-    rest = look_ups.next_pass(open_book, found.look_ups, at=at)
+    rest = look_ups.next_pass(open_book, at=at)
     wake = (found.wake_at, ages, at_once, rest)
     await _look_again(tx, open_book.book, wake, facts.heard_at, at=at)
     open_book.version = await tx.fetchval(SQL["bump_book"], open_book.book)
@@ -81,7 +81,7 @@ async def _found(
 ) -> tuple[Facts, Reconciliation]:
     """What should stand and be open; what a person closed for good is let go of."""
     facts = await facts_in_hand(tx, open_book, rules)
-    found = reconcile(facts, at=at)
+    found = reconcile(facts, at=at, kept=open_book.kept)
     one_shot = {d.id for d in found.discrepancies if d.kind in ONE_SHOT}
     closed = {
         key
@@ -92,7 +92,7 @@ async def _found(
         return facts, found
     open_book.accepted = closed
     facts = replace(facts, accepted=frozenset(closed))
-    return facts, reconcile(facts, at=at)
+    return facts, reconcile(facts, at=at, kept=open_book.kept)
 
 
 async def settle(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> None:
@@ -101,7 +101,7 @@ async def settle(tx: Tx, open_book: OpenBook, rules: Rules, *, at: datetime) -> 
     Keeps what is in hand small while much is being read. What a match that does not stand yet
     would take stays: only a judgement may make it.
     """
-    found = reconcile(await facts_in_hand(tx, open_book, rules), at=at)
+    found = reconcile(await facts_in_hand(tx, open_book, rules), at=at, kept=open_book.kept)
     unmade = {
         hook
         for match in found.matches
@@ -151,12 +151,14 @@ async def _settle_down(tx: Tx, open_book: OpenBook, dormant: Iterable[str]) -> N
     would look as if nothing spoke for it.
     """
     done = set(dormant) & open_book.facts.keys()
-    done -= _held_by_matches(open_book, done)
+    of_matches = {key: match_hooks(made) for key, made in open_book.matches.items()}
+    having = _having(open_book, of_matches.values())
+    done -= _held_by_matches(of_matches.values(), having, done)
     facts = dict.fromkeys(sorted(done - open_book.woken), True)
     facts |= dict.fromkeys(sorted((open_book.woken & open_book.facts.keys()) - done), False)
     open_book.let_go(done)
-    held = {hook for key in open_book.facts for hook in open_book.hooks_of(key)}
-    over = {k for k, made in open_book.matches.items() if not match_hooks(made) & held}
+    held = {hook for hook, keys in having.items() if keys - done}
+    over = {k for k, hooks in of_matches.items() if not hooks & held}
     matches = {k: True for k in sorted(over) if memory.MATCH + k not in open_book.woken}
     matches |= {
         k: False
@@ -168,20 +170,29 @@ async def _settle_down(tx: Tx, open_book: OpenBook, dormant: Iterable[str]) -> N
     open_book.woken = set()
 
 
-def _held_by_matches(open_book: OpenBook, done: set[str]) -> set[str]:
-    """Facts that are done with but share a match with one that is not."""
-    by_hook: dict[str, set[str]] = {}
+def _having(open_book: OpenBook, of_matches: Iterable[frozenset[str]]) -> dict[str, set[str]]:
+    """The facts in hand by those of their hooks that matches have: most facts have none of them."""
+    asked = {hook for hooks in of_matches for hook in hooks}
+    found: dict[str, set[str]] = {}
+    if not asked:
+        return found
     for key in open_book.facts:
-        for hook in open_book.hooks_of(key):
-            by_hook.setdefault(hook, set()).add(key)
-    of_match = [
-        {key for hook in match_hooks(made) for key in by_hook.get(hook, ())}
-        for made in open_book.matches.values()
-    ]
+        hooks = open_book.hooks_of(key)
+        if not asked.isdisjoint(hooks):
+            for hook in hooks & asked:
+                found.setdefault(hook, set()).add(key)
+    return found
+
+
+def _held_by_matches(
+    of_matches: Iterable[frozenset[str]], having: Mapping[str, set[str]], done: set[str]
+) -> set[str]:
+    """Facts that are done with but share a match with one that is not."""
+    together = [{key for hook in hooks for key in having.get(hook, ())} for hooks in of_matches]
     kept: set[str] = set()
     while True:
         left = done - kept
-        more = {key for keys in of_match if keys - left for key in keys & left}
+        more = {key for keys in together if keys - left for key in keys & left}
         if not more:
             return kept
         kept |= more

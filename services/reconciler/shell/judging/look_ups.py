@@ -26,13 +26,15 @@ async def ask(
 ) -> tuple[LookUpAsked, ...]:
     """Ask for what is due and was not asked for, the longest waiting first; a bounded number."""
     wanted = {each.id(open_book.book): each for each in due}
-    unknown = [key for key in wanted if key not in open_book.asked]
     open_book.asked &= wanted.keys()
-    if not unknown:
-        return ()
-    known = {row["id"] for row in await tx.fetch(SQL["known_look_ups"], unknown)}
-    open_book.asked |= known
-    fresh = [key for key in unknown if key not in known]
+    open_book.unasked &= wanted.keys()
+    waiting = [key for key in wanted if key not in open_book.asked]
+    unknown = [key for key in waiting if key not in open_book.unasked]
+    if unknown:
+        known = {row["id"] for row in await tx.fetch(SQL["known_look_ups"], unknown)}
+        open_book.asked |= known
+        open_book.unasked |= set(unknown) - known
+    fresh = [key for key in waiting if key in open_book.unasked]
     if not fresh:
         return ()
     recent = await tx.fetchval(SQL["look_ups_since"], open_book.book, at - ASKED_WITHIN)
@@ -41,10 +43,10 @@ async def ask(
     await memory.put_look_ups(tx, asked)
     await put(tx, letters.of_look_ups(asked))
     open_book.asked |= {each.id for each in asked}
+    open_book.unasked -= open_book.asked
     return asked
 
 
-def next_pass(open_book: OpenBook, due: Iterable[DueLookUp], *, at: datetime) -> datetime | None:
+def next_pass(open_book: OpenBook, *, at: datetime) -> datetime | None:
     """When what was left for lack of room is asked for; ``None`` when nothing was."""
-    is_left = any(each.id(open_book.book) not in open_book.asked for each in due)
-    return at + ASKED_WITHIN if is_left else None
+    return at + ASKED_WITHIN if open_book.unasked else None

@@ -11,6 +11,7 @@ from typing import Final
 
 from services.reconciler.facts.kinds import Fact
 from services.reconciler.findings.classes import ONE_SHOT
+from services.reconciler.reconcile import Kept
 from services.reconciler.scope import hooks, match_hooks, meeting
 from services.reconciler.shell.keeping.fact_json import fact_of, fact_text, kind_of
 from shared.contracts.discrepancies import DiscrepancyState
@@ -33,7 +34,8 @@ class OpenBook:
 
     ``woken`` are keys whose rows still say that they are done with, a match's as ``match:ID``.
     ``accepted`` are discrepancies in hand that a person closed for good. ``asked`` are look-ups
-    that are still due and known to be asked for.
+    that are still due and known to be asked for, ``unasked`` those known not to be. ``kept`` is
+    what the last judgement has worked out, whatever became of its transaction.
     """
 
     book: str
@@ -46,6 +48,8 @@ class OpenBook:
     woken: set[str] = field(default_factory=set[str])
     accepted: set[str] = field(default_factory=set[str])
     asked: set[str] = field(default_factory=set[str])
+    unasked: set[str] = field(default_factory=set[str])
+    kept: Kept = field(default_factory=Kept)
     _hooks: dict[str, tuple[Fact, frozenset[str]]] = field(
         default_factory=dict[str, tuple[Fact, frozenset[str]]]
     )
@@ -75,6 +79,8 @@ class OpenBook:
             set(self.woken),
             set(self.accepted),
             set(self.asked),
+            set(self.unasked),
+            self.kept,
             dict(self._hooks),
         )
 
@@ -183,7 +189,8 @@ async def last_revisions(tx: Tx, ids: Iterable[str]) -> dict[str, int]:
 
 async def last_reports(tx: Tx, ids: Iterable[str]) -> dict[str, DiscrepancyReported]:
     """The last records of discrepancies that were ever opened."""
-    rows = await tx.fetch(SQL["discrepancies_by_id"], sorted(set(ids)))
+    asked = sorted(set(ids))
+    rows = await tx.fetch(SQL["discrepancies_by_id"], asked) if asked else ()
     return {row["id"]: DiscrepancyReported.model_validate_json(row["record"]) for row in rows}
 
 
@@ -202,9 +209,12 @@ async def put_matches(tx: Tx, records: Iterable[MatchMade | MatchUndone]) -> set
         [False for _ in rows],
         [r.model_dump_json() for r in rows],
     )
+    by_book: dict[str, list[tuple[str, str]]] = {}
     for made in (r for r in rows if isinstance(r, MatchMade)):
-        met = sorted(match_hooks(made))
-        await tx.execute(SQL["put_hooks"], made.book, met, [MATCH + made.id] * len(met))
+        pairs = by_book.setdefault(made.book, [])
+        pairs += ((hook, MATCH + made.id) for hook in sorted(match_hooks(made)))
+    for book, pairs in sorted(by_book.items()):
+        await tx.execute(SQL["put_hooks"], book, [h for h, _ in pairs], [k for _, k in pairs])
     return {row["book"] for row in fresh}
 
 
@@ -257,20 +267,22 @@ async def put_discrepancies(tx: Tx, reports: Iterable[DiscrepancyReported]) -> s
     return {row["book"] for row in fresh}
 
 
-async def put_look_ups(tx: Tx, asked: Iterable[LookUpAsked]) -> None:
-    """Write down what is asked for by name; what is known stays as it is."""
+async def put_look_ups(tx: Tx, asked: Iterable[LookUpAsked]) -> set[str]:
+    """Write down what is asked for by name; the books in which that was news."""
     rows = {each.id: each for each in asked}.values()
-    if rows:
-        await tx.execute(
-            SQL["put_look_ups"],
-            [each.book for each in rows],
-            [each.id for each in rows],
-            [each.subject for each in rows],
-            [each.deadline for each in rows],
-            [each.look_up.value for each in rows],
-            [each.where for each in rows],
-            [each.asked_at for each in rows],
-        )
+    if not rows:
+        return set()
+    fresh = await tx.fetch(
+        SQL["put_look_ups"],
+        [each.book for each in rows],
+        [each.id for each in rows],
+        [each.subject for each in rows],
+        [each.deadline for each in rows],
+        [each.look_up.value for each in rows],
+        [each.where for each in rows],
+        [each.asked_at for each in rows],
+    )
+    return {row["book"] for row in fresh}
 
 
 async def set_dormant(

@@ -81,8 +81,8 @@ async def _take(tx: Tx, records: list[Record]) -> None:
     books = sorted({record.book for record in (*matches, *reports, *decisions, *asked)})
     for book in books:
         await tx.fetchval(SQL["hold_book"], book)
-    await memory.put_look_ups(tx, asked)
-    news = await memory.put_matches(tx, matches) | await memory.put_discrepancies(tx, reports)
+    news = await memory.put_look_ups(tx, asked)
+    news |= await memory.put_matches(tx, matches) | await memory.put_discrepancies(tx, reports)
     for book, rulings in (await acts.recall(tx, decisions)).items():
         facts: list[Fact] = list(rulings)
         told = fold(facts)

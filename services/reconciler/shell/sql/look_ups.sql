@@ -10,8 +10,8 @@ select count(*)
 from look_ups
 where book = $1 and asked_at > $2
 
--- name: put_look_ups!
--- Look-ups that are asked for; one that has been is not asked for twice.
+-- name: put_look_ups
+-- Look-ups that are asked for; one that has been is not asked for twice. The books of new ones.
 insert into look_ups (book, id, subject, deadline, look_up, place, asked_at)
 select book, id, subject, deadline, look_up, place, asked_at
 from unnest(
@@ -20,6 +20,7 @@ from unnest(
 ) as n (book, id, subject, deadline, look_up, place, asked_at)
 order by id
 on conflict do nothing
+returning book
 
 -- name: all_look_ups
 -- Every look-up that was asked for. No row: none was.
