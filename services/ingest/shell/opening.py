@@ -1,17 +1,16 @@
 """The door opens once Kafka has the topics as they should be; until then it answers 503."""
 
 import asyncio
-from typing import Final
 
+from services.ingest.shell.kafka_watch import RETRY_SECONDS, watch_kafka
 from services.ingest.shell.webhook import Door
 from shared.contracts.errors import Unavailable
 from shared.contracts.topics import INGEST_VERDICTS, STRIPE_EVENTS
 from shared.runtime import log
-from shared.runtime.kafka import KafkaAddress, Publisher, check_topics
+from shared.runtime.kafka import KafkaAddress, Publisher, check_topics, end_offsets
 from shared.runtime.lifecycle import pause, unless_stopped
 from shared.runtime.metrics import Health
 
-RETRY_SECONDS: Final = 1.0
 _log = log.get(__name__)
 
 
@@ -41,24 +40,15 @@ async def open_when_safe(
             health.ready("kafka")
             _log.info("door.opened")
             break
-    await _look_again(kafka, health, stop)
+    await watch_kafka(
+        health,
+        stop,
+        heard_at=lambda: door.kafka_heard_at,
+        still_there=lambda: end_offsets(kafka, [STRIPE_EVENTS]),
+        as_it_was=lambda: check_topics(kafka, [STRIPE_EVENTS]),
+    )
 
 
 async def _connected(kafka: KafkaAddress, publisher: Publisher) -> None:
     await check_topics(kafka, [STRIPE_EVENTS, INGEST_VERDICTS])
     await publisher.start()
-
-
-async def _look_again(kafka: KafkaAddress, health: Health, stop: asyncio.Event) -> None:
-    """Say that Kafka is back once it is.
-
-    A delivery says so too, but a door that is not ready is sent none by what stands before it.
-    """
-    while not await pause(stop, RETRY_SECONDS):
-        if "kafka" not in health.reasons:
-            continue
-        try:
-            await check_topics(kafka, [STRIPE_EVENTS])
-        except Unavailable:
-            continue
-        health.ready("kafka")

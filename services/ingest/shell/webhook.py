@@ -123,6 +123,7 @@ class Door:
         # Asked for when it is scraped: counted on its own it would cost a lock for each delivery.
         _IN_FLIGHT.set_function(lambda: self._in_flight)
         self._is_open = False
+        self.kafka_heard_at = 0.0
 
     def use(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Put these endpoints into force, all at once; what is being answered keeps its own."""
@@ -280,6 +281,7 @@ class Door:
             self._each(self._lose, deliveries, now)
             return
         self._health.ready("kafka")
+        self.kafka_heard_at = now
         if self._failpoint is not None:
             for _ in deliveries:
                 self._failpoint.passed(FailpointPlace.AFTER_ACK)
