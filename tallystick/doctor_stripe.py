@@ -118,7 +118,7 @@ def key_findings(accounts: Sequence[PolledAccount], *, is_live: bool) -> Iterabl
 
 
 def registration_findings(
-    told: Iterable[Asked], ours: Iterable[Endpoint], *, public_url: str, is_live: bool
+    told: Sequence[Asked], ours: Iterable[Endpoint], *, public_url: str, is_live: bool
 ) -> Iterable[Finding]:
     """Whether Stripe sends to us, what it should, and in the shape that is expected."""
     endpoints = tuple(ours)
@@ -145,6 +145,15 @@ def registration_findings(
             yield (warning if is_live else _enough)(
                 subject, said, "set TALLYSTICK_INGEST_PUBLIC_URL to where Stripe reaches the door"
             )
+    unasked = [e for e in endpoints if not any(_is_of(e, each.account) for each in told)]
+    if told and unasked:
+        names = ", ".join(sorted(endpoint.name for endpoint in unasked))
+        yield (warning if is_live else _enough)(
+            "registration",
+            f"no API key here is of the account and mode of {names}: whether Stripe sends there,"
+            " and what it never delivered, nobody looks",
+            "give the poller that key too: TALLYSTICK_INGEST_ACCOUNTS_FILE",
+        )
 
 
 def _enough(subject: str, fact: str, _fix: str) -> Finding:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -136,6 +137,20 @@ def test_endpoint_at_stripe_that_does_not_send_here_is_found(
     ((found_verdict, found_fact),) = found
     assert found_verdict is verdict
     assert fact in found_fact
+
+
+def test_endpoint_that_no_key_can_ask_about_is_named() -> None:
+    ours = endpoint(Secret("a", TEXT))
+    others = [
+        replace(ours, name="trying", mode=Mode.TEST),
+        replace(ours, name="second", account="acct_2"),
+    ]
+    found = said(
+        registration_findings([asked(listed())], [ours, *others], public_url="", is_live=True)
+    )
+    (good, _), (verdict, fact) = found
+    assert (good, verdict) == (Verdict.GOOD, Verdict.WARNING)
+    assert "no API key here is of the account and mode of second, trying" in fact
 
 
 @pytest.mark.parametrize(
