@@ -80,7 +80,8 @@ def backfill(
     Stripe keeps its event list for 30 days. Of what is older, the balance transactions are
     fetched, with what they are about. It may be broken off and run again, and beside a poller.
 
-    Exit 0: nothing lacks any more. 1: something does. 4: Stripe does not show a list to this key.
+    Exit 0: nothing lacks any more. 1: something does. 4: Stripe does not show a list to this key,
+    or nobody said yes.
     """
     asked = _Asked(since, until, types)
     talk = Talk()
@@ -148,8 +149,8 @@ def _require_yes(lacking: int, *, yes: bool) -> None:
         raise Problem(
             "Nothing was fetched",
             why=f"{lacking} would be fetched, and there is nobody to ask",
-            fix="say --yes",
-            code=ExitCode.USAGE,
+            fix="give --yes as well",
+            code=ExitCode.REFUSED,
         )
     typer.confirm(f"Fetch {lacking}?", abort=True, err=True)
 
