@@ -53,8 +53,7 @@ class Remark:
     decided: Mapping[str, JsonValue] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What a message means for the books.
 
     ``identity`` is what to remember of the message itself (a Stripe event's id, a command's key)
@@ -73,7 +72,7 @@ class Decision:
     asked: "Asked | None" = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Findings:
     """Entries and remarks while a message with several objects in it is gone through."""
 

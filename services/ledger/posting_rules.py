@@ -185,15 +185,15 @@ def _is_of_another_mode(
 ) -> bool:
     """Whether a message belongs to the other of Stripe's two worlds, and the remark of it."""
     stamped = _STAMPED_MODES.get(message.envelope.extension("livemode"))
-    expected, other = book.mode, None
+    is_live = None if book.mode is None else book.mode is Mode.LIVE
     for said in (*told_modes, stamped):
-        mode = Mode.of(livemode=said) if said is not None else None
-        expected = expected or mode
-        if mode is not None and mode is not expected:
-            other = mode
+        if is_live is None:
+            is_live = said
+        elif said is not None and said is not is_live:
             break
-    if other is None:
+    else:
         return False
+    expected, other = Mode.of(livemode=bool(is_live)), Mode.of(livemode=not is_live)
     found.remarks.append(
         Remark(
             OutcomeKind.REFUSED,
@@ -237,6 +237,8 @@ def _subject(each: told.Told) -> str:
 
 def _book_telling(each: told.Told, book: BookInForce, rules: RuleTable, found: Findings) -> None:
     match each:
+        case told.BalanceTransaction():
+            _book_balance_transaction(each, book, rules, found)
         case told.Charge():
             _book_charge(each, book, rules, found)
         case told.Refund():
@@ -247,8 +249,6 @@ def _book_telling(each: told.Told, book: BookInForce, rules: RuleTable, found: F
             found.book(rules.transfer(each, book), subject=each.id)
         case told.Reversal():
             found.book(rules.transfer_reversal(each, book), subject=each.id)
-        case told.BalanceTransaction():
-            _book_balance_transaction(each, book, rules, found)
         case Invoice() | InvoicePayment() | CreditNote() | CustomerNamed():
             billing.book_billed(each, book, rules, found)
         case told.Nothing():

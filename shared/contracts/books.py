@@ -104,9 +104,9 @@ class BookData(_Data):
         A context alone may name our own account, so it is held against the accounts that the book
         names, where it names any.
         """
-        named = {stripe_account, account_named("", context)} - {""}
         if not stripe_account and not self.stripe_accounts:
             return True
+        named = {stripe_account, account_named("", context)} - {""}
         return named <= set(self.stripe_accounts)
 
     def bank_account_of(self, destination: str, currency: str) -> str | None:
@@ -154,7 +154,10 @@ class BookMap(_Data):
 
     def named(self, name: str) -> BookData | None:
         """The book of that name."""
-        return next((b for b in self.books if b.name == name), None)
+        for book in self.books:
+            if book.name == name:
+                return book
+        return None
 
     def of_stripe(self, stripe_account: str, mode: Mode) -> BookData | None:
         """The book of a Stripe account in a mode."""

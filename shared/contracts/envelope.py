@@ -6,11 +6,10 @@ Source: CloudEvents specification 1.0.2 and its Kafka protocol binding, section 
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -29,7 +28,7 @@ _AT_SUBJECT: Final = 5
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
 _OWN: Final = frozenset({*_REQUIRED, *_OPTIONAL, "specversion", "time"})
 # By the header's name, for those that nearly every record has: the others are looked at each time.
-_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
+_ATTRIBUTES: Final[Mapping[str, str]] = (
     {f"ce_{name}": name for name in (*sorted(_OWN), "book", "endpoint", "livemode", "via")}
     | {f"ce_{name}": name for name in ("account", "signature", "verdict")}
     | {"traceparent": "traceparent"}
@@ -39,8 +38,7 @@ _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The attributes of one record and its bytes.
 
     ``extensions`` are CloudEvents extension attributes by name (``book``, ``account``,
@@ -54,7 +52,7 @@ class Envelope:
     data: bytes
     subject: str = ""
     dataschema: str = ""
-    extensions: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    extensions: Mapping[str, str] = _EMPTY
 
     def headers(self) -> Headers:
         """The record's headers, in a fixed order."""

@@ -20,6 +20,7 @@ Reference = NewType("Reference", str)
 Book = NewType("Book", str)
 
 DEFAULT_BOOK: Final = Book("main")
+_set: Final = object.__setattr__  # how a frozen value sets itself
 ROOTS: Final = ("assets", "liabilities", "equity", "revenue", "expenses", "memo")
 _SEGMENT: Final = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}"
 _ACCOUNT = re.compile(rf"(?:{'|'.join(ROOTS)})(?::{_SEGMENT}){{1,7}}")
@@ -61,9 +62,11 @@ def credit(name: Account, amount: Money, *, key: str = "") -> Line:
     return Line(name, -amount, key)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Posting:
     """One leg of an entry. ``amount`` is above zero; ``key`` is the sub-ledger dimension.
+
+    It checks and sets itself by hand, as ``Money`` does.
 
     Raises:
         ValueError: The amount is not above zero.
@@ -74,9 +77,13 @@ class Posting:
     direction: Direction
     amount: Money
 
-    def __post_init__(self) -> None:
-        if self.amount.minor <= 0:
-            raise ValueError(f"a posting is above zero, not {self.amount}")
+    def __init__(self, account: Account, key: str, direction: Direction, amount: Money) -> None:
+        if amount.minor <= 0:
+            raise ValueError(f"a posting is above zero, not {amount}")
+        _set(self, "account", account)
+        _set(self, "key", key)
+        _set(self, "direction", direction)
+        _set(self, "amount", amount)
 
     @property
     def signed_minor(self) -> int:
@@ -107,11 +114,12 @@ class Entry:
     def __post_init__(self) -> None:
         if self.effective_at.tzinfo is None:
             raise ValueError(f"{self.reference}: effective_at has no time zone")
+        debit_side = Direction.DEBIT
         excess: dict[str, int] = {}
         for posting in self.postings:
             amount = posting.amount
             code, minor = amount.currency.code, amount.minor
-            signed = minor if posting.direction is Direction.DEBIT else -minor
+            signed = minor if posting.direction is debit_side else -minor
             excess[code] = excess.get(code, 0) + signed
         if any(excess.values()):
             code, minor = min(item for item in excess.items() if item[1])

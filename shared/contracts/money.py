@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.contracts.errors import AmountOutOfRange, CurrencyUnknown, Unreadable
 
 MINOR_MAX: Final = 10**30
+_set: Final = object.__setattr__  # how a frozen value sets itself
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,30}")
 
 _ZERO = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
@@ -65,9 +66,11 @@ def currency_of(code: object) -> Currency:
     return found
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, init=False)
 class Money:
     """An exact amount in minor units, of any sign.
+
+    It checks and sets itself by hand: nothing is made as often, and that is half the work.
 
     Raises:
         AmountOutOfRange: ``minor`` is not an ``int`` (a ``bool`` is not one), or past ±10^30.
@@ -76,11 +79,13 @@ class Money:
     minor: int
     currency: Currency
 
-    def __post_init__(self) -> None:
-        if type(self.minor) is not int:
-            raise AmountOutOfRange(self.minor, "is not an integer of minor units")
-        if abs(self.minor) > MINOR_MAX:
-            raise AmountOutOfRange(self.minor, "is past 10^30 minor units")
+    def __init__(self, minor: int, currency: Currency) -> None:
+        if type(minor) is not int:
+            raise AmountOutOfRange(minor, "is not an integer of minor units")
+        if not -MINOR_MAX <= minor <= MINOR_MAX:
+            raise AmountOutOfRange(minor, "is past 10^30 minor units")
+        _set(self, "minor", minor)
+        _set(self, "currency", currency)
 
     @classmethod
     def of(cls, minor: object, code: object) -> Self:

@@ -223,7 +223,7 @@ class GroupReader:
             )
             if self._shared_out:
                 return Batch((), {})
-            fresh = [r for raws in found.values() for r in self._in_order(raws)]
+            fresh = [r for p, raws in found.items() for r in self._in_order(Partition(*p), raws)]
             await self._check_gaps()
             if not fresh:
                 break
@@ -263,24 +263,26 @@ class GroupReader:
             await asyncio.wait({coming})
         return {} if coming.cancelled() else coming.result()
 
-    def _in_order(self, raws: Iterable[Any]) -> list[Record]:  # Any: aiokafka has no types
+    def _in_order(
+        self, partition: Partition, raws: Iterable[Any]
+    ) -> list[Record]:  # Any: aiokafka has no types
         """The records of one partition that follow our position.
 
         Offsets may jump: a transaction's marker has one and is no record. They never go back,
         and what was fetched before a partition was sought is not for us.
         """
+        due = self._next.get(partition)
+        if due is None:
+            return []
         kept: list[Record] = []
         for raw in raws:
-            partition = Partition(raw.topic, raw.partition)
-            due = self._next.get(partition)
-            if due is None:
-                continue
-            if raw.offset < due:
-                raise InvariantBroken(f"{partition} went back to {raw.offset}, {due} was due")
-            if raw.offset > due:
+            record = record_of(raw)
+            if record.offset < due:
+                raise InvariantBroken(f"{partition} went back to {record.offset}, {due} was due")
+            if record.offset > due:
                 self._gaps[partition] = min(due, self._gaps.get(partition, due))
-            self._next[partition] = raw.offset + 1
-            kept.append(record_of(raw))
+            due = self._next[partition] = record.offset + 1
+            kept.append(record)
         return kept
 
     async def _check_gaps(self) -> None:

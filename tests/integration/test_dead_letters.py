@@ -56,7 +56,7 @@ def poisoned(name: str, amount: bytes) -> Publication:
     body = told.envelope.data.replace(b'captured":1000', b'captured":' + amount)
     if body == told.envelope.data:
         raise ValueError(name)
-    return replace(told, envelope=replace(told.envelope, data=body))
+    return replace(told, envelope=told.envelope._replace(data=body))
 
 
 def refused_command() -> Publication:

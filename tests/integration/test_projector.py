@@ -191,8 +191,7 @@ async def test_projector_of_a_message_with_monstrous_names_parks_it_and_goes_on(
         told = event("evt_odd", charge("ch_odd"))
         if told.envelope is None:
             raise ValueError
-        envelope = replace(
-            told.envelope,
+        envelope = told.envelope._replace(
             id=ident,
             subject=ident,
             data=data or told.envelope.data,

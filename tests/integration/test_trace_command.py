@@ -33,7 +33,7 @@ def signed(publication: Publication, *, secret: str = SECRET) -> Publication:
     mac = hmac.new(secret.encode(), b"%d." % at + envelope.data, hashlib.sha256).hexdigest()
     more = {"signature": f"t={at},v1={mac}", "endpoint": "main", "verdict": "accepted"}
     return replace(
-        publication, envelope=replace(envelope, extensions=dict(envelope.extensions) | more)
+        publication, envelope=envelope._replace(extensions=dict(envelope.extensions) | more)
     )
 
 

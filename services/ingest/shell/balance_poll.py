@@ -103,7 +103,7 @@ def _with_ends(told: Telling, ends: Mapping[Partition, int], at: datetime) -> Te
         "read_at": at.isoformat().replace("+00:00", "Z"),
     }
     name = f"{told.envelope.id}:{int(at.timestamp())}"
-    return replace(told, envelope=replace(told.envelope, id=name, data=json_bytes(value)))
+    return replace(told, envelope=told.envelope._replace(id=name, data=json_bytes(value)))
 
 
 def _is_ours(place: Partition) -> bool:

@@ -86,6 +86,8 @@ def _is_doubtful(value: object, levels: int) -> bool:
         return True
     for each in inner:
         kind = type(each)
+        if kind is str or each is None:
+            continue  # as nearly all are
         if kind is float or ((kind is dict or kind is list) and _is_doubtful(each, levels - 1)):
             return True
     return False

@@ -109,7 +109,7 @@ def tellings(fields: JsonObject, at: datetime, wanted: Wanted = MONEY_ALONE) -> 
 
     ``at`` stands in where a fact has no time of its own: a failure, a cancellation.
     """
-    yield from _tellings(fields, _Around(at, wanted))
+    return _tellings(fields, _Around(at, wanted))
 
 
 def kind_of(fields: JsonObject) -> str:

@@ -1,8 +1,8 @@
 """What Stripe's objects tell, as our values: the only form in which rules see them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from shared.contracts.errors import Refused
@@ -16,8 +16,7 @@ class ChargeState(StrEnum):
     RETURNED = "returned"
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """A charge that took money. ``sent_on`` of it goes to ``destination``, where that is named.
 
     ``payment`` is its payment intent, or itself where it has none, and ``customer`` whose it is:
@@ -35,8 +34,7 @@ class Charge:
     customer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(NamedTuple):
     """A refund in whatever state; ``is_failed`` also where it was cancelled."""
 
     id: str
@@ -46,8 +44,7 @@ class Refund:
     failed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """Money sent to a connected account."""
 
     id: str
@@ -56,8 +53,7 @@ class Transfer:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Reversal:
+class Reversal(NamedTuple):
     """One reversal of a transfer; ``is_of_refund`` where a refund of the charge caused it."""
 
     id: str
@@ -67,8 +63,7 @@ class Reversal:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceTransaction:
+class BalanceTransaction(NamedTuple):
     """A movement of one of Stripe's balances: ``net`` should be ``gross - fee``.
 
     ``source`` is the object that it is about, empty where Stripe names none; ``charge`` the
@@ -89,16 +84,14 @@ class BalanceTransaction:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(NamedTuple):
     """An object that moves no money by what it shows, and why."""
 
     subject: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """An object that cannot be booked as it stands."""
 
     subject: str

@@ -96,4 +96,4 @@ def obeyed(decision: Decision, at: datetime = NOON) -> Decision:
     if decision.asked is None:
         return decision
     judged = judge(decision.asked, Standing(decision.book), recorded_at=at)
-    return replace(decision, entries=judged.entries, remarks=(judged.remark,))
+    return decision._replace(entries=judged.entries, remarks=(judged.remark,))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from services.ledger.periods import Closings
 from services.ledger.posting_rules import Remark
@@ -33,8 +34,7 @@ class Booked:
     months: frozenset[date] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """One telling of a fact, by one message, for the chain that its entry would go on.
 
     ``name`` is that of the fact: book and reference.

@@ -61,9 +61,10 @@ async def _hear_cuts(tx: Tx, clocks: Mapping[Book, Clock]) -> None:
 def changes_of(told: Told) -> Iterable[UnearnedChange]:
     """What an entry that is being booked changes of what is to be released."""
     decision = told.by.decision
-    for reference, change in decision.unearned if decision is not None else ():
-        if reference == told.entry.reference:
-            yield change
+    if decision is None or not decision.unearned:
+        return ()
+    wanted = told.entry.reference
+    return [change for reference, change in decision.unearned if reference == wanted]
 
 
 def tell_clock(standing: Standing, told: Told) -> None:

@@ -67,7 +67,7 @@ class Decider:
     in_force: InForce
     rules: Rules = field(default_factory=lambda: RULES)
     made: tuple[Activation, ...] = ()
-    _along: dict[Partition, Timeline] = field(default_factory=dict[Partition, Timeline])
+    _along: dict[tuple[str, int], Timeline] = field(default_factory=dict[tuple[str, int], Timeline])
     _under: int = 0
     _bugs_in_a_row: int = 0
 
@@ -129,17 +129,17 @@ class Decider:
         )
 
     def _decision(self, record: Record, envelope: Envelope) -> Decision:
-        in_force = self._in_force(Partition(record.topic, record.partition), record.offset)
+        in_force = self._in_force((record.topic, record.partition), record.offset)
         return decide(Input(record.topic, envelope, record.appended_at), in_force, self.rules)
 
-    def _in_force(self, place: Partition, offset: int) -> InForce:
+    def _in_force(self, place: tuple[str, int], offset: int) -> InForce:
         along = self._along.get(place)
         if along is None:
             along = self._along[place] = self.activations().along(*place)
         return along.at(offset)
 
     def _retold(self, record: Record, where: Partition, offset: int) -> Decision | None:
-        here = self._in_force(Partition(record.topic, record.partition), record.offset)
+        here = self._in_force((record.topic, record.partition), record.offset)
         there = self._in_force(where, offset)
         if here == there:
             return None
