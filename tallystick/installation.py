@@ -28,6 +28,7 @@ from tallystick.processes import (
     ServiceProcess,
 )
 from tallystick.supervisor import (
+    NotReady,
     ProcessEvent,
     ProcessSpec,
     RestartPolicy,
@@ -187,8 +188,17 @@ class Installation:
         missing |= key_variables(self.settings, outside)
         return self._given | found | missing
 
-    def start(self, *, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
+    def start(
+        self,
+        *,
+        ready_timeout_seconds: float = READY_TIMEOUT_SECONDS,
+        is_patient: bool = False,
+    ) -> dict[str, str]:
         """Start everything and wait until every service is ready.
+
+        Where it ``is_patient``, services that run and say that they wait for something outside,
+        such as a Stripe that does not answer, stop nobody else: they are given back by name, each
+        with what it says.
 
         Raises:
             FilesUnreadable: A variable names a file that cannot be read.
@@ -212,7 +222,7 @@ class Installation:
             supervisor = self._supervisor()
             supervisor.start()
             self.supervisor = supervisor
-            supervisor.wait_ready(ready_timeout_seconds)
+            return _waiting(supervisor, ready_timeout_seconds, is_patient=is_patient)
         except BaseException:
             self.stop()
             raise
@@ -348,3 +358,14 @@ class Installation:
             run_record_file(self.settings).unlink(missing_ok=True)
             self._lock_file.close()
             self._lock_file = None
+
+
+def _waiting(supervisor: Supervisor, seconds: float, *, is_patient: bool) -> dict[str, str]:
+    """Who is not ready after a time, and why, where that is no reason to stop the others."""
+    try:
+        supervisor.wait_ready(seconds)
+    except NotReady as late:
+        if not (is_patient and late.are_up):
+            raise
+        return late.said
+    return {}

@@ -57,9 +57,11 @@ class NotReady(Unavailable):
     Args:
         said: What each of them said, by name.
         seconds: How long they were waited for; 0 when no waiting would have helped.
+        are_up: Whether each of them runs and says itself why it cannot work yet.
     """
 
-    def __init__(self, said: Mapping[str, str], seconds: float) -> None:
+    def __init__(self, said: Mapping[str, str], seconds: float, *, are_up: bool = False) -> None:
+        self.said, self.are_up = dict(said), are_up
         self.names = tuple(said)
         names = ", ".join(said)
         late = f"Not ready after {seconds:.0f} s: {names}"
@@ -238,7 +240,8 @@ class Supervisor:
             if hopeless or (waiting and waited >= timeout_seconds):
                 late = [self._children[name] for name in hopeless or waiting]
                 said = {c.spec.name: _said_by(c) for c in late}
-                raise NotReady(said, 0 if hopeless else waited)
+                are_up = not hopeless and all(reasons_at(c.spec.health_url) for c in late)
+                raise NotReady(said, 0 if hopeless else waited, are_up=are_up)
             if waiting:
                 self._stopping.wait(0.1)
 

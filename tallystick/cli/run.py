@@ -50,9 +50,12 @@ def run(
         on_event=lambda event: _tell(talk, event, stopping.event),
     )
     try:
-        installation.start()
+        waiting = installation.start(is_patient=True)
         stopping.wait_for_it()
-        talk.done(f"everything is ready ({time.monotonic() - started:.1f} s)")
+        ready = "everything runs" if waiting else "everything is ready"
+        talk.done(f"{ready} ({time.monotonic() - started:.1f} s)")
+        for name, why in waiting.items():
+            talk.done(f"{name} is not ready yet, and goes on trying: {why}")
         left_out, curtailed = installation.left_out(), installation.curtailed()
         for service in SERVICES:
             if service.name in left_out:

@@ -192,6 +192,27 @@ def test_service_that_never_gets_ready_is_told_with_its_log_and_all_is_stopped(
         assert installation.supervisor is None
 
 
+def test_service_that_waits_for_what_is_outside_stops_nobody_else(folder: Path, port: str) -> None:
+    """A Stripe that is away when all is started must not keep the door shut."""
+    (other,) = free_ports(1)
+    waits = ServiceProcess("waits", "says why", ("-c", WAITING), "WAITS", 1)
+    with embedded_stack() as outside:
+        installation = Installation(
+            settings_in(folder),
+            environment=outside.environment() | {"WEB_PORT": port, "WAITS_PORT": str(other)},
+            services=(web(), waits),
+        )
+        try:
+            told = installation.start(ready_timeout_seconds=5, is_patient=True)
+            assert told == {"waits": "stripe: does not answer"}
+            assert answers_ok(health_url(web(), {"WEB_PORT": port}, "/readyz"))
+        finally:
+            installation.stop()
+        with pytest.raises(NotReady, match="stripe: does not answer"):
+            installation.start(ready_timeout_seconds=5)
+        assert installation.supervisor is None
+
+
 def test_killed_run_leaves_nothing_that_a_second_run_trips_over(folder: Path, port: str) -> None:
     def begun() -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -217,6 +238,18 @@ def test_killed_run_leaves_nothing_that_a_second_run_trips_over(folder: Path, po
     second.terminate()
     second.wait()
     second.stdout.close()
+
+
+WAITING = """
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503); self.end_headers()
+        self.wfile.write(b'{"ready": false, "reasons": {"stripe": "does not answer"}}')
+    def log_message(self, *_): pass
+HTTPServer(("127.0.0.1", int(os.environ["WAITS_PORT"])), Handler).serve_forever()
+"""
 
 
 OWNER = """

@@ -184,6 +184,7 @@ def test_wait_ready_names_who_is_not_and_shows_the_end_of_the_log(
     with pytest.raises(NotReady, match="no key was given") as caught:
         watched.supervisor.wait_ready(0.2)
     assert caught.value.names == ("deaf",)
+    assert not caught.value.are_up
 
 
 def test_wait_ready_tells_the_reasons_of_one_that_answers_and_is_not_ready(
@@ -205,6 +206,8 @@ def test_wait_ready_tells_the_reasons_of_one_that_answers_and_is_not_ready(
     with pytest.raises(NotReady) as caught:
         watched.supervisor.wait_ready(0.2)
     assert caught.value.why == "ledger: it has no views"
+    assert caught.value.are_up
+    assert caught.value.said == {"web": "ledger: it has no views"}
 
 
 def test_wait_ready_does_not_wait_for_wrong_settings(supervise: Callable[..., Watched]) -> None:
