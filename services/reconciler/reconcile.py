@@ -1,12 +1,13 @@
 """The whole of reconciliation as one pure function of what is known."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.reconciler.breaks.at_bank import contradictions, line_breaks, payout_breaks
 from services.reconciler.breaks.balances import below_zero, drifts
+from services.reconciler.breaks.clearing import clearing_breaks, open_settling, settling_waits
 from services.reconciler.breaks.exchange import exchange_matches
 from services.reconciler.breaks.in_transit import in_transit_breaks, open_keys
 from services.reconciler.breaks.other_currency import in_other_currency
@@ -16,10 +17,7 @@ from services.reconciler.breaks.stripe_balance import stripe_balance_breaks
 from services.reconciler.breaks.waits import due_look_ups, waits_of
 from services.reconciler.facts.kinds import (
     IN_TRANSIT,
-    MATCH_KINDS,
-    SETTLING,
     SUSPENSE,
-    Booking,
     Concern,
     Leg,
 )
@@ -32,8 +30,8 @@ from services.reconciler.matching.passes import matched
 from services.reconciler.matching.readings import Readings
 from services.reconciler.matching.scores import Others, next_best, score_of
 from services.reconciler.matching.shelf import Shelf
-from services.reconciler.matching.table import Table, Taken
-from services.reconciler.rules.calendars import SETTLING_TIME, midnight
+from services.reconciler.matching.table import Share, Table, Taken
+from services.reconciler.rules.calendars import midnight
 from services.reconciler.scope import dormant_facts, next_change
 from shared.contracts.discrepancies import DiscrepancyKind, match_id
 from shared.contracts.messages import MatchKind
@@ -66,6 +64,7 @@ def reconcile(facts: Facts, *, at: datetime, kept: Kept | None = None) -> Reconc
     table = matched(for_rules(hand), at=at, readings=texts)
     lay_beside(table, hand, texts)
     exchanged = exchange_matches(facts)
+    settling = open_settling(facts.bookings, exchanged)
     pendings = pendings_of(facts, table, at=at)
     elsewhere = in_other_currency(facts, table)
     awake = resting.awake(facts, table, at=at, elsewhere=elsewhere)
@@ -76,7 +75,7 @@ def reconcile(facts: Facts, *, at: datetime, kept: Kept | None = None) -> Reconc
         *_drifts(facts),
         *stripe_balance_breaks(facts),
         *_below_zero(facts),
-        *_clearing(facts, exchanged, at=at),
+        *clearing_breaks(facts, settling, at=at),
         *_concerns(facts),
         *_audited(facts),
     ]
@@ -86,7 +85,10 @@ def reconcile(facts: Facts, *, at: datetime, kept: Kept | None = None) -> Reconc
     found += in_transit_breaks(keys.values(), facts, troubled=troubled, at=at)
     found += contradictions(facts)
     discrepancies = {d.id: d for d in found}
-    waits = list(waits_of(facts, table, at=at, elsewhere=elsewhere, of=awake, keys=keys.values()))
+    waits = [
+        *waits_of(facts, table, at=at, elsewhere=elsewhere, of=awake, keys=keys.values()),
+        *settling_waits(settling, at=at),
+    ]
     wakes = (
         next_change(facts, table, at=at, keys=keys.values(), of=awake),
         resting.wakes_next(),
@@ -135,20 +137,20 @@ def _match(facts: Facts, table: Table, others: Others, taken: Taken) -> Match:
         ),
         rule=taken.rule,
         line=line,
-        settles=tuple(
-            Settles(
-                share.candidate.id,
-                share.candidate.expected.money,
-                money(share.minor, line.currency),
-            )
-            for share in taken.shares
-        ),
+        settles=tuple(_settles(share, line.currency) for share in taken.shares),
         evidence=taken.evidence,
         rules_version=facts.rules.id,
         score=score_of(table, taken),
         difference=taken.difference,
         runner_up=next_best(others, taken),
     )
+
+
+def _settles(share: Share, currency: str) -> Settles:
+    whole = share.candidate.expected.money
+    is_all = (share.minor, currency) == (whole.minor, whole.currency.code)
+    # Most lines settle all of one payout: the amount is not held twice.
+    return Settles(share.candidate.id, whole, whole if is_all else money(share.minor, currency))
 
 
 def _difference(taken: Taken) -> Iterator[Leg]:
@@ -203,74 +205,6 @@ def _below_zero(facts: Facts) -> Iterator[Discrepancy]:
             explanation=f"The Stripe balance is {amount}: refunds, disputes or fees exceed it.",
             what=f"{below.subject}/{below.currency}",
         )
-
-
-def _clearing(facts: Facts, exchanged: Iterable[Match], *, at: datetime) -> Iterator[Discrepancy]:
-    """Settling keys of which the other half has not come in time; one for each key."""
-    for key, halves in sorted(open_settling(facts.bookings, exchanged).items()):
-        oldest = min(halves, key=lambda half: (half[0].known_at, half[1]))
-        if at < oldest[0].known_at + SETTLING_TIME:
-            continue
-        sums: defaultdict[str, int] = defaultdict(int)
-        for _, leg in halves:
-            sums[leg.currency] = leg.minor
-        first = oldest[1].currency
-        amount = money(sums[first], first)
-        others = tuple(
-            f"also open: {money(minor, code)}"
-            for code, minor in sorted(sums.items())
-            if code != first
-        )
-        half = "its balance transaction" if _is_object(oldest[0]) else "what it is the payment of"
-        yield discrepancy(
-            facts.book.name,
-            DiscrepancyKind.CLEARING_OVERDUE,
-            key,
-            amount,
-            expected=f"{SETTLING}[{key}] at zero",
-            found=f"{amount} since {oldest[0].known_at.isoformat()} ({oldest[0].reference})",
-            explanation=f"{key} stands open by {abs(amount)}: {half} has not come, or differs.",
-            evidence=others,
-            since=(oldest[0].known_at + SETTLING_TIME).astimezone(facts.book.zone).date(),
-        )
-
-
-def _is_object(booking: Booking) -> bool:
-    return ":balance_transaction:" not in booking.reference
-
-
-def open_settling(
-    bookings: Iterable[Booking], exchanged: Iterable[Match]
-) -> dict[str, list[tuple[Booking, Leg]]]:
-    """Open settling keys: per currency the oldest half on the open side, with what is open."""
-    cleared: defaultdict[tuple[str, str], int] = defaultdict(int)
-    paired: set[tuple[str, str]] = set()
-    for match in exchanged:
-        for leg in match.clears:
-            if leg.account == SETTLING:
-                cleared[leg.key, leg.currency] += leg.minor
-                paired |= {(leg.key, reference) for reference in match.evidence}
-    sums = cleared.copy()
-    halves: defaultdict[tuple[str, str], list[tuple[Booking, Leg]]] = defaultdict(list)
-    for booking in bookings:
-        if booking.kind in MATCH_KINDS:
-            continue
-        for leg in booking.legs:
-            if leg.account == SETTLING:
-                sums[leg.key, leg.currency] += leg.minor
-                halves[leg.key, leg.currency].append((booking, leg))
-    found: defaultdict[str, list[tuple[Booking, Leg]]] = defaultdict(list)
-    for (key, currency), minor in sorted(sums.items()):
-        if not minor:
-            continue
-        side = [
-            booking
-            for booking, leg in halves[key, currency]
-            if (leg.minor > 0) == (minor > 0) and (key, booking.reference) not in paired
-        ] or [booking for booking, _ in halves[key, currency]]
-        oldest = min(side, key=lambda b: (b.known_at, b.reference))
-        found[key].append((oldest, Leg(SETTLING, key, currency, minor)))
-    return dict(found)
 
 
 def _concerns(facts: Facts) -> Iterator[Discrepancy]:

@@ -100,6 +100,11 @@ def _looked_up_here(
 
 def waited_for(known: "Sequence[tuple[Facts, datetime]]") -> "Iterator[tuple[str, Wait]]":
     """What is waited for by book, after what people matched, took back and wrote off."""
+    from services.reconciler.breaks.clearing import (  # noqa: PLC0415
+        open_settling,
+        settling_waits,
+    )
+    from services.reconciler.breaks.exchange import exchange_matches  # noqa: PLC0415
     from services.reconciler.breaks.waits import waits_of  # noqa: PLC0415
     from services.reconciler.matching.by_hand import by_hand, for_rules  # noqa: PLC0415
     from services.reconciler.matching.passes import matched  # noqa: PLC0415
@@ -107,7 +112,9 @@ def waited_for(known: "Sequence[tuple[Facts, datetime]]") -> "Iterator[tuple[str
     for facts, at in known:
         hand = by_hand(facts)
         table = matched(for_rules(hand), at=at)
-        for wait in waits_of(hand.facts, table, at=at):
+        settling = open_settling(hand.facts.bookings, exchange_matches(hand.facts))
+        waits = [*waits_of(hand.facts, table, at=at), *settling_waits(settling, at=at)]
+        for wait in sorted(waits, key=lambda each: (each.deadline, each.subject)):
             yield facts.book.name, wait
 
 

@@ -58,6 +58,20 @@ async def test_payout_that_failed_unseen_is_told_with_both_its_movements(polling
     assert await polling.objects() == told, "asked for twice it is asked for once"
 
 
+async def test_charge_of_which_one_half_was_lost_is_told_with_its_movement(
+    polling: Polling,
+) -> None:
+    charge = polling.do("charge", amount=7_700)["charge"]
+    looking, asked = await LookingUp(polling).begin(), look_up(charge, kind="charge")
+    await looking.ask(asked)
+    await looking.look()
+    told = await polling.objects()
+    (shown,) = told[charge]
+    (movement,) = told[shown["balance_transaction"]]
+    assert (shown["amount"], movement["amount"], movement["source"]) == (7_700, 7_700, charge)
+    assert [state for state, _ in await looking.outcomes(asked)] == ["told"]
+
+
 async def test_payout_on_its_way_is_asked_for_again_from_now_on(polling: Polling) -> None:
     payout = payout_of(polling)
     looking = await LookingUp(polling).begin()
@@ -72,7 +86,7 @@ async def test_look_up_that_leads_nowhere_is_noted_with_its_reason(
 ) -> None:
     looking = await LookingUp(polling).begin()
     now = datetime.now(UTC)
-    gone, strange = look_up("po_nowhere"), look_up("ch_1", kind="charge")
+    gone, strange = look_up("po_nowhere"), look_up("cus_1", kind="customer")
     old = look_up("po_old", asked_at=now - WORTH_ASKING_FOR - timedelta(days=1))
     first = look_up("po_twice", deadline=now - timedelta(days=7), asked_at=now - timedelta(days=7))
     second, other = look_up("po_twice"), look_up("po_1", book="another", account="acct_other")
@@ -84,7 +98,7 @@ async def test_look_up_that_leads_nowhere_is_noted_with_its_reason(
     )
     assert is_gone[0] == "gone"
     assert "404" in is_gone[1]
-    assert is_strange == ("refused", "an object of kind 'charge' is not looked up")
+    assert is_strange == ("refused", "an object of kind 'customer' is not looked up")
     assert is_old == ("left", "too old when it was read")
     assert (was_first[0], is_second[0]) == ("superseded", "gone")
     assert is_other == ("open", ""), "another book's key asks for it"

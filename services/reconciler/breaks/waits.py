@@ -7,7 +7,8 @@
     mismatched  it came with another amount, in another currency, or was taken back: alarms
     settled     an amount alone has matched it, and the window is still open
 
-Pending lines, and payouts of which a balance transaction alone has not come, are due or overdue.
+Pending lines, and payouts of which a balance transaction alone has not come, are due or overdue;
+settling keys of which one half lacks are overdue once their time has passed (``clearing.py``).
 Every state has a deadline, and what to read again when it passes; what is done with waits no more.
 Of the deadlines that have passed the last one counts, so that whoever was away for months asks
 once for what is waited for now, and not for each week of it.
@@ -241,14 +242,14 @@ def wait_in(
         case WaitState.SETTLED:
             deadline = closed
         case WaitState.MISSING | WaitState.MISMATCHED:
-            deadline, look_up = _again(closed, at), LookUp.STRIPE_OBJECT
+            deadline, look_up = next_time(closed, at), LookUp.STRIPE_OBJECT
             if back is not None:
                 # Whatever its window: the failure that Stripe has not told is asked for at once.
                 since = midnight(back.booked_on, facts.book.zone)
-                deadline = _again(since, at)
+                deadline = next_time(since, at)
                 passed = Passed(deadline - AGAIN, (LookUp.STRIPE_OBJECT,)) if since <= at else None
             elif closed <= at:
-                last = _again(closed, at) - AGAIN
+                last = next_time(closed, at) - AGAIN
                 is_first = last == closed and state is WaitState.MISSING
                 passed = Passed(last, _BOTH if is_first else (LookUp.STRIPE_OBJECT,))
     return Wait(
@@ -271,12 +272,12 @@ def _pending(facts: Facts, at: datetime) -> Iterable[Wait]:
         if is_awaited(line):
             ends = ends_at(facts, line)
             state = WaitState.DUE if at < ends else WaitState.OVERDUE
-            passed = Passed(_again(ends, at) - AGAIN, (LookUp.BANK_LINES,))
+            passed = Passed(next_time(ends, at) - AGAIN, (LookUp.BANK_LINES,))
             yield Wait(
                 subject=line.id,
                 state=state,
                 amount=line.money,
-                deadline=_again(ends, at),
+                deadline=next_time(ends, at),
                 look_up=LookUp.BANK_LINES,
                 bank_account=line.account,
                 since=line.booked_on,
@@ -293,12 +294,12 @@ def _in_transit(
     for expected in expectations:
         key = waiting[expected.id]
         ends = key.since + SETTLING_TIME
-        passed = Passed(_again(ends, at) - AGAIN, (LookUp.STRIPE_OBJECT,))
+        passed = Passed(next_time(ends, at) - AGAIN, (LookUp.STRIPE_OBJECT,))
         yield Wait(
             subject=key.id,
             state=WaitState.DUE if at < ends else WaitState.OVERDUE,
             amount=Money.of(key.minor, key.currency),
-            deadline=_again(ends, at),
+            deadline=next_time(ends, at),
             look_up=LookUp.STRIPE_OBJECT,
             bank_account="",
             since=expected.arrival,
@@ -308,7 +309,7 @@ def _in_transit(
         )
 
 
-def _again(since: datetime, at: datetime) -> datetime:
+def next_time(since: datetime, at: datetime) -> datetime:
     """The next time at which it is looked for again, counted from when it should have come."""
     if at < since:
         return since

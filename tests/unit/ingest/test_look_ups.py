@@ -7,7 +7,13 @@ from services.ingest.look_ups import NotAskable, asked_for, movements_of
 
 @pytest.mark.parametrize(
     ("kind", "object_id", "path"),
-    [("payout", "po_1Q", "/v1/payouts/po_1Q"), ("topup", "tu_1", "/v1/topups/tu_1")],
+    [
+        ("payout", "po_1Q", "/v1/payouts/po_1Q"),
+        ("topup", "tu_1", "/v1/topups/tu_1"),
+        ("charge", "py_1", "/v1/charges/py_1"),
+        ("refund", "re_1", "/v1/refunds/re_1"),
+        ("transfer", "tr_1", "/v1/transfers/tr_1"),
+    ],
 )
 def test_look_up_asks_for_an_object_by_its_id(kind: str, object_id: str, path: str) -> None:
     assert asked_for(kind, object_id).path == path
@@ -17,7 +23,7 @@ def test_look_up_asks_for_an_object_by_its_id(kind: str, object_id: str, path: s
     ("kind", "object_id"),
     [
         ("", "po_1"),
-        ("charge", "ch_1"),
+        ("customer", "cus_1"),
         ("balance", "balance"),
         ("payout", ""),
         ("payout", "po_1/../../accounts"),
