@@ -67,7 +67,7 @@ def listed(
 @app.command("show")
 def show(ids: Ids, *, book: InBook = DEFAULT_BOOK, as_json: AsJson = False) -> None:
     """All that is told of some: expected, found, evidence, and what was done about them."""
-    found = _reports(book, _whole(book, ids))
+    found = _reports(book, _whole(book, ids, is_each=True))
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=2))
         return
@@ -181,8 +181,8 @@ def _work(
     act(told, book=book, key=key, as_json=as_json)
 
 
-def _whole(book: str, texts: list[str]) -> list[str]:
-    """The ids that beginnings or subjects stand for."""
+def _whole(book: str, texts: list[str], *, is_each: bool = False) -> list[str]:
+    """The ids that beginnings or subjects stand for: of each text one, or each that there is."""
     settings = settings_here()
     log.set_up(level="error")
     require_book(settings, book)
@@ -192,7 +192,7 @@ def _whole(book: str, texts: list[str]) -> list[str]:
         ids = [str(row["id"]) for row in rows]
         if text in ids:
             ids = [text]
-        if len(ids) != 1:
+        if not ids or (len(ids) > 1 and not is_each):
             raise Problem(
                 f"{text[:60]!r} is {'no discrepancy' if not ids else 'several discrepancies'}",
                 why=f"in book {book}" if not ids else ", ".join(ids[:5]),

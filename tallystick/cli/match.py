@@ -166,6 +166,8 @@ def sign_offs(*, book: InBook = DEFAULT_BOOK, as_json: AsJson = False) -> None:
         raise Problem(
             "The chain of sign-offs does not hold", why=broken, code=ExitCode.FOUND_A_PROBLEM
         )
+    if rows and not as_json:
+        print("Their chain holds.")
 
 
 def _paired(text: str) -> Json:
