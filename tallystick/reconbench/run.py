@@ -5,6 +5,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
@@ -75,11 +76,14 @@ class Result:
 
 def run(seed: int, lines: int, rules: MatchingRules | None = None) -> Result:
     """Make a world and match it in every way."""
-    world = world_of(seed, lines)
-    facts = facts_of(world, rules)
-    ways = [_timed(OURS, world, lambda: answers_of(reconcile(facts, at=world.at)))]
+    facts, at = _told(seed, lines, rules)
+    ours = _timed(lambda: answers_of(reconcile(facts, at=at)))
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _MEGABYTE_IN_KILOBYTES
-    ways += (_timed(name, world, _of(way, facts)) for name, way in BASELINES.items())
+    world = world_of(seed, lines)
+    ways = [
+        _scored(OURS, world, ours),
+        *(_scored(name, world, _timed(_of(way, facts))) for name, way in BASELINES.items()),
+    ]
     return Result(
         seed=seed,
         lines=len(world.of_lines),
@@ -91,11 +95,21 @@ def run(seed: int, lines: int, rules: MatchingRules | None = None) -> Result:
     )
 
 
+def _told(seed: int, lines: int, rules: MatchingRules | None) -> tuple[Facts, datetime]:
+    """What is known of a world when all is told, and when that is.
+
+    The world itself, with the truth of each line, is let go of: it is made anew for the scores.
+    """
+    world = world_of(seed, lines)
+    return facts_of(world, rules), world.at
+
+
 def _of(way: Callable[[Facts], Answers], facts: Facts) -> Callable[[], Answers]:
     return lambda: way(facts)
 
 
-def _timed(name: str, world: World, way: Callable[[], Answers]) -> Timed:
+def _timed(way: Callable[[], Answers]) -> tuple[Answers, float, float]:
+    """What a way answers, with its time and the processor's."""
     # What is known was read long before: it is not looked through again for each line.
     gc.collect()
     gc.freeze()
@@ -103,6 +117,11 @@ def _timed(name: str, world: World, way: Callable[[], Answers]) -> Timed:
     answers = way()
     seconds, processor = time.perf_counter() - begun, time.process_time() - used
     gc.unfreeze()
+    return answers, seconds, processor
+
+
+def _scored(name: str, world: World, answered: tuple[Answers, float, float]) -> Timed:
+    answers, seconds, processor = answered
     return Timed(name, scores_of(world, answers), seconds, processor)
 
 
