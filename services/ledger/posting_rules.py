@@ -134,9 +134,14 @@ def _said(event: JsonObject, account: str, context: str) -> JsonObject:
     A thin event read through the API also shows data, which its notification does not.
     """
     matter = "related_object" if event.get("object") == _THIN else "data"
-    said = {name: event.get(name) for name in ("id", "type", "created", matter)}
-    named = {"account": account, "context": context} if context else {"account": account}
-    return said | named
+    said = {
+        "id": event.get("id"),
+        "type": event.get("type"),
+        "created": event.get("created"),
+        matter: event.get(matter),
+        "account": account,
+    }
+    return said | {"context": context} if context else said
 
 
 def _stripe_object(message: Input, in_force: InForce, rules: RuleTable) -> Decision:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from services.ledger.readers.exact_json import JsonObject, as_list, as_object
@@ -73,7 +74,13 @@ def instant(fields: JsonObject, name: str = "created") -> datetime:
     found = fields.get(name)
     if type(found) is not int or not 0 <= found <= _SECONDS_MAX:
         raise Unreadable(f"{name} is not a time in Unix seconds: {_shown(found)}")
-    return datetime.fromtimestamp(found, UTC)
+    return _at_second(found)
+
+
+@lru_cache(maxsize=4096)
+def _at_second(seconds: int) -> datetime:
+    # Facts come in crowds of one second, and an object's time is its event's, or nearly so.
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def money(fields: JsonObject, name: str) -> Money:
