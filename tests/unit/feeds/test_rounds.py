@@ -42,12 +42,16 @@ class AtBank:
     """A bank with one account."""
 
     account: Account
+    log: list[str] = field(default_factory=list[str])
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0
     is_closed: bool = False
     others: Collection[str] = field(default_factory=set[str])
 
     async def accounts(self) -> tuple[BankAccountAt, ...]:
         self.asked += 1
+        self.log.append(f"{self.account.name} asked")
+        self.begun.set()
         return (BankAccountAt(f"id_{self.account.name}", self.account.name, "usd"),)
 
     def poll(self, account: BankAccountAt, book: str) -> Poll:
@@ -102,16 +106,16 @@ async def test_bank_that_hangs_keeps_no_other_bank_from_being_read() -> None:
 async def test_no_more_banks_than_allowed_are_read_at_once() -> None:
     turns = asyncio.Semaphore(1)
     first, second = at_bank("first", is_open=False), at_bank("second", is_open=True)
+    second.log = first.log
     one, other = first.reader(turns), second.reader(turns)
     first.begin(one)
-    await asyncio.sleep(0)
     second.begin(other)
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert second.asked == 0, "it has its turn after the first"
+    await asyncio.wait_for(first.begun.wait(), BOUND)
+    first.log.append("first let go")
     first.account.gate.set()
     await ended(one)
     await ended(other)
+    assert first.log == ["first asked", "first let go", "second asked"]
     assert second.account.readings == 1
 
 
@@ -147,7 +151,7 @@ async def test_reading_that_is_broken_off_gives_its_connections_back() -> None:
     held = at_bank("held", is_open=False)
     reader = held.reader(asyncio.Semaphore(1))
     held.begin(reader)
-    await asyncio.sleep(0)
+    await asyncio.wait_for(held.begun.wait(), BOUND)
     await reader.close()
     assert held.is_closed
 
