@@ -74,8 +74,9 @@ def _is_doubtful(value: Any, levels: int) -> bool:  # Any: JSON, whose casts wou
     A float is a number with a fraction, or a whole one past 64 bits.
     """
     # Types are told by identity: this looks at each value of each message.
-    kind = type(value)
-    inner: Iterable[Any]  # Any: as above
+    whole: object = value
+    kind = type(whole)
+    inner: Iterable[object]
     if kind is dict:
         inner = value.values()
     elif kind is list:
