@@ -1,7 +1,7 @@
 """What ingest is told by its environment, and the endpoints that come of it."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from services.ingest.allow_list import Network, network_of
+from services.ingest.endpoint_words import in_words
 from services.ingest.endpoints import (
     CURRENT,
     PREVIOUS,
@@ -21,7 +22,6 @@ from services.ingest.endpoints import (
     Whose,
     book_of,
     endpoint_of,
-    is_secret,
 )
 from services.ingest.gaps import types_of
 from services.ingest.peers import ProxyRule
@@ -273,7 +273,8 @@ class IngestSettings(Settings):
                     for data in _endpoint_data(file)
                 ]
         except (OSError, ValueError) as error:
-            raise SettingsInvalid(f"{PREFIX}INGEST_…: {error}") from None
+            name = "WEBHOOK_SECRET" if file is None else "ENDPOINTS_FILE"
+            raise SettingsInvalid(f"{PREFIX}INGEST_{name}: {error}") from None
         return {endpoint.name: endpoint for endpoint in found}
 
     def polled(self, books: BookMap) -> Whose:
@@ -352,21 +353,17 @@ def parsed_failpoint(text: str) -> tuple[FailpointPlace, int]:
 
 def _endpoint_data(path: Path) -> tuple[EndpointData, ...]:
     try:
-        return EndpointsFile.model_validate(tomllib.loads(path.read_text("utf-8"))).endpoints
-    except ValidationError as error:
-        # Without the input: someone may have written a secret where its file's name belongs.
-        told = error.errors(include_input=False, include_url=False)
-        said = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in told)
-        raise ValueError(f"{path}: {said}") from None
+        file = tomllib.loads(path.read_text("utf-8"))
     except RecursionError:
         raise ValueError(f"{path}: nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _place(loc: Iterable[int | str]) -> str:
-    """Where in the file; a secret may stand there as a name, too."""
-    return ".".join("…" if is_secret(str(part)) else str(part) for part in loc)
+    try:
+        return EndpointsFile.model_validate(file).endpoints
+    except ValidationError as error:
+        raise ValueError(f"{path}: {in_words(error, file)}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
 
 
 def _secrets_of(data: EndpointData, folder: Path, environment: Mapping[str, str]) -> list[Secret]:

@@ -167,7 +167,7 @@ def test_every_wrong_path_is_named_at_once_and_a_folder_is_no_file(tmp_path: Pat
         ("TALLYSTICK_BOOKS_FILE", "books = 3", "TALLYSTICK_BOOKS_FILE: "),
         ("TALLYSTICK_FEEDS_BANKS_FILE", "[[banks]]", "TALLYSTICK_FEEDS_…: "),
         ("TALLYSTICK_FEEDS_BANKS_FILE", BANKS, "first.key"),
-        ("TALLYSTICK_INGEST_ENDPOINTS_FILE", "what", "TALLYSTICK_INGEST_…: "),
+        ("TALLYSTICK_INGEST_ENDPOINTS_FILE", "what", "TALLYSTICK_INGEST_ENDPOINTS_FILE: "),
         ("TALLYSTICK_CONSOLE_TOKENS_FILE", "[[tokens]]", "TALLYSTICK_CONSOLE_TOKENS: "),
         ("TALLYSTICK_INGEST_STRIPE_API_KEY_FILE", "sk_other", "TALLYSTICK_INGEST_MODE"),
     ],
