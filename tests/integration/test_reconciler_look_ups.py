@@ -123,12 +123,12 @@ async def test_history_is_not_asked_for_all_at_once(rig: ReconcilerRig) -> None:
 
 
 async def test_lines_that_were_pending_before_this_version_are_waited_for_as_well(
-    database_dsn: str, tmp_path: Path
+    empty_database_dsn: str, tmp_path: Path
 ) -> None:
     for file in sorted(MIGRATIONS.glob("000[1-4]_*.sql")):
         shutil.copy(file, tmp_path)
-    await migrate(database_dsn, schema=SCHEMA, folder=tmp_path)
-    owner = await asyncpg.connect(database_dsn)
+    await migrate(empty_database_dsn, schema=SCHEMA, folder=tmp_path)
+    owner = await asyncpg.connect(empty_database_dsn)
     lines = {
         "announced": told(state=LineState.PENDING),
         "of nothing": told(state=LineState.PENDING, minor=0),
@@ -143,7 +143,7 @@ async def test_lines_that_were_pending_before_this_version_are_waited_for_as_wel
                 name,
                 fact_text(line_of_it),
             )
-        await migrate_all(database_dsn)
+        await migrate_all(empty_database_dsn)
         rows = await owner.fetch("select key from reconciler.facts where not is_dormant")
         assert [row["key"] for row in rows] == ["announced"]
         (book,) = await owner.fetch("select version from reconciler.books")
