@@ -2,7 +2,8 @@
 
 The rows are those that the projector wrote of the same messages, taken from its database before
 the clock starts. They go through the same statements, in transactions of as many messages, into
-tables without the journal's guards. One process of it reads every other partition.
+tables without the journal's guards. One process of it reads every other partition, as much at once
+as the projector does, and looks for garbage as seldom.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from services.ledger.shell.store import open_journal
 from shared.contracts.topics import TOPICS
 from shared.runtime.kafka import Partition
 from shared.runtime.kafka_client import LIBRARY
+from shared.runtime.kafka_group import BatchBounds
+from shared.runtime.lifecycle import collect_seldom
 from shared.runtime.positions import Log, move_positions
 from shared.runtime.postgres import Database, Tx, set_codecs
 
@@ -165,10 +168,15 @@ async def run(asked: argparse.Namespace) -> None:
     database = await open_journal(asked.dsn)
     log = await Log.ask(asked.kafka, INPUT_TOPICS)
     client = LIBRARY.AIOKafkaConsumer(
-        bootstrap_servers=asked.kafka, enable_auto_commit=False, auto_offset_reset="earliest"
+        bootstrap_servers=asked.kafka,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_bytes=BatchBounds().bytes_max,
+        max_partition_fetch_bytes=BatchBounds().bytes_max // 8,
     )
     await client.start()
     client.assign([LIBRARY.TopicPartition(*p) for p in mine])
+    collect_seldom()
     print("ready", flush=True)  # noqa: T201  # the other side waits for it
     await asyncio.to_thread(sys.stdin.readline)
     began = time.process_time()
