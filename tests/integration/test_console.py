@@ -55,9 +55,9 @@ class Console:
 
 
 @pytest.fixture
-async def rig(kafka_bootstrap: str, database_dsn: str) -> LedgerRig:
+async def rig(kafka_bootstrap: str, empty_database_dsn: str) -> LedgerRig:
     await fresh_topics(kafka_bootstrap)
-    return LedgerRig(kafka_bootstrap, database_dsn)
+    return LedgerRig(kafka_bootstrap, empty_database_dsn)
 
 
 @asynccontextmanager

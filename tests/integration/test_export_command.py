@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,10 +215,10 @@ async def test_export_to_a_full_disk_says_so(rig: LedgerRig, tmp_path: Path) -> 
 
 
 async def test_export_that_cannot_be_made_says_why_and_leaves_nothing(
-    rig: LedgerRig, tmp_path: Path
+    rig: LedgerRig, empty_database_dsn: str, tmp_path: Path
 ) -> None:
     export = ("export", "--format", "jsonl")
-    none = await tallystick(rig, tmp_path, *export)
+    none = await tallystick(replace(rig, dsn=empty_database_dsn), tmp_path, *export)
     assert none.returncode == 1
     assert none.stderr.startswith("There are no books here yet")
     await book(rig, 0, 3)
