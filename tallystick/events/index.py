@@ -13,10 +13,11 @@ from shared.contracts.errors import Unavailable
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import Partition, offset_bounds
 from shared.runtime.positions import Log
-from shared.runtime.postgres import Database, Tx, load_queries
+from shared.runtime.postgres import Tx, load_queries
 from shared.runtime.settings import Settings
 from tallystick.events.selection import Selection
 from tallystick.events.topic import event_of, newest_of_topic, records_in
+from tallystick.published_views import published_views
 from tallystick.spans import newest_spans
 
 SCHEMA: Final = "ingest_read"
@@ -26,15 +27,6 @@ LAG_RECORDS_MAX: Final = 20_000
 # So much of the topic is read where there is no index, unless all of it is asked for.
 TOPIC_RECORDS_MAX: Final = 100_000
 _SQL: Final = load_queries(Path(__file__).parent / "sql")
-_NOT_THERE: Final = (
-    asyncpg.InvalidParameterValueError,
-    asyncpg.InvalidSchemaNameError,
-    asyncpg.UndefinedObjectError,
-    asyncpg.UndefinedTableError,
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-)
 _ALL: Final = 2**31 - 1
 
 
@@ -128,17 +120,15 @@ async def _indexed(settings: Settings, selection: Selection) -> _Indexed:
     dsn = settings.postgres_dsn.get_secret_value()
     if not dsn:
         raise Unavailable("no database is told")
-    try:
-        database = await Database.open(
-            dsn, search_path=SCHEMA, role=ROLE, connections_max=1, application="tallystick-events"
-        )
-        try:
-            async with database.transaction("repeatable_read") as tx:
-                return await _read(tx, selection)
-        finally:
-            await database.close()
-    except _NOT_THERE as error:
-        raise Unavailable(f"the poller has not made it here: {error}") from error
+    reading = published_views(
+        dsn,
+        schema=SCHEMA,
+        role=ROLE,
+        application="tallystick-events",
+        missing="the poller has not made it here",
+    )
+    async with reading as database, database.transaction("repeatable_read") as tx:
+        return await _read(tx, selection)
 
 
 async def _read(tx: Tx, selection: Selection) -> _Indexed:

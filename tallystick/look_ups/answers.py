@@ -6,11 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import asyncpg
-
 from shared.contracts.errors import Unavailable
 from shared.contracts.look_ups import LookUp
-from shared.runtime.postgres import Database, load_queries
+from shared.runtime.postgres import load_queries
+from tallystick.published_views import published_views
 
 # Who carries out which look-ups: the schema of its views, and the role that may read them.
 _VIEWS: Final = {
@@ -18,15 +17,6 @@ _VIEWS: Final = {
     LookUp.BANK_LINES: ("feeds_read", "feeds_reader"),
 }
 _SQL: Final = load_queries(Path(__file__).parent / "sql")
-_NOT_THERE: Final = (
-    asyncpg.InvalidParameterValueError,
-    asyncpg.InvalidSchemaNameError,
-    asyncpg.UndefinedObjectError,
-    asyncpg.UndefinedTableError,
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-)
 _SAID: Final[Mapping[str, str]] = {
     "told": "Stripe answered",
     "gone": "Stripe does not know it",
@@ -77,17 +67,15 @@ async def answers_from_views(dsn: str, wanted: Mapping[LookUp, Sequence[str]]) -
 
 
 async def _answers(dsn: str, schema: str, role: str, ids: Sequence[str]) -> dict[str, Answer]:
-    try:
-        database = await Database.open(
-            dsn, search_path=schema, role=role, connections_max=1, application="tallystick-look-ups"
-        )
-        try:
-            async with database.connection() as connection:
-                rows = await connection.fetch(_SQL["answers"], list(ids))
-        finally:
-            await database.close()
-    except _NOT_THERE as error:
-        raise Unavailable(f"nobody has made {schema} here: {error}") from error
+    reading = published_views(
+        dsn,
+        schema=schema,
+        role=role,
+        application="tallystick-look-ups",
+        missing=f"nobody has made {schema} here",
+    )
+    async with reading as database, database.connection() as connection:
+        rows = await connection.fetch(_SQL["answers"], list(ids))
     return {
         row["id"]: Answer(
             row["state"], row["reason"], row["tries"], row["try_at"], row["settled_at"]
