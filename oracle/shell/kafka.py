@@ -191,7 +191,7 @@ def _record(raw: Any) -> Record:  # Any: aiokafka has no types
     return Record(
         Position(raw.topic, raw.partition, raw.offset),
         {
-            name.removeprefix("ce_"): value.decode("utf-8", "replace")
+            name.removeprefix("ce_"): (value or b"").decode("utf-8", "replace")
             for name, value in raw.headers
             if name.startswith("ce_")
         },

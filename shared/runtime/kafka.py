@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, cast
 
 from shared.contracts.envelope import Envelope, Headers, envelope_of
 from shared.contracts.errors import Unavailable
@@ -72,6 +73,7 @@ SENDS_AT_ONCE: Final = 50
 REQUEST_SECONDS_MAX: Final = 30
 SCAN_RECORDS_MAX: Final = 2_000
 SCAN_SILENCE_SECONDS_MAX: Final = 30.0
+_VALUE: Final = itemgetter(1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -116,6 +118,13 @@ def _time_of(timestamp_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=timestamp_ms)
 
 
+def headers_of(raw: Sequence[tuple[str, bytes | None]]) -> Headers:
+    """Headers as Kafka has them; one without a value, which it allows, reads as an empty one."""
+    if None in map(_VALUE, raw):
+        return tuple((name, value or b"") for name, value in raw)
+    return cast("Headers", tuple(raw))
+
+
 def record_of(raw: Any) -> Record:  # Any: aiokafka's ConsumerRecord has no types
     """Our record from the library's; a tombstone has an empty value."""
     return Record(
@@ -124,7 +133,7 @@ def record_of(raw: Any) -> Record:  # Any: aiokafka's ConsumerRecord has no type
         raw.offset,
         raw.key,
         raw.value or b"",
-        tuple(raw.headers),
+        headers_of(raw.headers),
         raw.timestamp,
     )
 

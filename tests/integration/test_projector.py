@@ -16,10 +16,13 @@ from shared.contracts.messages import OutcomeKind
 from shared.contracts.money import MoneyOnWire
 from shared.contracts.schemas import type_of
 from shared.runtime.dead_letters import dead_letter_of
-from shared.runtime.kafka import Publication
+from shared.runtime.kafka import Partition, Publication
+from shared.runtime.kafka_exact import RawRecord, exact_writer
 from tests.support.ledger import LedgerRig, charge, counted, event, garbage, polled
 
 pytestmark = pytest.mark.stack
+
+CREATED_MS = 1_795_000_000_000
 
 
 def balance_transaction(charge_id: str, amount: int, fee: int) -> dict[str, Any]:
@@ -157,6 +160,21 @@ async def test_projector_of_a_message_that_nobody_can_read_parks_it_and_goes_on(
     assert {letter.position.topic for letter in said} == {topics.STRIPE_EVENTS}
     refused = [o for o in await rig.outcomes() if o.outcome is OutcomeKind.REFUSED]
     assert counted(o.reason for o in refused) == {"unreadable": 3}
+
+
+async def test_projector_of_a_header_without_a_value_goes_on(rig: LedgerRig) -> None:
+    # Kafka allows it, and anybody who may write to a topic can send it.
+    told = event("evt_1", charge("ch_1"))
+    assert told.envelope is not None
+    traced = (*told.envelope.headers(), ("traceparent", None))
+    where = Partition(topics.STRIPE_EVENTS, 0)
+    async with rig.ledger(), exact_writer(rig.bootstrap, client_id="test") as writer:
+        for headers in ((("ce_id", None),), traced):
+            await writer.append(where, RawRecord(0, CREATED_MS, b"k", told.envelope.data, headers))
+        await rig.caught_up()
+    assert [e.reference for e in await rig.entries()] == ["stripe:payment:ch_1"]
+    (letter,) = await rig.records(topics.LEDGER_DEAD_LETTERS)
+    assert dead_letter_of(letter.envelope()).reason == "unreadable"
 
 
 async def test_projector_of_a_row_that_the_database_refuses_parks_that_message_alone(

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from shared.contracts.envelope import envelope_of
 from shared.contracts.topics import RECORD_BYTES_MAX
 from shared.runtime.dead_letters import dead_letter, dead_letter_key, dead_letter_of
-from shared.runtime.kafka import Record
+from shared.runtime.kafka import Record, headers_of
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 RECORD = Record("stripe.events", 3, 41, b"key", b"\xff{", (("ce_id", b"\xfe"),), 1_795_000_000_000)
@@ -35,3 +35,11 @@ def test_dead_letter_of_a_record_as_large_as_a_topic_takes_fits_a_topic() -> Non
 def test_record_tells_when_it_was_appended() -> None:
     assert RECORD.appended_at == datetime.fromtimestamp(1_795_000_000, UTC)
     assert RECORD.position == "stripe.events/3@41"
+
+
+def test_header_without_a_value_reads_as_an_empty_one() -> None:
+    assert headers_of([("ce_id", b"evt_1"), ("trace", None)]) == (
+        ("ce_id", b"evt_1"),
+        ("trace", b""),
+    )
+    assert headers_of([("ce_id", b"evt_1")]) == (("ce_id", b"evt_1"),)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import faust
 
 from shared.contracts.errors import Unavailable
-from shared.runtime.kafka import KafkaAddress, Partition, Record
+from shared.runtime.kafka import KafkaAddress, Partition, Record, headers_of
 from shared.runtime.kafka_client import KafkaFault
 
 APP_ID: Final = "tallystick-reconciler"
@@ -134,7 +134,7 @@ def _record(message: Any) -> Record:  # Any: as above
         offset=message.offset,
         key=message.key,
         value=message.value or b"",
-        headers=tuple(message.headers or ()),
+        headers=headers_of(message.headers or ()),
         # Faust makes seconds of the broker's milliseconds; round them back, never cut.
         timestamp_ms=round(message.timestamp * 1000),
     )
