@@ -1,7 +1,7 @@
 """What the core is asked and what it answers: a message in, a decision out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -72,15 +72,15 @@ class Decision(NamedTuple):
     asked: "Asked | None" = None
 
 
-@dataclass(slots=True)
 class Findings:
     """Entries and remarks while a message with several objects in it is gone through."""
 
-    entries: list[Entry] = field(default_factory=list[Entry])
-    remarks: list[Remark] = field(default_factory=list[Remark])
-    unearned: list[tuple[Reference, UnearnedChange]] = field(
-        default_factory=list[tuple[Reference, UnearnedChange]]
-    )
+    __slots__ = ("entries", "remarks", "unearned")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.remarks: list[Remark] = []
+        self.unearned: list[tuple[Reference, UnearnedChange]] = []
 
     def book(self, booked: Entry | None, *, subject: str) -> None:
         """Take an entry, or say that every amount was zero."""

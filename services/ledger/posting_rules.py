@@ -118,14 +118,8 @@ def _stripe_event(message: Input, in_force: InForce, rules: RuleTable) -> Decisi
     else:
         _book_object(shown, read.instant(event), in_force.of(book), rules, found)
     entries, remarks = found.told()
-    return Decision(
-        book=book.book,
-        identity=event_id,
-        identity_digest=exact_json.digest(_said(event, account, context)),
-        entries=entries,
-        remarks=remarks,
-        unearned=tuple(found.unearned),
-    )
+    said = exact_json.digest(_said(event, account, context))
+    return Decision(book.book, event_id, said, entries, remarks, tuple(found.unearned))
 
 
 def _said(event: JsonObject, account: str, context: str) -> JsonObject:

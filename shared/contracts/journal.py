@@ -45,11 +45,21 @@ def account(name: str) -> Account:
 
 
 class Line(NamedTuple):
-    """One leg while a rule puts an entry together: debit positive, credit negative, or zero."""
+    """One leg while a rule puts an entry together; an amount below zero is of the other side."""
 
     account: Account
     amount: Money
     key: str = ""
+    is_credit: bool = False
+
+    @property
+    def net(self) -> Money:
+        """What it puts on the account: debit above zero, credit below."""
+        return -self.amount if self.is_credit else self.amount
+
+    def turned(self) -> "Line":
+        """The leg that undoes this one."""
+        return Line(self.account, self.amount, self.key, not self.is_credit)
 
 
 def debit(name: Account, amount: Money, *, key: str = "") -> Line:
@@ -59,7 +69,7 @@ def debit(name: Account, amount: Money, *, key: str = "") -> Line:
 
 def credit(name: Account, amount: Money, *, key: str = "") -> Line:
     """A leg that credits ``name``; a negative amount debits it."""
-    return Line(name, -amount, key)
+    return Line(name, amount, key, is_credit=True)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -91,12 +101,13 @@ class Posting:
         return self.amount.minor if self.direction is Direction.DEBIT else -self.amount.minor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Entry:
     """One balanced fact of a book.
 
     ``effective_at`` is when it happened and is no part of the digest, nor are the texts, the
-    rules version and the message that told it: tellings may differ in them.
+    rules version and the message that told it: tellings may differ in them. It checks and sets
+    itself by hand, as ``Money`` does.
 
     Raises:
         EntryUnbalanced: Debits and credits differ in a currency, or there are under two postings.
@@ -111,21 +122,39 @@ class Entry:
     description: str = ""
     reverses: Reference | None = None
 
-    def __post_init__(self) -> None:
-        if self.effective_at.tzinfo is None:
-            raise ValueError(f"{self.reference}: effective_at has no time zone")
+    def __init__(  # noqa: PLR0917  # as the fields stand: made for each fact, and a name costs time
+        self,
+        book: Book,
+        reference: Reference,
+        kind: str,
+        effective_at: datetime,
+        postings: tuple[Posting, ...],
+        rules_version: int,
+        description: str = "",
+        reverses: Reference | None = None,
+    ) -> None:
+        if effective_at.tzinfo is None:
+            raise ValueError(f"{reference}: effective_at has no time zone")
         debit_side = Direction.DEBIT
         excess: dict[str, int] = {}
-        for posting in self.postings:
+        for posting in postings:
             amount = posting.amount
             code, minor = amount.currency.code, amount.minor
             signed = minor if posting.direction is debit_side else -minor
             excess[code] = excess.get(code, 0) + signed
         if any(excess.values()):
             code, minor = min(item for item in excess.items() if item[1])
-            raise EntryUnbalanced(self.reference, currency=code, excess_minor=minor)
-        if len(self.postings) < 2:
-            raise EntryUnbalanced(self.reference, currency="none", excess_minor=0)
+            raise EntryUnbalanced(reference, currency=code, excess_minor=minor)
+        if len(postings) < 2:
+            raise EntryUnbalanced(reference, currency="none", excess_minor=0)
+        _set(self, "book", book)
+        _set(self, "reference", reference)
+        _set(self, "kind", kind)
+        _set(self, "effective_at", effective_at)
+        _set(self, "postings", postings)
+        _set(self, "rules_version", rules_version)
+        _set(self, "description", description)
+        _set(self, "reverses", reverses)
 
     def digest(self) -> bytes:
         """SHA-256 of what the entry says of money: the same fact told twice has the same one."""
@@ -158,14 +187,7 @@ def entry(
     if not postings:
         return None
     return Entry(
-        book=book,
-        reference=reference,
-        kind=kind,
-        effective_at=effective_at,
-        postings=postings,
-        rules_version=rules_version,
-        description=description,
-        reverses=reverses,
+        book, reference, kind, effective_at, postings, rules_version, description, reverses
     )
 
 
@@ -193,10 +215,10 @@ def reversal_of(
 
 
 def _posting(line: Line) -> Posting:
-    amount = line.amount
-    if amount.minor > 0:
-        return Posting(line.account, line.key, Direction.DEBIT, amount)
-    return Posting(line.account, line.key, Direction.CREDIT, -amount)
+    name, amount, key, is_credit = line
+    if amount.minor < 0:
+        amount, is_credit = -amount, not is_credit
+    return Posting(name, key, Direction.CREDIT if is_credit else Direction.DEBIT, amount)
 
 
 def render(booked: Entry | None) -> str:

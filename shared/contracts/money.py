@@ -44,14 +44,12 @@ class Currency:
         return self.code.upper()
 
 
-CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
-    {
-        code: Currency(code, exponent)
-        for codes, exponent in ((_ZERO, 0), (_TWO, 2), (_THREE, 3))
-        for code in codes.split()
-    }
-    | {code: Currency(code, exponent) for code, exponent in _ASSETS.items()}
-)
+_BY_CODE: Final = {
+    code: Currency(code, exponent)
+    for codes, exponent in ((_ZERO, 0), (_TWO, 2), (_THREE, 3))
+    for code in codes.split()
+} | {code: Currency(code, exponent) for code, exponent in _ASSETS.items()}
+CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(_BY_CODE)
 
 
 def currency_of(code: object) -> Currency:
@@ -60,10 +58,11 @@ def currency_of(code: object) -> Currency:
     Raises:
         CurrencyUnknown: The code is not registered or not text.
     """
-    found = CURRENCIES.get(code.lower()) if isinstance(code, str) else None
-    if found is None:
-        raise CurrencyUnknown(code)
-    return found
+    if isinstance(code, str):
+        found = _BY_CODE.get(code) or _BY_CODE.get(code.lower())
+        if found is not None:
+            return found
+    raise CurrencyUnknown(code)
 
 
 @dataclass(frozen=True, slots=True, order=True, init=False)

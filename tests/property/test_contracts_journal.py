@@ -24,8 +24,8 @@ AT = datetime(2026, 11, 3, tzinfo=UTC)
 accounts = st.sampled_from(["assets:a", "liabilities:b", "equity:c", "revenue:d", "expenses:e"])
 
 
-def line_of(name: str, minor: int, code: str, key: str) -> Line:
-    return Line(account(name), Money.of(minor, code), key)
+def line_of(name: str, minor: int, code: str, key: str, *, is_credit: bool) -> Line:
+    return Line(account(name), Money.of(minor, code), key, is_credit)
 
 
 lines = st.builds(
@@ -34,6 +34,7 @@ lines = st.builds(
     st.integers(-(10**24), 10**24),
     st.sampled_from(["usd", "eur", "jpy"]),
     st.sampled_from(["", "k1", "k2"]),
+    is_credit=st.booleans(),
 )
 
 
@@ -52,8 +53,9 @@ def balanced(told: list[Line]) -> list[Line]:
     """The lines and one more for each currency that is off."""
     rest: dict[str, Money] = {}
     for line in told:
-        code = line.amount.currency.code
-        rest[code] = rest[code] + line.amount if code in rest else line.amount
+        net = line.net
+        code = net.currency.code
+        rest[code] = rest[code] + net if code in rest else net
     return [*told, *(Line(account("equity:rest"), -amount) for amount in rest.values())]
 
 
@@ -62,7 +64,7 @@ def test_entry_balances_or_is_not_built(told: list[Line]) -> None:
     sums: dict[str, int] = {}
     for line in told:
         code = line.amount.currency.code
-        sums[code] = sums.get(code, 0) + line.amount.minor
+        sums[code] = sums.get(code, 0) + line.net.minor
     if any(sums.values()):
         with pytest.raises(EntryUnbalanced) as refused:
             made_of(told)

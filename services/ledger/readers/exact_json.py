@@ -57,7 +57,8 @@ def parse(data: bytes) -> object:
         Unreadable: Not UTF-8, not JSON, nested deeper than ``DEPTH_MAX``, or with a NUL or a lone
             surrogate in a text: no database could keep that, and no sender means it.
     """
-    if b"\\u" not in data:
+    # To find one byte takes a tenth of what two take, and most messages hold no escape at all.
+    if b"\\" not in data or b"\\u" not in data:
         try:
             quick: object = orjson.loads(data)
         except orjson.JSONDecodeError:

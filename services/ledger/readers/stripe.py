@@ -357,7 +357,9 @@ def _charge_behind(fields: JsonObject, source: str, around: _Around) -> str:
 
 
 def _is_of_payout(fields: JsonObject, source: str) -> bool:
-    shown = as_object(fields.get("source")) or {}
+    shown = as_object(fields.get("source"))
+    if shown is None:
+        return source.startswith("po_")
     return source.startswith("po_") or shown.get("object") == "payout" or _pays_out(shown)
 
 

@@ -279,8 +279,9 @@ def _manual_line(posting: ManualPosting, find: Find) -> Line:
 def _excess(lines: list[Line]) -> Iterator[Money]:
     sums: dict[str, Money] = {}
     for line in lines:
-        code = line.amount.currency.code
-        sums[code] = sums[code] + line.amount if code in sums else line.amount
+        net = line.net
+        code = net.currency.code
+        sums[code] = sums[code] + net if code in sums else net
     for code in sorted(sums):
         if sums[code]:
             yield sums[code]

@@ -78,7 +78,7 @@ def credit_voided(told: CreditNote, at: datetime, book: BookInForce) -> Billing:
         references.credit_note_voided(told.id),
         "credit_note_voided",
         at,
-        [Line(line.account, -line.amount, line.key) for line in reversed(_taken_back(told))],
+        [line.turned() for line in reversed(_taken_back(told))],
         about=f"Credit note {told.id} voided",
         reverses=references.credit_note(told.id),
     )

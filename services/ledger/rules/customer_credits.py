@@ -120,7 +120,7 @@ def unassigned(told: Charge, book: BookInForce) -> Entry | None:
         reference=references.credits_unassigned(told.payment),
         kind="credits_unassigned",
         effective_at=told.failed_at,
-        lines=[Line(x.account, -x.amount, x.key) for x in reversed(_assignment(named, book))],
+        lines=[line.turned() for line in reversed(_assignment(named, book))],
         rules_version=book.rules_version,
         description=f"Credits of {told.payment} back from {told.customer}",
         reverses=references.credits_assigned(told.payment),

@@ -51,7 +51,7 @@ def match_undone(undone: MatchUndone, book: BookInForce) -> Entry | None:
         reference=references.match_undone(undone.id, undone.revision),
         kind="match_undone",
         effective_at=undone.effective_at,
-        lines=[Line(line.account, -line.amount, line.key) for line in lines],
+        lines=[line.turned() for line in lines],
         rules_version=book.rules_version,
         description=f"Match undone: {undone.reason}"[:200],
         reverses=references.match(undone.id, undone.revision),
@@ -64,6 +64,7 @@ def _lines(kind: MatchKind, clears: Sequence[Clearing]) -> list[Line]:
         return lines
     sums: dict[str, Money] = {}
     for line in lines:
-        code = line.amount.currency.code
-        sums[code] = sums[code] + line.amount if code in sums else line.amount
+        net = line.net
+        code = net.currency.code
+        sums[code] = sums[code] + net if code in sums else net
     return [*lines, *(Line(accounts.EXCHANGE, -sums[code]) for code in sorted(sums))]

@@ -46,7 +46,7 @@ def payment_failed(charge: Charge, book: BookInForce) -> Entry | None:
         reference=references.payment_failed(charge.id),
         kind="payment_failed",
         effective_at=charge.failed_at,
-        lines=[Line(line.account, -line.amount, line.key) for line in _payment_lines(charge)],
+        lines=[line.turned() for line in _payment_lines(charge)],
         rules_version=book.rules_version,
         description=f"Charge {charge.id} returned",
         reverses=references.payment(charge.id),

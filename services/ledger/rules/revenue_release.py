@@ -65,7 +65,7 @@ def released(
 
 
 def _sum(lines: Iterable[Line]) -> Money:
-    first, *others = (line.amount for line in lines)
+    first, *others = (line.net for line in lines)
     for amount in others:
         first += amount
     return first

@@ -97,7 +97,7 @@ class Decider:
             envelope = record.envelope()
         except Refused as refused:
             why = Refusal(refused.reason, str(refused))
-            return self._decided(record, record.position, record.position, refusal=why)
+            return self._refused(record, record.position, record.position, DEFAULT_BOOK, why)
         try:
             decision = self._decision(record, envelope)
         except Refused as refused:
@@ -108,25 +108,16 @@ class Decider:
             why = self._bug(record, error)
         else:
             self._bugs_in_a_row = 0
-            return self._decided(record, envelope.id, envelope.subject, decision.book, decision)
+            told, subject = envelope.id, envelope.subject
+            book, under = decision.book, self._under
+            return Decided(record, told, subject, book, decision, None, under, self._retold)
         book = Book(envelope.extension("book") or DEFAULT_BOOK)
-        return self._decided(
-            record, envelope.id, envelope.subject or envelope.id, book, refusal=why
-        )
+        return self._refused(record, envelope.id, envelope.subject or envelope.id, book, why)
 
-    def _decided(
-        self,
-        record: Record,
-        message_id: str,
-        subject: str,
-        book: Book = DEFAULT_BOOK,
-        decision: Decision | None = None,
-        *,
-        refusal: Refusal | None = None,
+    def _refused(
+        self, record: Record, message_id: str, subject: str, book: Book, why: Refusal
     ) -> Decided:
-        return Decided(
-            record, message_id, subject, book, decision, refusal, self._under, self._retold
-        )
+        return Decided(record, message_id, subject, book, None, why, self._under, self._retold)
 
     def _decision(self, record: Record, envelope: Envelope) -> Decision:
         in_force = self._in_force((record.topic, record.partition), record.offset)
