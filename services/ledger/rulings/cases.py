@@ -17,12 +17,15 @@ from services.ledger.periods import day_of, first_open_day
 from services.ledger.rules.refusals import CommandRefused
 from services.ledger.rules.usable import Find, in_utc
 from services.ledger.rulings.standing import Standing
+from shared.contracts.envelope import rfc3339
 from shared.contracts.journal import Entry
 from shared.contracts.money import Money, currency_of
 
 NOTHING_FREED: Final[Mapping[Name, int]] = MappingProxyType({})
 # What may not be taken from without its being there; what is earned and spent only adds up.
 _HOLDS_MONEY = (Root.ASSETS, Root.LIABILITIES, Root.MEMO)
+# Sums by day end before the calendar's last day, which has no day behind it.
+_LAST_DAY: Final = date(9999, 12, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,18 @@ class Case:
         return known if known is None else replace(known, is_open=True)
 
     def day(self, at: datetime) -> date:
-        """The day of a moment in the book's time zone."""
-        return day_of(at, self.book.zone)
+        """The day of a moment in the book's time zone.
+
+        Raises:
+            CommandRefused: No calendar has that day there, or no statement.
+        """
+        try:
+            day = day_of(at, self.book.zone)
+        except OverflowError:
+            raise no_day(at) from None
+        if day > _LAST_DAY:
+            self.refuse(no_day(at))
+        return day
 
     def require_open(self, day: date) -> None:
         """Refuse what would take effect in a closed period.
@@ -103,7 +116,7 @@ class Case:
         """When a command takes effect: as it says, else when it was recorded.
 
         Raises:
-            CommandRefused: The day is closed.
+            CommandRefused: The day is closed, or is none.
         """
         at = in_utc(told) if told is not None else self.recorded_at
         self.require_open(self.day(at))
@@ -148,6 +161,16 @@ class Case:
 
     def _has_floor(self, known: KnownAccount, *, is_asked: bool) -> bool:
         return known.has_floor or (is_asked and known.root in _HOLDS_MONEY)
+
+
+def no_day(at: datetime) -> CommandRefused:
+    """The refusal of a moment on a day that books have no place for."""
+    return CommandRefused(
+        f"{rfc3339(at)} is on no day that statements have in the book's time zone",
+        rule="year_known",
+        values={"effective_at": rfc3339(at)},
+        way_out="say when it took effect",
+    )
 
 
 def overdrawn(name: Name, available: Money, wanted: Money) -> CommandRefused:

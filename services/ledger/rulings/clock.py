@@ -7,11 +7,11 @@ from typing import Final
 from pydantic import JsonValue
 
 from services.ledger import accounts
-from services.ledger.periods import day_of, first_open_day, midnight
+from services.ledger.periods import FIRST_DAY, day_of, first_open_day, midnight
 from services.ledger.rules.refusals import CommandRefused
 from services.ledger.rules.revenue_release import released
 from services.ledger.rules.usable import in_utc
-from services.ledger.rulings.cases import Case, Ruling
+from services.ledger.rulings.cases import Case, Ruling, no_day
 from services.ledger.unearned import Clock
 from shared.contracts.commands import TickClock
 from shared.contracts.envelope import rfc3339
@@ -31,7 +31,7 @@ def tick(command: TickClock, case: Case) -> Ruling:
     A tick that is older than another says nothing new, and is accepted.
 
     Raises:
-        CommandRefused: The moment is still to come, or its day is closed.
+        CommandRefused: The moment is still to come, its day is closed, or is none.
     """
     until = in_utc(command.until)
     if until > case.recorded_at:
@@ -45,7 +45,9 @@ def tick(command: TickClock, case: Case) -> Ruling:
         )
     clock = clock_of(case)
     before = clock.ticked_until
-    day = day_of(until, case.book.zone)
+    day = case.day(until)
+    if day < FIRST_DAY:
+        case.refuse(no_day(until))
     reached = midnight(day, case.book.zone)
     if before is not None and reached <= before:
         return Ruling(

@@ -362,3 +362,39 @@ def test_decision_whose_outcome_was_lost_is_accepted_by_its_entries() -> None:
 def test_entry_takes_effect_in_a_year_that_there_is() -> None:
     first = datetime(1, 1, 1, tzinfo=UTC)
     assert Desk().does("book_expense", **paid(5, effective_at=first)).entries
+
+
+@pytest.mark.parametrize(
+    ("zone", "at"),
+    [
+        ("Asia/Tokyo", "9999-12-31T23:30:00Z"),
+        ("America/New_York", "0001-01-01T00:30:00Z"),
+        ("UTC", "9999-12-31T00:00:00Z"),
+    ],
+)
+def test_day_that_no_calendar_or_no_statement_has_is_refused_with_the_way_out(
+    zone: str, at: str
+) -> None:
+    desk = Desk.of(zone=zone)
+    desk.refuses("year_known", "manual_entry", **by_hand(100, effective_at=at))
+    desk.refuses("year_known", "book_expense", **paid(100, effective_at=at))
+    assert not desk.standing.entries
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo"])
+def test_clock_is_not_ticked_until_before_all_calendars(zone: str) -> None:
+    Desk.of(zone=zone).refuses("year_known", "tick_clock", until="0001-01-01T00:30:00Z")
+
+
+def test_entry_of_a_day_that_is_refused_today_is_followed_as_it_was_booked() -> None:
+    asked = LEDGER_COMMAND.validate_python(
+        {
+            "kind": "manual_entry",
+            "idempotency_key": "k1",
+            **by_hand(100, effective_at="9999-12-31T00:00:00Z"),
+        },
+        strict=False,
+    )
+    record = Recorded(OutcomeKind.ACCEPTED, "command", "", "command:k1", None, ())
+    again = followed(Asked(asked, Desk().book), Standing(DEFAULT_BOOK), record, recorded_at=NOON)
+    assert [each.effective_at.year for each in again.entries] == [9999]
