@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from services.console.statements.solvency import Solvency
 from shared.contracts.errors import CurrencyUnknown, Refused, Unreadable
 from shared.contracts.journal import DEFAULT_BOOK, ROOTS, account
 from shared.contracts.money import Currency, currency_of
@@ -163,6 +164,24 @@ class Value:
         """A balance, debit positive as it is kept, turned to the normal side of its account."""
         is_debit = name.partition(":")[0] in _DEBIT_ROOTS and name not in _BY_CREDIT
         return cls(Fraction(minor if is_debit else -minor))
+
+
+def of_ratio(name: RatioName, found: Solvency) -> Value:
+    """A ratio of a solvency statement as a monitor takes it, also where it divides by nought.
+
+    Where nothing is owed, what pays is enough, unless it is itself overdrawn; and debt that there
+    is none of is none, in a book without equity too, as each is before anything is booked in it.
+    """
+    match name:
+        case RatioName.CURRENT_RATIO:
+            ratio, is_nought = found.current_ratio, found.current_assets < 0
+        case RatioName.QUICK_RATIO:
+            ratio, is_nought = found.quick_ratio, found.quick_assets < 0
+        case RatioName.DEBT_TO_EQUITY:
+            ratio, is_nought = found.debt_to_equity, found.liabilities <= 0 <= found.net_equity
+        case RatioName.RUNWAY_DAYS:
+            ratio, is_nought = found.runway_days, False
+    return Value(Fraction(0) if ratio.value is None and is_nought else ratio.value)
 
 
 def judged(monitor: Monitor, value: Value, before: MonitorState) -> MonitorState:

@@ -15,7 +15,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from services.console.crossings import Name, crossings
-from services.console.monitors import Monitor, RatioName, Value
+from services.console.monitors import Monitor, Value, of_ratio
 from services.console.shell.readers import Snapshot, Views
 from services.console.shell.reports import report
 from services.console.statements.query import Asked
@@ -81,15 +81,7 @@ class Reader:
         found = await self._solvency_of(monitor)
         if isinstance(found, str):
             return found
-        match monitor.ratio:
-            case RatioName.CURRENT_RATIO:
-                return Value(found.current_ratio.value)
-            case RatioName.QUICK_RATIO:
-                return Value(found.quick_ratio.value)
-            case RatioName.DEBT_TO_EQUITY:
-                return Value(found.debt_to_equity.value)
-            case RatioName.RUNWAY_DAYS:
-                return Value(found.runway_days.value)
+        return of_ratio(monitor.ratio, found)
 
     async def _balance(self, monitor: Monitor) -> Value:
         name = monitor.account or ""

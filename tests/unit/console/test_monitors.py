@@ -1,5 +1,6 @@
 """Thresholds on figures: breached, cleared with hysteresis, withdrawn; and what a file may say."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -8,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.console.crossings import Name, crossings
-from services.console.monitors import Monitor, Value, judged, monitors_of
+from services.console.monitors import (
+    Monitor,
+    RatioName,
+    Value,
+    judged,
+    monitors_of,
+    of_ratio,
+)
+from services.console.statements.balance_sheet import balance_sheet
+from services.console.statements.solvency import Solvency, solvency
 from shared.contracts.errors import Unreadable
+from shared.contracts.money import currency_of
 from shared.contracts.monitors import MonitorCrossed, MonitorState
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -92,6 +103,34 @@ def test_ratio_without_bound_is_as_high_as_can_be(
 ) -> None:
     text = f'[[monitor]]\nname = "r"\nratio = "{ratio}"\ncurrency = "eur"\n{side} = "1.5"\n'
     assert judged(only(text), Value(None), CLEARED) is state
+
+
+def solvency_of(nets: Mapping[str, int]) -> Solvency:
+    return solvency(balance_sheet(nets, currency_of("usd")), net_income=0)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "nets", "value"),
+    [
+        # Nothing is booked yet, or what there was has gone: there is no debt to warn of.
+        ("debt_to_equity", {}, 0),
+        ("debt_to_equity", {"assets:bank:main": 0, "equity:owner": 0}, 0),
+        ("debt_to_equity", {"assets:bank:main": 100, "liabilities:payable": -100}, None),
+        ("debt_to_equity", {"assets:bank:main": -100, "equity:owner": 100}, None),
+        ("current_ratio", {}, None),
+        ("current_ratio", {"assets:bank:main": 100, "equity:owner": -100}, None),
+        # An overdrawn account pays nothing, though no liability says that anything is owed.
+        ("current_ratio", {"assets:bank:main": -100, "equity:owner": 100}, 0),
+        ("quick_ratio", {"assets:bank:main": -100, "equity:owner": 100}, 0),
+        ("runway_days", {}, None),
+    ],
+)
+def test_ratio_over_nought_warns_where_there_is_something_to_warn_of(
+    ratio: str, nets: Mapping[str, int], value: int | None
+) -> None:
+    assert of_ratio(RatioName(ratio), solvency_of(nets)) == Value(
+        None if value is None else Fraction(value)
+    )
 
 
 @given(st.lists(st.integers(-2_000_000, 2_000_000), max_size=60))
