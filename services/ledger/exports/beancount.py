@@ -114,12 +114,15 @@ def account_name(account: str) -> str:
     could come to be as well gets the beginning of its digest behind it.
     """
     root, *parts = account.split(":")
-    return ":".join([ROOTS[root], *map(_part, parts)])
+    names = [_part(part) for part in parts]
+    if f"{ROOTS[root]}:{names[0]}" == ROOTS["memo"]:
+        names[0] = _part(parts[0], is_shared=True)
+    return ":".join([ROOTS[root], *names])
 
 
-def _part(part: str) -> str:
+def _part(part: str, *, is_shared: bool = False) -> str:
     shown = _ODD.sub("-", part)
-    if not _PLAIN.fullmatch(part):
+    if is_shared or not _PLAIN.fullmatch(part):
         shown += "-h" + hashlib.sha256(part.encode()).hexdigest()[:_DIGEST_SHOWN]
     return shown[0].upper() + shown[1:]
 

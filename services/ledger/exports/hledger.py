@@ -18,6 +18,7 @@ from shared.contracts.money import decimal_text
 
 TYPES: Final = {"assets": "A", "liabilities": "L", "equity": "E", "revenue": "R", "expenses": "X"}
 _LETTERS: Final = re.compile(r"[A-Z]+")
+_IN_TAGS: Final = {"%": "%25", ",": "%2C", "[": "%5B", "]": "%5D"}
 
 
 class Hledger:
@@ -116,8 +117,11 @@ def _tag(name: str, value: str) -> str:
 
 
 def _value(text: str) -> str:
-    """A tag's value, which a comma would end: that one and ``%`` are written as in addresses."""
-    return _printing(text).replace("%", "%25").replace(",", "%2C")
+    """A tag's value, in which what hledger reads otherwise is written as in addresses.
+
+    A comma would end it, and a date in square brackets would be the day of the posting.
+    """
+    return "".join(_IN_TAGS.get(character, character) for character in _printing(text))
 
 
 def _said(text: str) -> str:

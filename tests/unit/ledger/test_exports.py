@@ -113,6 +113,19 @@ def test_account_names_for_beancount_stay_apart() -> None:
     assert len(set(map(account_name, ours))) == len(ours)
 
 
+def test_account_of_equity_that_is_called_memo_is_no_memo_account_in_beancount() -> None:
+    for name in ("memo", "memo:credits"):
+        assert account_name(f"equity:{name}").startswith("Equity:Memo-h")
+    assert account_name("memo:credits") == "Equity:Memo:Credits"
+    assert account_name("equity:owner:memo") == "Equity:Owner:Memo"
+
+
+def test_key_that_is_a_date_in_brackets_does_not_date_its_posting_in_hledger() -> None:
+    one = told([entry(1, ((SALE[0][0], "[2025-01-01]", 5, "usd"), (SALE[1][0], "", -5, "usd")))])
+    assert "key: %5B2025-01-01%5D" in hledger(one)
+    assert "[2025-01-01]" not in hledger(one)
+
+
 def test_plain_text_day_is_that_of_the_books_time_zone() -> None:
     late = SALES[:1]
     assert "2026-11-22 * " in beancount(late)
