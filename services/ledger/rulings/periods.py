@@ -14,7 +14,7 @@ from services.ledger.rulings.cases import Case, Ruling
 from services.ledger.rulings.standing import PeriodFigures
 from shared.contracts.commands import ClosePeriod, LockPeriod, ReopenPeriod
 from shared.contracts.envelope import rfc3339
-from shared.contracts.money import Money, MoneyOnWire, currency_of
+from shared.contracts.money import Currency, currency_of, decimal_text
 
 
 def change_period(command: ClosePeriod | LockPeriod | ReopenPeriod, case: Case) -> Ruling:
@@ -150,16 +150,19 @@ def _told(through: date, figures: PeriodFigures) -> dict[str, JsonValue]:
     balance: list[JsonValue] = []
     for code, (debits, credits_) in sorted(figures.totals.items()):
         currency = currency_of(code)
-        sums = (Money(debits, currency), Money(credits_, currency))
         balance.append(
             {
                 "currency": code,
-                "debits": MoneyOnWire.of(sums[0]).model_dump(),
-                "credits": MoneyOnWire.of(sums[1]).model_dump(),
+                "debits": _sum(debits, currency),
+                "credits": _sum(credits_, currency),
             }
         )
         if debits != credits_:
-            warnings.append(f"debits {sums[0]} and credits {sums[1]} differ through {through}")
+            sides = [decimal_text(minor, currency.exponent) for minor in (debits, credits_)]
+            warnings.append(
+                f"debits {sides[0]} {currency} and credits {sides[1]} {currency} differ through"
+                f" {through}"
+            )
     if figures.open_count:
         warnings.append(
             f"keys of clearing accounts that wait for their other half: {figures.open_count}"
@@ -170,12 +173,15 @@ def _told(through: date, figures: PeriodFigures) -> dict[str, JsonValue]:
             {
                 "account": each.account,
                 "key": each.key,
-                "amount": MoneyOnWire.of(
-                    Money(each.minor, currency_of(each.currency))
-                ).model_dump(),
+                "amount": _sum(each.minor, currency_of(each.currency)),
             }
             for each in figures.open_keys
         ],
         "open_keys_count": figures.open_count,
         "warnings": warnings,
     }
+
+
+def _sum(minor: int, currency: Currency) -> dict[str, JsonValue]:
+    """A sum as amounts are told; what amounts add up to may be more than one of them can be."""
+    return {"minor": str(minor), "currency": currency.code, "exponent": currency.exponent}

@@ -140,6 +140,27 @@ def test_lock_of_what_is_closed_further_leaves_it_closed() -> None:
     assert (locked["closed_through"], locked["locked_through"]) == ("2024-06-01", "2024-05-31")
 
 
+def test_books_that_sum_to_more_than_one_amount_can_be_are_closed_all_the_same() -> None:
+    desk, much = Desk(), 3 * 10**30
+    desk.standing.figures[MAY_31] = PeriodFigures(
+        {"eth": (much, much - 1)}, (OpenKey("liabilities:suspense", "line_1", "eth", -much),), 1
+    )
+    closed = told(desk.does("close_period", through=MAY_31))
+    eth = {"currency": "eth", "exponent": 18}
+    assert closed["trial_balance"] == [
+        {
+            "currency": "eth",
+            "debits": {"minor": str(much)} | eth,
+            "credits": {"minor": str(much - 1)} | eth,
+        }
+    ]
+    assert closed["open_keys"][0]["amount"] == {"minor": str(-much)} | eth
+    assert closed["warnings"][0] == (
+        "debits 3000000000000.000000000000000000 ETH and credits"
+        " 2999999999999.999999999999999999 ETH differ through 2024-05-31"
+    )
+
+
 def test_close_says_what_the_books_sum_to_and_what_is_open() -> None:
     desk = Desk()
     desk.standing.figures[MAY_31] = PeriodFigures(
