@@ -6,7 +6,8 @@ the topics once with the mix of ``ledger_mix`` and projects it with the service'
     projection     messages committed a second, from the first batch to the last, and memory
     publishing     the same journal published behind it
     rebuild        the journal once more from the topics, compared with the one in use
-    floor          the same bytes and rows without rules, see ``ledger_floor``
+    floor          the same bytes and rows without rules, see ``ledger_floor``, and the projection
+                   of just these, by turns: what the machine gives changes from minute to minute
     hot account    the projection of charges that are all owed to one connected account
     latency        a webhook sent until its entry is committed, see ``ledger_latency``
     reads          statements over a small and a large journal, see ``statements``
@@ -16,6 +17,7 @@ Ratios are of one run. Figures are of the machine that they were taken on.
 
 import argparse
 import asyncio
+import statistics as figures
 import subprocess
 import sys
 import time
@@ -59,6 +61,7 @@ class Asked:
     messages: int = 1_000_000
     hot: int = 200_000
     floor: int = 200_000
+    turns: int = 5
     processes: int = 2
     rate: float = 200.0
     seconds: float = 20.0
@@ -95,9 +98,9 @@ class Floor:
         Rates depend on what else the machine does, and not both alike: a share of processor time
         does so least.
         """
-        line = f"{self.rate:,.0f}/s; the projection is {run.rate / self.rate:.0%} of it"
+        line = f"{run.rate:,.0f} of {self.rate:,.0f}/s, {run.rate / self.rate:.0%}"
         each = ", ".join(f"{name} {seconds * 1e6:.1f}" for name, seconds in self.by.items())
-        line += f"; {each} µs of processor a message"
+        line += f"; the floor {each} µs of processor a message"
         if run.meter is None or len(self.by) < len(run.meter.roots):
             return line
         return f"{line}, {sum(self.by.values()) / run.meter.each():.0%} of the projection's"
@@ -194,8 +197,10 @@ async def rebuilt(stack: RunningStack, dsn: str) -> tuple[int, float, bool]:
 
 async def measure(stack: RunningStack, asked: Asked) -> None:
     """Everything that is asked for, told line by line."""
-    if set(asked.parts) & {"projection", "publishing", "rebuild", "floor"}:
+    if set(asked.parts) & {"projection", "publishing", "rebuild"}:
         await _measure_the_mix(stack, asked)
+    if "floor" in asked.parts:
+        await _measure_by_turns(stack, asked)
     if "hot" in asked.parts:
         await fill(stack, asked.hot, hot=True)
         dsn = stack.fresh_database("bench")
@@ -236,9 +241,6 @@ async def _measure_the_mix(stack: RunningStack, asked: Asked) -> None:
             f" {size['journal']:.0f} with postings and indexes, {size['whole']:.0f} with"
             " claims, sums, outcomes and all else"
         )
-        if "floor" in asked.parts:
-            floor = await floor_of(stack, dsn, asked)
-            say(f"floor, {asked.processes} processes: {floor.told(run)}")
         if {"publishing", "rebuild"} & set(asked.parts):
             # A rebuild takes the order of the books from what was published.
             total = await standing(stack)
@@ -256,6 +258,29 @@ async def _measure_the_mix(stack: RunningStack, asked: Asked) -> None:
             )
     finally:
         stack.drop_database(dsn)
+
+
+async def _measure_by_turns(stack: RunningStack, asked: Asked) -> None:
+    """The projection and its floor, one behind the other, several times."""
+    await fill(stack, asked.floor)
+    shares: list[float] = []
+    for turn in range(1, asked.turns + 1):
+        dsn = stack.fresh_database("bench")
+        try:
+            run = await projected(stack, dsn, asked.processes)
+            floor = await floor_of(stack, dsn, asked)
+        finally:
+            stack.drop_database(dsn)
+        shares.append(run.rate / floor.rate)
+        say(
+            f"projection and its floor, {asked.processes} processes, turn {turn}: {floor.told(run)}"
+        )
+        for line in run.meter.told()[:1] if run.meter is not None else ():
+            say(f"  projection, {line}")
+    say(
+        f"the projection is {figures.median(shares):.0%} of its floor in the median of"
+        f" {asked.turns}, {min(shares):.0%} to {max(shares):.0%}"
+    )
 
 
 async def _measure_reads(stack: RunningStack, asked: Asked) -> None:
@@ -279,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--messages", type=int, default=told.messages)
     parser.add_argument("--hot", type=int, default=told.hot)
     parser.add_argument("--floor", type=int, default=told.floor)
+    parser.add_argument("--turns", type=int, default=told.turns)
     parser.add_argument("--processes", type=int, default=told.processes)
     parser.add_argument("--rate", type=float, default=told.rate)
     parser.add_argument("--seconds", type=float, default=told.seconds)
@@ -295,6 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     messages=given.messages,
                     hot=given.hot,
                     floor=given.floor,
+                    turns=given.turns,
                     processes=given.processes,
                     rate=given.rate,
                     seconds=given.seconds,

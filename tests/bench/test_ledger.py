@@ -20,6 +20,7 @@ async def test_ledger_is_measured_beside_its_floor(
                 messages=40_000,
                 hot=20_000,
                 floor=20_000,
+                turns=2,
                 seconds=3,
                 postings=(20_000, 200_000),
                 rounds=5,
