@@ -1,8 +1,9 @@
-"""What statements cost over a small journal and over a large one of the same span of time.
+"""What readings cost over a small journal and over a large one of the same span of time.
 
 ``python -m tests.bench.statements`` writes two journals of a year into databases of its own, by
 default of a hundred thousand and of ten million postings over the same accounts, days and inputs,
-and times each report over both. Only reading is timed: the rows are put there by plain SQL.
+and times each reading over both: as the console's own functions, over its HTTP interface, and as
+``tallystick trace``. Only reading is timed: the rows are put there by plain SQL.
 """
 
 import argparse
@@ -10,104 +11,63 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
+import httpx
 
 from services.console.shell.account_pages import AccountPages
-from services.console.shell.readers import Snapshot, Views
-from services.console.shell.reports import ACCOUNT, basis_of, report, rolled_up
+from services.console.shell.api import Desk, application
+from services.console.shell.command_desk import CommandDesk
+from services.console.shell.readers import Views
+from services.console.shell.reports import ACCOUNT, KEY, TAG, basis_of, report, rolled_up
+from services.console.statements.account import Place
 from services.console.statements.query import Asked, asked_of
 from services.console.statements.report import Kind
-from services.ledger.shell.store import bring_up_to_date
-from shared.contracts.books import BookData
+from services.ledger.shell.reading.export import journal_in
+from services.ledger.shell.reading.tracing import Figure, Tracer
+from services.ledger.shell.store import open_journal
+from shared.contracts.books import BookData, BookMap
+from shared.runtime.kafka import Publisher
+from shared.runtime.metrics import Health
+from shared.runtime.postgres import Database
+from tests.bench.statements_journal import fill
 from tests.support.stack import running_stack
 
 BOOK: Final = BookData()
 NOW: Final = datetime(2026, 12, 31, 12, tzinfo=UTC)
-ORIGINS: Final = 16
-Reading = Callable[[Snapshot], Awaitable[object]]
+TAGS: Final = {"cloud": ("expenses:compute", "expenses:bank-fees"), "stripe": ("assets:stripe",)}
+SETTLING: Final = "assets:stripe:settling"
+BALANCE: Final = "assets:stripe:balance"
+SELDOM: Final = "expenses:domain"
+MIDDLE: Final = datetime(2026, 7, 15, 12, tzinfo=UTC)
+Json = dict[str, Any]  # Any: JSON
+Reading = Callable[["Reader"], Awaitable[object]]
 
-# Each entry has two postings; every account moves on every day, in two currencies, through every
-# input, and is recorded up to two days late. Larger journals have more entries and no more buckets.
-_FILL: Final = """
-set session_replication_role = replica;
-set search_path = ledger;
-insert into origins (topic, partition, sequence)
-select case when n < 8 then 'stripe.events' else 'stripe.objects' end, n % 8, {entries} / {origins}
-from generate_series(0, {origins} - 1) as n;
-insert into positions
-select 'c', 't', topic, partition, sequence from origins;
-insert into exchange_rates
-select 'main', 'eur', 'usd', date '2026-01-01' + n, 1.05 + n * 0.0001, 2, 2,
-    timestamptz '2026-01-01' + n * interval '1 day', 1, n
-from generate_series(0, 364) as n;
-create temporary table told as
-select
-    (n % {origins})::integer + 1 as origin_id,
-    n / {origins} + 1 as sequence,
-    timestamptz '2026-01-01' + n::float8 / {entries} * interval '363 days' as at,
-    (n / {origins} % 10)::integer as pair,
-    n / ({origins} * 10) % 4 = 0 as is_euro,
-    n
-from generate_series(0::bigint, {entries} - 1) as n;
-select open_journal_months('ledger', array(
-    select (date '2025-12-01' + n * interval '1 month')::date from generate_series(0, 13) as n
-));
-insert into entries (
-    origin_id, sequence, book, reference, kind, effective_at, recorded_at, caused_offset,
-    message_id, rules_version, description, reverses, digest, chain, posting_count
-)
-select
-    origin_id, sequence, 'main', 'r:' || n, 'charge', at,
-    at + (n % 2) * interval '1 day' + interval '2 seconds', sequence, 'm' || n, 1, '', null,
-    ''::bytea, ''::bytea, 2
-from told order by n;
-create temporary table legs as
-select
-    origin_id, sequence, ordinal, at, n,
-    case when ordinal = 1
-        then (array['assets:bank:main', 'assets:stripe:balance', 'assets:stripe:settling',
-            'assets:receivable', 'expenses:compute', 'expenses:stripe-fees',
-            'expenses:bank-fees', 'assets:stripe:in-transit', 'revenue:refunds',
-            'assets:bank:other'])[pair + 1]
-        else (array['revenue:stripe', 'equity:owner', 'liabilities:payable', 'revenue:chain',
-            'assets:bank:main', 'assets:stripe:balance', 'liabilities:tax', 'liabilities:connect',
-            'assets:stripe:balance', 'revenue:application-fees'])[pair + 1]
-    end as account,
-    case ordinal when 1 then 'debit' else 'credit' end as direction,
-    1000 + n % 5000 as minor,
-    case when is_euro then 'eur' else 'usd' end as currency
-from told cross join (values (1), (2)) as o (ordinal);
-insert into postings (
-    origin_id, sequence, ordinal, account, key, direction, minor, currency, exponent, recorded_at
-)
-select
-    origin_id, sequence, ordinal, account, '', direction, minor, currency, 2,
-    at + (n % 2) * interval '1 day' + interval '2 seconds'
-from legs order by n, ordinal;
-insert into day_buckets
-select
-    'main', account, currency, (at at time zone 'UTC')::date,
-    ((at + (n % 2) * interval '1 day' + interval '2 seconds') at time zone 'UTC')::date,
-    origin_id, 2,
-    coalesce(sum(minor) filter (where direction = 'debit'), 0),
-    coalesce(sum(minor) filter (where direction = 'credit'), 0)
-from legs group by 1, 2, 3, 4, 5, 6;
-insert into month_buckets
-select
-    book, account, currency, date_trunc('month', effective_day::timestamp)::date,
-    date_trunc('month', recorded_day::timestamp)::date, origin_id, 2,
-    sum(debit_minor), sum(credit_minor)
-from day_buckets group by 1, 2, 3, 4, 5, 6;
-insert into balances
-select book, account, currency, origin_id, 2, sum(debit_minor), sum(credit_minor)
-from day_buckets group by 1, 2, 3, 4;
--- As the ledger does whenever a day has passed.
-select fold_days('ledger', (select max(recorded_day) - 2 from day_buckets));
-"""
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Everything that reads one journal."""
+
+    views: Views
+    http: httpx.AsyncClient
+    journal: Database
+    middle: Place
+    last: Place
+    reference: str
+    tag: str
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None, **words: str) -> Json:
+        """An answer over HTTP, taken apart; nothing, where nothing has changed."""
+        answer = await self.http.get(f"/v1/books/main/{path}", params=words, headers=headers)
+        if answer.status_code == 304:
+            return {}
+        told: Json = answer.raise_for_status().json()
+        return told
 
 
 def asked(**words: str) -> Asked:
@@ -116,89 +76,241 @@ def asked(**words: str) -> Asked:
     return asked_of(BOOK, {name.rstrip("_"): value for name, value in words.items()}, known)
 
 
-def readings() -> dict[str, Reading]:
-    """Each reading by its name."""
+def of(kind: Kind, **words: str) -> Reading:
+    """A statement."""
 
-    def of(kind: Kind, **words: str) -> Reading:
-        return lambda views: report(views, kind, asked(**words), NOW)
+    async def read(reader: Reader) -> None:
+        async with reader.views.snapshot() as moment:
+            await report(moment, kind, asked(**words), NOW)
 
-    def page(**words: str) -> Reading:
-        return lambda views: AccountPages(views, asked(**words)).page(
-            "assets:stripe:balance", after=None, count=100
-        )
+    return read
 
+
+def rolled(by: str, under: str = "", depth: int = 8, **words: str) -> Reading:
+    """A roll-up."""
+
+    async def read(reader: Reader) -> None:
+        async with reader.views.snapshot() as moment:
+            tags = TAGS if by == TAG else {}
+            await rolled_up(moment, asked(**words), by=by, under=under, depth=depth, tags=tags)
+
+    return read
+
+
+def _beginning(_: Reader) -> Place | None:
+    return None
+
+
+def page(
+    after: Callable[[Reader], Place | None] = _beginning, account: str = BALANCE, **words: str
+) -> Reading:
+    """A page of an account's statement, a hundred lines with their balance."""
+
+    async def read(reader: Reader) -> None:
+        async with reader.views.snapshot() as moment:
+            pages = AccountPages(moment, asked(**words))
+            await pages.page(account, after=after(reader), count=100)
+
+    return read
+
+
+def ledger_page(after: Callable[[Reader], tuple[str, Place | None] | None]) -> Reading:
+    """A page of the general ledger."""
+
+    async def read(reader: Reader) -> None:
+        async with reader.views.snapshot() as moment:
+            await AccountPages(moment, asked()).ledger(under="", after=after(reader), count=100)
+
+    return read
+
+
+def traced(figure: Figure | None = None) -> Reading:
+    """The entry of a reference, or those behind a figure, as ``tallystick trace`` finds them."""
+
+    async def read(reader: Reader) -> None:
+        async with reader.journal.transaction("repeatable_read") as tx:
+            tracer = Tracer(tx, await journal_in(tx))
+            if figure is None:
+                found = await tracer.of_reference(reader.reference, tracer.books)
+            else:
+                await tracer.amounts("main", figure)
+                found = await tracer.of_figure("main", figure, 5)
+            if not found:
+                raise LookupError(figure)
+
+    return read
+
+
+async def _position(reader: Reader) -> None:
+    async with reader.views.snapshot() as moment:
+        await basis_of(moment, asked(), NOW)
+
+
+def standing() -> dict[str, Reading]:
+    """Readings of how things stand now."""
     return {
-        "position alone": lambda views: basis_of(views, asked(), NOW),
+        "position alone": _position,
         "trial balance": of(Kind.TRIAL_BALANCE),
         "balance sheet": of(Kind.BALANCE_SHEET),
-        "solvency": of(Kind.SOLVENCY),
         "balance sheet in usd": of(Kind.BALANCE_SHEET, reporting="usd"),
+        "solvency": of(Kind.SOLVENCY),
         "solvency in usd": of(Kind.SOLVENCY, reporting="usd"),
-        "balance sheet, end of a day": of(Kind.BALANCE_SHEET, as_of="2026-07-15"),
-        "balance sheet, both axes": of(
-            Kind.BALANCE_SHEET, as_of="2026-07-15", recorded_as_of="2026-07-15"
-        ),
-        "balance sheet, within a day": of(Kind.BALANCE_SHEET, as_of="2026-07-15T12:00:00Z"),
-        "balance sheet, recorded within a day": of(
-            Kind.BALANCE_SHEET, recorded_as_of="2026-07-15T12:00:00Z"
+        "income statement of a month": of(
+            Kind.INCOME_STATEMENT, from_="2026-04-01", to="2026-04-30"
         ),
         "income statement of a quarter": of(
             Kind.INCOME_STATEMENT, from_="2026-04-01", to="2026-06-30"
         ),
+        "income statement of a month in usd": of(
+            Kind.INCOME_STATEMENT, from_="2026-04-01", to="2026-04-30", reporting="usd"
+        ),
+        "cash flow of a month": of(Kind.CASH_FLOW, from_="2026-04-01", to="2026-04-30"),
         "cash flow of a quarter in usd": of(
             Kind.CASH_FLOW, from_="2026-04-01", to="2026-06-30", reporting="usd"
         ),
-        "account statement, 100 lines": page(from_="2026-07-15"),
-        "roll-up by month": lambda views: rolled_up(views, asked(), by="month", under="", depth=1),
-        "roll-up by prefix": lambda views: rolled_up(
-            views, asked(to="2026-07-15"), by=ACCOUNT, under="", depth=2
+        "roll-up by prefix": rolled(ACCOUNT, depth=2),
+        "roll-up by tag": rolled(TAG),
+        "roll-up by month": rolled("month", depth=1),
+        "roll-up by key": rolled(KEY, SETTLING),
+        "account statement, first page": page(),
+        "account statement, a page in the middle": page(lambda reader: reader.middle),
+        "account statement, last page": page(lambda reader: reader.last),
+        "account statement from a day": page(from_="2026-07-15"),
+        "statement of a seldom account": page(account=SELDOM),
+        "general ledger, first page": ledger_page(lambda _: None),
+        "general ledger, a page in the middle": ledger_page(lambda r: (BALANCE, r.middle)),
+        "balances": lambda reader: reader.get("balances"),
+        "open items, a page": lambda reader: reader.get("open-items"),
+        "entries, a page": lambda reader: reader.get("entries"),
+        "customers' credits, a page": lambda reader: reader.get("credits"),
+        "one customer's credits": lambda reader: reader.get("credits/cus_1"),
+        "balance sheet unchanged, by its tag": lambda reader: reader.get(
+            "statements/balance-sheet", {"If-None-Match": reader.tag}
         ),
+        "trace of a reference": traced(),
+        "trace of a key": traced(Figure(SETTLING, "ch_32", None)),
+        "trace of a seldom account": traced(Figure(SELDOM, None, None)),
+        "trace of an account": traced(Figure("expenses:compute", None, "usd")),
     }
 
 
-async def fill(dsn: str, postings: int) -> float:
-    """A journal of that many postings; gives the seconds it took."""
-    await bring_up_to_date(dsn)
-    begun = time.monotonic()
-    owner = await asyncpg.connect(dsn)
+def as_of() -> dict[str, Reading]:
+    """Readings as of a time."""
+    both = {"as_of": "2026-07-15", "recorded_as_of": "2026-07-15"}
+    within = {"as_of": "2026-07-15T12:00:00Z"}
+    return {
+        "balance sheet, end of a day": of(Kind.BALANCE_SHEET, as_of="2026-07-15"),
+        "balance sheet, both axes": of(Kind.BALANCE_SHEET, **both),
+        "balance sheet, within a day": of(Kind.BALANCE_SHEET, **within),
+        "balance sheet, recorded within a day": of(
+            Kind.BALANCE_SHEET, recorded_as_of="2026-07-15T12:00:00Z"
+        ),
+        "balance sheet within a day, in usd": of(Kind.BALANCE_SHEET, reporting="usd", **within),
+        "trial balance, both axes": of(Kind.TRIAL_BALANCE, **both),
+        "roll-up by prefix, both axes": rolled(ACCOUNT, "", 2, **both),
+        "roll-up by tag, both axes": rolled(TAG, "", 8, **both),
+        "roll-up by month, both axes": rolled("month", "", 1, **both),
+        "roll-up by key, as of last week": rolled(KEY, SETTLING, as_of="2026-12-22"),
+        "roll-up by key, as of half a year ago": rolled(KEY, SETTLING, as_of="2026-07-15"),
+        "roll-up by key, both axes": rolled(KEY, SETTLING, 8, **both),
+        "roll-up by key, of a month": rolled(
+            KEY, "assets:receivable", from_="2026-04-01", to="2026-04-30"
+        ),
+        "account statement, both axes": page(_beginning, BALANCE, from_="2026-07-01", **both),
+        "account statement, recorded long ago": page(recorded_as_of="2026-07-15"),
+    }
+
+
+_PLACE: Final = """
+select effective_at, topic, partition, sequence, ordinal::integer
+from ledger_read.movements
+where book = 'main' and account = $1 and effective_at <= $2
+order by effective_at desc, origin_id desc, sequence desc, ordinal desc
+offset $3 limit 1
+"""
+
+
+@asynccontextmanager
+async def reader_of(dsn: str) -> AsyncGenerator[Reader]:
+    """What reads a journal, closed at the end."""
+    views, reconciler, journal = Views(dsn, "ledger"), Views(dsn, "reconciler"), None
+    desk = Desk(
+        books=BookMap(books=(BOOK,)),
+        tokens=(),
+        ledger=views,
+        reconciler=reconciler,
+        commands=CommandDesk(Publisher("127.0.0.1:1"), views, await_seconds=0, clock=lambda: NOW),
+        body_bytes_max=1,
+        hosts_allowed=("console.bench",),
+        clock=lambda: NOW,
+    )
+    transport = httpx.ASGITransport(app=application(desk, Health()))
     try:
-        entries = postings // 2 // ORIGINS * ORIGINS
-        await owner.execute(_FILL.format(entries=entries, origins=ORIGINS), timeout=3600)
-        await owner.execute("vacuum analyze", timeout=3600)
+        journal = await open_journal(dsn, connections_max=2)
+        owner = await asyncpg.connect(dsn)
+        try:
+            middle = await owner.fetchrow(_PLACE, BALANCE, MIDDLE, 0)
+            last = await owner.fetchrow(_PLACE, BALANCE, NOW, 50)
+            count = await owner.fetchval("select count(*) from ledger.claims")
+        finally:
+            await owner.close()
+        if middle is None or last is None:
+            raise LookupError(BALANCE)
+        async with httpx.AsyncClient(transport=transport, base_url="http://console.bench") as http:
+            told = await http.get("/v1/books/main/statements/balance-sheet")
+            yield Reader(
+                views, http, journal, Place(*middle), Place(*last), f"r:{count // 2 // 10 * 10}",
+                told.headers["ETag"],
+            )  # fmt: skip
     finally:
-        await owner.close()
-    return time.monotonic() - begun
+        await views.close()
+        if journal is not None:
+            await journal.close()
 
 
-async def timed(dsn: str, rounds: int) -> dict[str, tuple[float, float]]:
+async def timed(
+    dsn: str, rounds: int, readings: Mapping[str, Reading]
+) -> dict[str, tuple[float, float]]:
     """Median and worst milliseconds of each reading."""
-    views, found = Views(dsn, "ledger"), dict[str, tuple[float, float]]()
-    for name, read in readings().items():
-        took: list[float] = []
-        for _ in range(rounds + 2):
-            begun = time.perf_counter()
-            async with views.snapshot() as moment:
-                await read(moment)
-            took.append((time.perf_counter() - begun) * 1000)
-        found[name] = (statistics.median(took[2:]), max(took[2:]))
-    await views.close()
+    found = dict[str, tuple[float, float]]()
+    async with reader_of(dsn) as reader:
+        for name, read in readings.items():
+            took: list[float] = []
+            for _ in range(rounds + 2):
+                begun = time.perf_counter()
+                await read(reader)
+                took.append((time.perf_counter() - begun) * 1000)
+            found[name] = (statistics.median(took[2:]), max(took[2:]))
     return found
 
 
-async def measure(dsn_of: Callable[[], str], sizes: list[int], rounds: int) -> None:
-    """Time all over journals of each size, and print a table."""
-    results: list[dict[str, tuple[float, float]]] = []
-    for size in sizes:
-        dsn = dsn_of()
-        seconds = await fill(dsn, size)
-        sys.stdout.write(f"{size:,} postings written in {seconds:.0f} s\n")
-        results.append(await timed(dsn, rounds))
-    head = "".join(f"{size:>22,}" for size in sizes)
-    sys.stdout.write(f"{'median (worst) ms, postings:':40}{head}{'ratio':>8}\n")
+async def measure(
+    dsns: Mapping[int, str], rounds: int, readings: Mapping[str, Reading]
+) -> list[str]:
+    """Time readings over journals of each size; the lines of a table."""
+    results = [await timed(dsn, rounds, readings) for dsn in dsns.values()]
+    head = "".join(f"{size:>22,}" for size in dsns)
+    lines = [f"{'median (worst) ms, postings:':42}{head}{'ratio':>8}"]
     for name in results[0]:
         cells = "".join(f"{r[name][0]:>12.1f} ({r[name][1]:>6.1f})" for r in results)
         ratio = results[-1][name][0] / results[0][name][0]
-        sys.stdout.write(f"{name:40}{cells}{ratio:>8.2f}\n")
+        lines.append(f"{name:42}{cells}{ratio:>8.2f}")
+    return lines
+
+
+async def write_and_measure(
+    fresh: Callable[[], str], sizes: list[int], rounds: int, only: str
+) -> None:
+    """Write a journal of each size, time what is asked for, and print tables."""
+    dsns: dict[int, str] = {}
+    for size in sizes:
+        dsns[size] = fresh()
+        sys.stdout.write(f"{size:,} postings written in {await fill(dsns[size], size):.0f} s\n")
+    for title, readings in (("now", standing()), ("as of a time", as_of())):
+        wanted = {name: read for name, read in readings.items() if only in name}
+        if wanted:
+            lines = await measure(dsns, rounds, wanted)
+            sys.stdout.write("\n".join([f"--- {title}", *lines, ""]))
 
 
 def main() -> None:
@@ -206,6 +318,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--postings", type=int, nargs="+", default=[100_000, 10_000_000])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", default="", help="readings whose name has this in it")
     given = parser.parse_args()
     with running_stack() as stack:
         made: list[str] = []
@@ -215,7 +328,7 @@ def main() -> None:
             return made[-1]
 
         try:
-            asyncio.run(measure(fresh, given.postings, given.rounds))
+            asyncio.run(write_and_measure(fresh, given.postings, given.rounds, given.only))
         finally:
             for dsn in made:
                 stack.drop_database(dsn)

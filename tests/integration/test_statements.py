@@ -101,7 +101,9 @@ async def made(dsn: str) -> AsyncGenerator[World]:
         recorded = datetime(2026, 2, 1, tzinfo=UTC)
         for base, quote, rate, on in RATES:
             journal.rate(base, quote, rate, on)
-        for _ in range(400):
+        for number in range(400):
+            if number % 100 == 99:
+                await journal.book()
             day = FIRST + timedelta(days=chance.randrange(DAYS))
             at = local(BOOK.zone, day, chance.randrange(24 * 60))
             recorded += timedelta(minutes=chance.randrange(400))
@@ -173,6 +175,8 @@ async def test_keys_are_what_the_journal_sums_to_on_both_axes(world: World) -> N
                 (r["key"], Currency(r["currency"], r["exponent"])): r["minor"] for r in rows
             } == expected, as_of
     assert len(world.keys(AsOf())) > len(world.keys(AsOf(moments()[1])))
+    async with world.journal.database.transaction() as tx:
+        assert await tx.fetchval("select count(distinct number) from kept_items") > 2
 
 
 async def test_keys_that_would_read_too_much_are_refused_with_a_way_out(

@@ -1,10 +1,7 @@
-"""Pages of account statements and of the general ledger, from the journal by time.
-
-The sums by day say in which days an account moved, so only the entries of those days are read.
-"""
+"""Pages of account statements and of the general ledger, from the journal by account and time."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.console.shell.figures_of import Figures
@@ -16,11 +13,10 @@ from services.console.statements.account import (
     account_statement,
 )
 from services.console.statements.figures import Figure, merged
-from services.console.statements.moments import FIRST_DAY, LAST_DAY, AsOf, end_of, midnight
+from services.console.statements.moments import FIRST_DAY, AsOf, end_of
 from services.console.statements.query import Asked, UnknownAccount
 from shared.contracts.money import Currency
 
-DAYS_AT_ONCE: Final = 31
 _ONE_DAY: Final = timedelta(days=1)
 _NOWHERE: Final = (datetime.min.replace(tzinfo=UTC), 0, 0, 0)
 
@@ -91,10 +87,11 @@ class AccountPages:
         if after is None:
             return before
         rows = await self._views.rows(
-            "turnover_up_to_place",
+            "turnover_of_day_up_to_place",
             self._asked.book.name,
             account,
-            midnight(first, self._zone),
+            self._asked.book.time_zone,
+            first,
             self._recorded_before(),
             *await self._numbered(after),
         )
@@ -119,35 +116,17 @@ class AccountPages:
         first = self._asked.period.first or FIRST_DAY
         if after is not None:
             first = max(first, after.effective_at.astimezone(self._zone).date())
-        last = end.effective.day if end.effective is not None else LAST_DAY
-        recorded = end.recorded.day if end.recorded is not None else LAST_DAY
-        found: list[Row] = []
-        while len(found) < count:
-            days: list[date] = [
-                row["effective_day"]
-                for row in await self._views.rows(
-                    "days_moved", self._asked.book.name, account, first, last, recorded,
-                    DAYS_AT_ONCE,
-                )
-            ]  # fmt: skip
-            if not days:
-                break
-            begins = [midnight(day, self._zone) for day in days]
-            ends = [midnight(day + _ONE_DAY, self._zone) for day in days]
-            if end.effective is not None:
-                ends = [min(each, end.effective.before) for each in ends]
-            found += await self._views.rows(
-                "movements_of_account",
-                self._asked.book.name,
-                account,
-                begins,
-                ends,
-                self._recorded_before(),
-                *place,
-                count - len(found),
-            )
-            first = days[-1] + _ONE_DAY
-        return found
+        return await self._views.rows(
+            "page_of_account",
+            self._asked.book.name,
+            account,
+            self._asked.book.time_zone,
+            first,
+            end.effective.before if end.effective is not None else None,
+            self._recorded_before(),
+            *place,
+            count,
+        )
 
     def _recorded_before(self) -> datetime | None:
         recorded = self._asked.as_of.recorded

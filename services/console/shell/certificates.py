@@ -161,12 +161,14 @@ async def _postings(
     found = list(await ledger.rows("entries_at", book, moments, references))
     found += await ledger.rows("entries_of_key", book, keys)
     entries = {(r["topic"], r["partition"], r["sequence"]): r for r in found}
-    by_origin: dict[tuple[str, int], list[int]] = {}
-    for topic, partition, sequence in sorted(entries):
-        by_origin.setdefault((topic, partition), []).append(sequence)
+    by_origin: dict[tuple[str, int], list[Row]] = {}
+    for place in sorted(entries):
+        by_origin.setdefault(place[:2], []).append(entries[place])
     told: list[Posted] = []
-    for origin, sequences in by_origin.items():
-        for leg in await ledger.rows("postings_of_entries", *origin, sequences):
+    for origin, rows in by_origin.items():
+        recorded = [row["recorded_at"] for row in rows]
+        of = [row["sequence"] for row in rows], min(recorded), max(recorded)
+        for leg in await ledger.rows("postings_of_entries", *origin, *of):
             entry = entries[(*origin, leg["sequence"])]
             minor = leg["minor"] if leg["direction"] == "debit" else -leg["minor"]
             told.append(

@@ -291,7 +291,7 @@ class _Views:
         told, book = self.told, self.told.book.name
         now = await self.in_transit()
         end = end_of(day, told.book.zone).before
-        moved = await self.ledger.rows("moved_since", book, IN_TRANSIT, end)
+        moved = await self.ledger.rows("moved_since", book, IN_TRANSIT, end, told.book.time_zone)
         keys = {f"expectation:{row['key']}" for row in (*now, *moved)}
         known = await self.reconciler.rows("destinations_of", book, sorted(keys))
         then = open_then(now, moved, {row["id"]: row["created"] for row in known})

@@ -44,23 +44,12 @@ where
 select
     reference, kind, effective_at, recorded_at, topic, partition, "offset", sequence, message_id,
     rules_version, description, reverses, encode(chain, 'hex') as chain
-from entries
-where
-    topic = $2
-    and partition = $3
-    and sequence > $4
-    and book = $1
-order by sequence
-limit $5
+from entries_of_origin($1, $2, $3, $4, $5)
 
 -- name: postings_of_entries
 -- The postings of some entries of one input partition, in their order.
 select sequence, account, key, direction, minor, currency, exponent
-from postings
-where
-    topic = $1
-    and partition = $2
-    and sequence = any($3::bigint[])
+from postings_of_sequences($1, $2, $3, $4, $5)
 order by sequence, ordinal
 
 -- name: command_outcomes
@@ -75,14 +64,15 @@ order by recorded_at, partition, "offset", ordinal
 
 -- name: entries_at
 -- Entries of these references that took effect at these moments.
-select reference, topic, partition, sequence, effective_at
+select reference, topic, partition, sequence, effective_at, recorded_at
 from entries
 where book = $1 and effective_at = any($2::timestamptz[]) and reference = any($3::text[])
 order by topic, partition, sequence
 
 -- name: entries_of_key
 -- Entries that have a posting under one of these keys.
-select distinct p.reference, p.topic, p.partition, p.sequence, e.effective_at
+select distinct
+    p.reference, p.topic, p.partition, p.sequence, e.effective_at, e.recorded_at
 from postings as p
 join entries as e
     on e.topic = p.topic and e.partition = p.partition and e.sequence = p.sequence
@@ -90,14 +80,22 @@ where p.book = $1 and p.key = any($2::text[])
 order by p.topic, p.partition, p.sequence
 
 -- name: moved_since
--- What moved under the keys of an account from a moment on. No row: nothing.
+-- What moved under the keys of an account from a moment on, read from the days that it was recorded
+-- in. No row: nothing.
+with days as materialized (
+    select coalesce(array_agg(distinct d.recorded_day), '{}') as recorded
+    from day_turnover as d
+    where
+        d.book = $1
+        and d.account = $2
+        and d.effective_day >= ($3::timestamptz at time zone $4::text)::date
+)
 select
     p.key, p.currency,
     sum(case p.direction when 'debit' then p.minor else -p.minor end) as minor
-from entries as e
-join postings as p
-    on p.topic = e.topic and p.partition = e.partition and p.sequence = e.sequence
-where e.book = $1 and p.account = $2 and e.effective_at >= $3
+from days as d
+cross join lateral postings_of_days($1, array[$2], d.recorded, $4, null) as p
+where p.effective_at >= $3
 group by p.key, p.currency
 
 -- name: open_of_account

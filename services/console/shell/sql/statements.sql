@@ -48,23 +48,15 @@ where
 order by account, key, currency
 limit $3
 
--- name: days_moved_under
--- Days in which an account or one under it moved, in order. No row: none of that span.
-select distinct effective_day
-from day_turnover
-where
-    book = $1
-    and (account = $2::text or starts_with(account, $2::text || ':'))
-    and effective_day >= $3
-    and effective_day <= $4
-    and recorded_day >= $5
-    and recorded_day <= $6
-order by effective_day
+-- name: open_keys_as_of
+-- The same as of a moment of either axis, from what was kept near it. No row: nothing.
+select account, key, currency, exponent, minor, looked_at
+from open_keys_as_of($1, $2, $3, $4, $5, $6)
 
 -- name: turnover_of_keys
--- Turnover under the keys of an account in certain spans of time. No row: nothing moved.
+-- Turnover under the keys of an account in a span of time. No row: nothing moved.
 select account, key, currency, exponent, debit_minor, credit_minor, postings
-from turnover_of_keys($1, $2, $3, $4, $5, $6, $7)
+from turnover_of_keys_between($1, $2, $3, $4, $5, $6, $7)
 
 -- name: accounts_moved
 -- Accounts of a book that ever moved, from a name on in their order, with or without those under it.
@@ -74,19 +66,6 @@ where
     book = $1
     and ($2::text = '' or account = $2::text or starts_with(account, $2::text || ':'))
 order by account
-
--- name: days_moved
--- Days in which an account moved, in order. No row: no more.
-select distinct effective_day
-from day_turnover
-where
-    book = $1
-    and account = $2
-    and effective_day >= $3
-    and effective_day <= $4
-    and recorded_day <= $5
-order by effective_day
-limit $6
 
 -- name: what_was_told
 -- What statements are a function of: the entries of each input, and the commands, which tell rates,
@@ -104,18 +83,17 @@ order by topic, partition, told
 select origin_id, topic, partition, last_recorded_at
 from origins
 
--- name: movements_of_account
--- An account's postings of certain days after a place in their order. No row: no more.
+-- name: page_of_account
+-- An account's postings from a day on, after a place in their order. No row: no more.
 select
-    effective_at, recorded_at, origin_id, topic, partition, sequence, ordinal,
-    reference, kind, description, key, direction, minor, currency, exponent, happened_at,
-    reported_day
-from movements_of_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    effective_at, recorded_at, topic, partition, sequence, ordinal, reference, kind, description,
+    key, direction, minor, currency, exponent, happened_at, reported_day
+from page_of_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
--- name: turnover_up_to_place
--- What an account turned over from a moment up to a place in the order, which is included.
+-- name: turnover_of_day_up_to_place
+-- What an account turned over on a day up to a place in the order, which is included.
 select currency, exponent, debit_minor, credit_minor
-from turnover_up_to_place($1, $2, $3, $4, $5, $6, $7, $8)
+from turnover_of_day_up_to_place($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: account_displays
 -- What accounts are called that a command opened or renamed. No row: as the chart has it.

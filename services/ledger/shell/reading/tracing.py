@@ -64,6 +64,10 @@ class Tracer:
         place = (book, figure.account)
         if figure.key is None:
             rows = await self._tx.fetch(SQL["trace_by_account"], *place, figure.currency, limit)
+            if len(rows) < limit:
+                rows = await self._tx.fetch(
+                    SQL["trace_by_seldom_account"], *place, figure.currency, limit
+                )
         else:
             rows = await self._tx.fetch(
                 SQL["trace_by_key"], *place, figure.key, figure.currency, limit

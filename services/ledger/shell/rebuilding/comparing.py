@@ -13,7 +13,8 @@ DIFFERENCES_MAX: Final = 20
 _PARTS: Final = ("first_part", "second_part", "third_part", "fourth_part")
 
 # Tables that are compared in another way, or not at all: how far something has come, what is made
-# from the chain later, who of several told a thing first, decisions still to be followed.
+# from the chain later, who of several told a thing first, decisions still to be followed, what was
+# open when somebody came by.
 _OTHERWISE: Final = [
     "entries", "postings", "claims", "seen_events", "outcomes", "dead_letters",
     "balances", "day_buckets", "month_buckets", "open_items", "exchange_rates",
@@ -21,6 +22,7 @@ _OTHERWISE: Final = [
     "positions", "origins", "published", "published_tails",
     "tree_origins", "trees", "tree_tiles", "tree_heads",
     "generation", "schema_migrations", "journal_notes", "decisions",
+    "kept", "kept_heads", "kept_items",
 ]  # fmt: skip
 
 Place = tuple[str, str, str]

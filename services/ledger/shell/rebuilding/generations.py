@@ -28,9 +28,9 @@ from shared.runtime.postgres import (
     set_codecs,
 )
 
-# What a commit under way is to check, and decisions that are to be followed, where they are not
-# those that the journal made itself.
-_PASSING: Final = frozenset({"journal_notes", "decisions"})
+# What a commit under way is to check, decisions that are to be followed, where they are not those
+# that the journal made itself, and what stood open when a replay came by, which may be nothing.
+_PASSING: Final = frozenset({"journal_notes", "decisions", "kept_items"})
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 

@@ -28,13 +28,18 @@ where o.topic = $1 and o.partition = $2
 
 -- name: trace_by_account
 -- The entries that touched an account, the newest effect first; of a currency where it is named.
--- It walks back in time until it has found so many.
+-- Looks at the last two thousand entries of the book, and no further.
 select o.topic, o.partition, e.origin_id, e.sequence
-from entries as e
+from (
+    select origin_id, sequence, recorded_at, effective_at
+    from entries
+    where book = $1
+    order by effective_at desc, origin_id desc, sequence desc
+    limit 2000
+) as e
 join origins as o on o.origin_id = e.origin_id
 where
-    e.book = $1
-    and exists (
+    exists (
         select
         from postings as p
         where
@@ -44,6 +49,55 @@ where
             and p.account = $2
             and ($3::text is null or p.currency = $3)
     )
+order by e.effective_at desc, e.origin_id desc, e.sequence desc
+limit $4
+
+-- name: trace_by_seldom_account
+-- The same of an account that moves seldom: from the last days in which it did, however long ago. A
+-- book's day lies within a day of that of UTC. One reported on a later day than its own is of that day.
+with days as materialized (
+    select distinct d.effective_day
+    from (
+        select effective_day from folded_days
+        where
+            book = $1 and account = $2 and ($3::text is null or currency = $3)
+            and (debit_minor <> 0 or credit_minor <> 0)
+        union all
+        select effective_day from day_buckets
+        where
+            book = $1 and account = $2 and ($3::text is null or currency = $3)
+            and recorded_day > (select f.recorded_through from folded as f)
+            and (debit_minor <> 0 or credit_minor <> 0)
+    ) as d
+    order by d.effective_day desc
+    limit $4
+),
+recorded as materialized (
+    select distinct b.recorded_day
+    from days as d
+    join day_buckets as b
+        on b.book = $1 and b.account = $2 and b.effective_day = d.effective_day
+),
+touched as materialized (
+    select distinct p.origin_id, p.sequence, p.recorded_at
+    from recorded as r
+    cross join lateral (
+        select p.origin_id, p.sequence, p.recorded_at
+        from postings as p
+        where
+            p.account = $2
+            and ($3::text is null or p.currency = $3)
+            and p.recorded_at >= r.recorded_day::timestamptz - interval '1 day'
+            and p.recorded_at < r.recorded_day::timestamptz + interval '2 days'
+        offset 0
+    ) as p
+)
+select o.topic, o.partition, e.origin_id, e.sequence
+from touched as p
+join entries as e
+    on e.origin_id = p.origin_id and e.sequence = p.sequence and e.recorded_at = p.recorded_at
+join origins as o on o.origin_id = e.origin_id
+where e.book = $1
 order by e.effective_at desc, e.origin_id desc, e.sequence desc
 limit $4
 
