@@ -78,7 +78,13 @@ def work_out(model: Model, requests: list[Request], by_key: dict[Name, Json]) ->
     while waiting:
         left = [each for each in waiting if not _is_worked_out(model, each, by_key)]
         if len(left) == len(waiting):
-            # What they lean on was never told: if they stand in the books, that is one too many.
+            # What they lean on was never told: if they stand in the books, that is one too many,
+            # but for reversals of what no record tells.
+            model.reversals |= {
+                Name(each.book, each.reference): Name(each.book, text(each.told, "reference"))
+                for each in left
+                if each.told.get("kind") == "reverse_entry"
+            }
             return
         waiting = left
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from oracle.chain import chain_differences, first_appearances, publication_differences
 from oracle.clock import tick_differences
 from oracle.journal import Booked, Books, KeyedPlace, Place, Totals
-from oracle.releases import fact_of, is_release, release_differences
+from oracle.releases import fact_of, is_release, release_differences, reversed_releases
 from oracle.report import Difference, Report, sorted_differences, written
 from oracle.truth import Truth, truth_differences
 from oracle.values import Fact, Leg, Model, Name, Position, Told
@@ -134,6 +134,12 @@ def _entries(
         expected[name] = _standing_fact(stands, told)
         found += _against(stands, told, books)
     released = [entry for entry in books.entries if is_release(entry, model)]
+    undone = reversed_releases(released, model.reversals)
+    expected |= {
+        name: fact
+        for name, fact in undone
+        if name in booked and tuple(sorted(booked[name].legs)) == fact.legs
+    }
     found += release_differences(released, expected.items())
     expected |= {entry.name: fact_of(entry) for entry in released}
     for name, entry in booked.items():

@@ -6,12 +6,12 @@ worked out in ``clock.py``.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from oracle.invoices import REVENUE, UNEARNED
 from oracle.journal import Booked
 from oracle.report import Difference
-from oracle.values import Fact, Leg, Model, Name
+from oracle.values import Fact, Leg, Model, Name, reversed_legs
 
 
 def is_release(entry: Booked, model: Model) -> bool:
@@ -24,11 +24,23 @@ def fact_of(entry: Booked) -> Fact:
     return Fact(entry.name, tuple(sorted(entry.legs)))
 
 
+def reversed_releases(
+    released: Iterable[Booked], reversals: Mapping[Name, Name]
+) -> Iterator[tuple[Name, Fact]]:
+    """The reversals of releases that somebody asked for; today they are refused."""
+    by_name = {entry.name: entry for entry in released}
+    for name, undone in reversals.items():
+        entry = by_name.get(undone)
+        if entry is not None:
+            yield name, Fact(name, tuple(sorted(reversed_legs(entry.legs))), undone.reference)
+
+
 def release_differences(
     released: Iterable[Booked], expected: Iterable[tuple[Name, Fact]]
 ) -> Iterator[Difference]:
     """Legs that no release has, and lines that earn what they do not have."""
-    deferred = _deferred(expected)
+    known = list(expected)
+    deferred, by_hand = _deferred(known), _by_hand(known)
     earned: Counter[tuple[str, str, str]] = Counter()
     for entry in released:
         odd = [leg for leg in entry.legs if not _belongs(leg)]
@@ -41,8 +53,10 @@ def release_differences(
             if leg.account == UNEARNED:
                 earned[entry.name.book, leg.key, leg.currency] += leg.minor
     for (book, line, currency), minor in sorted(earned.items()):
-        most = deferred[book, line, currency]
-        if not min(most, 0) <= minor <= max(most, 0):
+        at = (book, line, currency)
+        most = deferred[at]
+        least, greatest = min(most, 0) - by_hand[at], max(most, 0) + by_hand[at]
+        if not least <= minor <= greatest:
             yield Difference(
                 "released_too_much", f"{book}:{UNEARNED}[{line}]:{currency}", str(most), str(minor)
             )
@@ -56,6 +70,17 @@ def _deferred(expected: Iterable[tuple[Name, Fact]]) -> Counter[tuple[str, str, 
             for leg in fact.legs:
                 if leg.account == UNEARNED:
                     sums[name.book, leg.key, leg.currency] -= leg.minor
+    return sums
+
+
+def _by_hand(expected: Iterable[tuple[Name, Fact]]) -> Counter[tuple[str, str, str]]:
+    """What commands have moved of each line, on either side: the next tick moves it back."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for name, fact in expected:
+        if name.reference.startswith("command:"):
+            for leg in fact.legs:
+                if leg.account == UNEARNED:
+                    sums[name.book, leg.key, leg.currency] += abs(leg.minor)
     return sums
 
 

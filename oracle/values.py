@@ -119,6 +119,7 @@ class Model:
     """All tellings, in the order of each partition; and the versions of each event.
 
     ``closings`` are the commands that close a book, with the book and the day through which.
+    ``reversals`` are those of entries that no record tells, as releases are: what each reverses.
     """
 
     tellings: dict[Name, list[Told]] = field(default_factory=dict[Name, list[Told]])
@@ -132,6 +133,7 @@ class Model:
     closings: dict[Position, tuple[str, str]] = field(
         default_factory=dict[Position, tuple[str, str]]
     )
+    reversals: dict[Name, Name] = field(default_factory=dict[Name, Name])
 
 
 def fact(book: str, reference: str, legs: Iterable[Leg], reverses: str = "") -> Fact | None:

@@ -27,6 +27,7 @@ from pydantic import JsonValue
 from services.ledger.decisions import COMMAND, REPLAYED, Remark
 from services.ledger.rules import commands
 from services.ledger.rules.refusals import CommandRefused, refusal_of
+from services.ledger.rules.revenue_release import RELEASED
 from services.ledger.rulings.accounts import change_account
 from services.ledger.rulings.activations import put_in_force
 from services.ledger.rulings.asking import Asked
@@ -216,6 +217,16 @@ def _reversed(command: ReverseEntry, case: Case) -> Ruling:
             )
         )
     effective_at = case.effective(command.effective_at)
+    if original.kind == RELEASED:
+        case.refuse(
+            CommandRefused(
+                f"{command.reference} is what a clock tick released",
+                rule="releases_are_the_clocks",
+                values={"reference": command.reference, "kind": original.kind},
+                way_out="the next tick would release it again: what is yet to be earned of a line"
+                " follows from its invoice, and a credit note or its voiding takes it back",
+            )
+        )
     made = commands.reverse_entry(
         command, case.book, case.find, original, effective_at=effective_at
     )

@@ -6,9 +6,9 @@ A what-if tells which facts the books would tell otherwise. Each becomes
     manual_entry       the entry as it would be, saying which fact it corrects
 
 or, where an entry cannot be reversed by hand (it moves an account that repeats what somebody else
-keeps, a match made it, a bank told it, or it was reversed before), one ``manual_entry`` of the
-difference alone, in which what both sides say alike does not move. What is left then is told, and
-not forced.
+keeps, a match made it, a bank told it, a clock tick released it, or it was reversed before), one
+``manual_entry`` of the difference alone, in which what both sides say alike does not move. What is
+left then is told, and not forced.
 """
 
 import hashlib
@@ -19,12 +19,14 @@ from typing import Final
 
 from services.ledger.chart import Chart
 from services.ledger.rules.commands import OF_A_BANK, OF_THE_RECONCILER
+from services.ledger.rules.revenue_release import RELEASED
 from services.ledger.what_if.suppositions import EntryDifference
 from shared.contracts.commands import BookManualEntry, ManualPosting, ReverseEntry, Side
 from shared.contracts.journal import Entry
 from shared.contracts.money import Currency, Money, MoneyOnWire
 
 _KEY_DIGITS: Final = 32
+_OF_OTHERS: Final = OF_THE_RECONCILER | OF_A_BANK | {RELEASED}
 
 Correcting = ReverseEntry | BookManualEntry
 _Leg = tuple[str, str, Currency]
@@ -56,7 +58,7 @@ def correction(
     here, there = apart.here, apart.there
     mirrors = sorted({account for account in _accounts(here) if _is_mirror(chart, account)})
     is_reversible = here is not None and not (
-        mirrors or here.kind in OF_THE_RECONCILER | OF_A_BANK or here.reference in reversed_before
+        mirrors or here.kind in _OF_OTHERS or here.reference in reversed_before
     )
     # What is booked anew is moved whole after a reversal, and by the difference without one.
     moved = _net(there, 1) if here is None or is_reversible else _difference(here, there)

@@ -86,6 +86,15 @@ def test_tick_after_years_goes_back_two_of_them_month_by_month() -> None:
     assert str(judged.entries[0].effective_at)[:7] == "2022-05"
 
 
+def test_release_is_not_reversed_by_hand_because_the_next_tick_would_make_it_again() -> None:
+    books = desk(YEAR)
+    books.does("tick_clock", named="tick:1", until=until(4, 1))
+    said = books.refuses(
+        "releases_are_the_clocks", "reverse_entry", reference="release:tick:1:1", reason="too early"
+    )
+    assert said.startswith("release:tick:1:1 is what a clock tick released; the next tick")
+
+
 def test_tick_without_anything_to_release_is_accepted() -> None:
     judged = desk().does("tick_clock", until=until(6, 1))
     assert judged.entries == ()

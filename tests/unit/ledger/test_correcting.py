@@ -162,3 +162,27 @@ def test_books_with_their_corrections_say_what_they_would_say(
     assert sums(here, *booked(found.commands, [here])) == sums(there)
     other = replace(here, kind="match") if here is not None else None
     assert sums(other, *booked(corrected(other, there).commands, [])) == sums(there)
+
+
+def test_release_is_corrected_by_the_difference_because_no_hand_reverses_it() -> None:
+    def release(minor: int) -> Entry:
+        made = entry(
+            book=DEFAULT_BOOK,
+            reference=Reference("release:tick:1"),
+            kind="revenue_released",
+            effective_at=AT,
+            lines=[
+                debit(Account("liabilities:unearned"), Money(minor, USD), key="il_1"),
+                credit(Account("revenue:stripe"), Money(minor, USD)),
+            ],
+            rules_version=1,
+        )
+        assert made is not None
+        return made
+
+    (only,) = corrected(release(30), release(50)).commands
+    assert isinstance(only, BookManualEntry)
+    assert [(p.account, p.key, p.side.value, p.amount.minor) for p in only.postings] == [
+        ("liabilities:unearned", "il_1", "debit", "20"),
+        ("revenue:stripe", "", "credit", "20"),
+    ]

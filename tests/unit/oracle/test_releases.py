@@ -1,10 +1,16 @@
 """What the oracle says of revenue that clock ticks released."""
 
+from dataclasses import replace
+
 import pytest
 
-from oracle.journal import Booked
+from oracle.compare import compare
+from oracle.journal import Booked, Books
+from oracle.model import Books as BookMap
+from oracle.model import model_of
 from oracle.releases import fact_of, is_release, release_differences
 from oracle.values import Fact, Leg, Model, Name, Position, Tick
+from tests.unit.oracle.world import records
 
 UNEARNED, REVENUE = "liabilities:unearned", "revenue:stripe"
 AT = Position("ledger.commands", 0, 4)
@@ -65,3 +71,37 @@ def test_line_that_nobody_deferred_earns_nothing() -> None:
 def test_release_to_another_account_is_named() -> None:
     odd = release(Leg(UNEARNED, "il_1", "usd", 5), Leg("assets:bank:main", "", "usd", -5))
     assert said(odd) == ["release_odd"]
+
+
+def test_line_earns_what_a_command_has_moved_of_it_besides() -> None:
+    by_hand = Fact(Name("main", "command:anna:1"), (Leg(UNEARNED, "il_1", "usd", -50),))
+    known = [(DEFERRED.name, DEFERRED), (by_hand.name, by_hand)]
+    assert not list(release_differences([earned(150)], known))
+    assert [each.kind for each in release_differences([earned(151)], known)] == [
+        "released_too_much"
+    ]
+
+
+@pytest.mark.parametrize(("minor", "extra"), [(30, []), (29, ["extra"])])
+def test_reversal_of_a_release_is_what_was_asked_for_and_nothing_else(
+    minor: int, extra: list[str]
+) -> None:
+    asked = {
+        "kind": "reverse_entry",
+        "idempotency_key": "anna:1",
+        "reference": "release:tick:1",
+        "reason": "as it was possible once",
+    }
+    model = model_of(records("ledger.commands", [asked]), BookMap())
+    model.ticks[AT] = Tick("main", "2026-02-01T00:00:00Z", "UTC")
+    made = earned(30)
+    undone = replace(
+        earned(-minor),
+        name=Name("main", "command:anna:1"),
+        kind="reverse_entry",
+        reverses="release:tick:1",
+        caused_by=Position("ledger.commands", 0, 0),
+    )
+    books = Books((made, undone), {}, {}, {}, {}, ())
+    found = compare(model, books).differences
+    assert [each.kind for each in found if each.kind in ("extra", "missing")] == extra
