@@ -312,6 +312,29 @@ async def test_account_statement_runs_the_same_whatever_the_page(world: World, c
     assert [place.effective_at for place, *_ in found] == sorted(p.effective_at for p, *_ in found)
 
 
+async def test_account_statement_has_what_was_dated_in_an_odd_year(database_dsn: str) -> None:
+    account, now = "assets:bank:main", datetime(2026, 5, 1, tzinfo=UTC)
+    async with made(database_dsn) as world:
+        for number, year in enumerate((206, 1850, 2026, 9500), 1):
+            at = datetime(year, 3, 1, 12, tzinfo=UTC)
+            world.journal.entry(at, now, (account, number), ("equity:owner", -number), currency=JPY)
+        await world.journal.book()
+        asked = Asked(BOOK)
+        async with world.views.snapshot() as views:
+            stands = {
+                figure.currency: figure.net
+                for figure in await Figures(views, BOOK).turnover(AsOf(), account=account)
+            }
+            pages = AccountPages(views, asked)
+            page = await pages.page(account, after=None, count=1)
+            years = [page.lines[0].movement.effective_at.year]
+            while page.after is not None:
+                page = await pages.page(account, after=page.after, count=1)
+                years.append(page.lines[0].movement.effective_at.year)
+    assert [year for year in years if year != 2026] == [206, 1850, 9500]
+    assert page.closing[JPY] == stands[JPY]
+
+
 async def test_general_ledger_pages_hold_every_posting_once(world: World) -> None:
     async with world.views.snapshot() as views:
         pages = AccountPages(views, Asked(BOOK))

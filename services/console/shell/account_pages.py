@@ -1,7 +1,7 @@
 """Pages of account statements and of the general ledger, from the journal by account and time."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from services.console.shell.figures_of import Figures
@@ -13,7 +13,7 @@ from services.console.statements.account import (
     account_statement,
 )
 from services.console.statements.figures import Figure, merged
-from services.console.statements.moments import FIRST_DAY, AsOf, end_of
+from services.console.statements.moments import AsOf, end_of
 from services.console.statements.query import Asked, UnknownAccount
 from shared.contracts.money import Currency
 
@@ -113,7 +113,7 @@ class AccountPages:
     async def _rows(self, account: str, after: Place | None, count: int) -> list[Row]:
         place = await self._numbered(after) if after is not None else _NOWHERE
         end = self._asked.end
-        first = self._asked.period.first or FIRST_DAY
+        first = self._asked.period.first or date.min
         if after is not None:
             first = max(first, after.effective_at.astimezone(self._zone).date())
         return await self._views.rows(
