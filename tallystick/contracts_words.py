@@ -102,5 +102,6 @@ DISCREPANCIES: Final = {
     "books_differ": "rebuilt from the topics, the books are not what they are",
     "bank_feed_stale": "a bank account was not read for too long",
     "pending_changed": "a pending bank line went, and what it names is still waited for",
+    "match_refused": "the ledger refused to clear what was matched, or written off",
     "statement_file_refused": "a statement file was refused, and nothing of it was taken",
 }

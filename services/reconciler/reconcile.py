@@ -256,4 +256,5 @@ _EXPECTED = {
     DiscrepancyKind.MODE_MISMATCH: "messages of the book's own mode",
     DiscrepancyKind.INVALID_AMOUNT: "an integer amount in a known currency",
     DiscrepancyKind.UNKNOWN_BALANCE_TRANSACTION: "a balance transaction of a known type",
+    DiscrepancyKind.MATCH_REFUSED: "the ledger to clear what was matched",
 }

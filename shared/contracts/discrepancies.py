@@ -39,6 +39,7 @@ class DiscrepancyKind(StrEnum):
     BANK_FEED_STALE = "bank_feed_stale"
     STATEMENT_FILE_REFUSED = "statement_file_refused"
     PENDING_CHANGED = "pending_changed"
+    MATCH_REFUSED = "match_refused"
 
 
 class DiscrepancyState(StrEnum):

@@ -6,8 +6,16 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.contracts.acts import ACT_DECIDED, WriteOff
+from shared.contracts.envelope import Envelope
 from shared.contracts.messages import MatchMade
-from shared.contracts.topics import STRIPE_OBJECTS
+from shared.contracts.schemas import type_of
+from shared.contracts.topics import (
+    DECISIONS,
+    MATCHES,
+    RECONCILIATION_COMMANDS,
+    STRIPE_OBJECTS,
+)
 from shared.runtime.kafka import Publication, end_offsets
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, polled, until
 from tests.support.reconciler import ACCOUNT, LONG_AGO, ReconcilerRig, balance, line, payout
@@ -161,3 +169,90 @@ async def test_stripes_balance_is_held_against_the_ledgers_once_it_has_booked_wh
             await until("the drift to be told", lambda: is_told("open"))
             await books.publish(polled(lost))
             await until("it to heal", lambda: is_told("open", "resolved"))
+
+
+async def test_write_off_goes_through_whole_or_both_sides_say_that_it_did_not(
+    kafka_bootstrap: str, database_dsn: str
+) -> None:
+    """Asked past the console, which alone knows the chart; and a match that the ledger refuses."""
+    await fresh_topics(kafka_bootstrap)
+    books = LedgerRig(kafka_bootstrap, database_dsn)
+    rig = ReconcilerRig(kafka_bootstrap, database_dsn)
+    on = LONG_AGO.date()
+
+    def asked(name: str, line_id: str, to: str) -> Publication:
+        item = {"line": {"account": ACCOUNT, "id": line_id}, "account": to}
+        told = WriteOff.model_validate(
+            {"book": "main", "idempotency_key": name, "actor": "a", "kind": "write_off",
+             "reason": "charge", "items": [item]}
+        )  # fmt: skip
+        envelope = Envelope(
+            id=f"act_{name}", source="test", type=type_of(WriteOff), time=LONG_AGO,
+            data=told.model_dump_json().encode(), extensions={"book": "main"},
+        )  # fmt: skip
+        return Publication(RECONCILIATION_COMMANDS, f"main|{name}".encode(), envelope)
+
+    async with books.ledger():
+        with rig.process() as running:
+            await asyncio.to_thread(running.await_answer, "/readyz")
+            await books.publish(
+                line("l1", -300, on=on, text="ACCOUNT CHARGE"),
+                line("l2", -400, on=on, text="ACCOUNT CHARGE"),
+            )
+            await rig.quiet(running)
+            await rig.publish(
+                asked("k1", "l1", "expenses:typo"), asked("k2", "l2", "expenses:bank:")
+            )
+            await rig.quiet(running)
+            (made,) = await rig.matches()
+            assert isinstance(made, MatchMade)
+            await books.caught_up()
+            # A name that could be one of the chart is booked: neither side has half of it.
+            assert (
+                await books.fetch(
+                    "select account, key from ledger_read.open_items where key = 'l1'"
+                )
+                == []
+            )
+            held = "select minor from ledger_read.balances where account = 'expenses:typo'"
+            assert [row["minor"] for row in await books.fetch(held)] == [300]
+            lives = await rig.lives()
+            assert lives["unidentified_bank_debit l1"] == ["open", "resolved"]
+            # One that no chart can hold is refused where it was decided, and the line stays open.
+            assert lives["unidentified_bank_debit l2"] == ["open"]
+            refused = [
+                each.detail
+                for each in (
+                    ACT_DECIDED.validate_json(r.value) for r in await rig.records(DECISIONS)
+                )
+                if each.outcome == "refused"
+            ]
+            assert refused == ["'expenses:bank:' is not an account name such as assets:bank:main"]
+            # Whatever else the ledger refuses of a match comes back with its cause and a way out.
+            wrong = made.model_copy(
+                update={
+                    "id": "mat_wrong",
+                    "clears": tuple(
+                        c.model_copy(update={"account": c.account.replace("typo", "a::b")})
+                        for c in made.clears
+                    ),
+                }
+            )
+            await rig.publish(
+                Publication(
+                    MATCHES,
+                    b"mat_wrong",
+                    Envelope(
+                        id="match_wrong", source="test", type=type_of(MatchMade), time=LONG_AGO,
+                        data=wrong.model_dump_json().encode(), extensions={"book": "main"},
+                    ),
+                )
+            )  # fmt: skip
+
+            async def is_told() -> bool:
+                return "match_refused mat_wrong" in await rig.lives()
+
+            await until("the refusal to come back", is_told)
+            (report,) = [r for r in await rig.reports() if r.subject == "mat_wrong"]
+            assert (report.state, "'expenses:a::b'" in report.explanation) == ("open", True)
+            assert "book it there by hand" in report.next_step

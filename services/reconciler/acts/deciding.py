@@ -29,6 +29,7 @@ from shared.contracts.acts import (
     UnmatchLines,
     WriteOff,
 )
+from shared.contracts.journal import account
 from shared.contracts.money import MoneyOnWire, currency_of
 from shared.contracts.observations import LineState
 
@@ -363,7 +364,8 @@ def _written_off(desk: _Desk, item: Remainder, asked: Asked, name: str, minor_ma
         bank_account="" if line is None else line.account,
         line_id="" if line is None else line.id,
         object=item.object or "",
-        to=item.account,
+        # Refused here, where the refusal is on record: the ledger would refuse the match later.
+        to=account(item.account),
         minor=minor,
         currency=currency,
         reason=asked.reason,

@@ -152,11 +152,20 @@ def _outcome(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
     told = _read(OUTCOME_RECORD, envelope.data)
     if not isinstance(told, Outcome):
         return "", ()
-    if told.outcome not in _TELLING or told.reason not in set(DiscrepancyKind):
+    if told.outcome not in _TELLING:
+        return told.book, ()
+    # What the ledger refuses of a match is done with here, and there nothing is cleared: somebody
+    # has to be told, whatever the reason is.
+    is_match = told.caused_by.topic == topics.MATCHES
+    if is_match and told.outcome is OutcomeKind.REFUSED:
+        kind = DiscrepancyKind.MATCH_REFUSED
+    elif told.reason in set(DiscrepancyKind):
+        kind = DiscrepancyKind(told.reason)
+    else:
         return told.book, ()
     amount = None if told.amount is None else told.amount.money()
     concern = Concern(
-        kind=DiscrepancyKind(told.reason),
+        kind=kind,
         subject=told.subject,
         minor=None if amount is None else abs(amount.minor),
         currency="" if amount is None else amount.currency.code,

@@ -42,6 +42,7 @@ CLASSES: Final[Mapping[DiscrepancyKind, BreakClass]] = MappingProxyType(
         K.WEBHOOK_ENDPOINT_MISCONFIGURED: B.STALE_FEED,
         K.AMBIGUOUS_MATCH: B.AMBIGUOUS,
         K.PENDING_CHANGED: B.PENDING_CHANGED,
+        K.MATCH_REFUSED: B.MISSING_IN_LEDGER,
     }
 )
 # What one message shows once and nothing takes back: only a person can close it.
@@ -53,6 +54,7 @@ ONE_SHOT: Final = frozenset(
         K.REFERENCE_CONFLICT,
         K.MODE_MISMATCH,
         K.INVALID_AMOUNT,
+        K.MATCH_REFUSED,
     }
 )
 # Banks and rails rest at weekends: what waits for them ages by business days.

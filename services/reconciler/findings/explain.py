@@ -48,6 +48,10 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
             " another file has told its lines."
         ),
         K.PENDING_CHANGED: "Ask the bank why it did not post the line; the payout is waited for.",
+        K.MATCH_REFUSED: (
+            "What it settles is done with here and still open in the books: book it there by hand,"
+            " as the match says, on accounts of the chart; then close this by hand."
+        ),
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles, and match it by hand.",
     }
 )
@@ -82,6 +86,7 @@ PROBABLE_CAUSES: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.BANK_FEED_STALE: "the bank's API is away or refuses the key, or no file came",
         K.STATEMENT_FILE_REFUSED: "it is cut off or changed, or nobody said whose account it is",
         K.PENDING_CHANGED: "the bank refused the credit, or posts it under another line",
+        K.MATCH_REFUSED: "it names an account that no chart can hold, or does not sum to zero",
         K.AMBIGUOUS_MATCH: "several payments are alike and no reference tells them apart",
     }
 )

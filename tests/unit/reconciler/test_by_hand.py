@@ -16,6 +16,7 @@ from services.reconciler.matching.by_hand import by_hand
 from services.reconciler.matching.table import table_of
 from services.reconciler.rules.expectations import Stage
 from shared.contracts.acts import MatchByHand, UnmatchLines, WriteOff
+from shared.contracts.errors import AccountInvalid
 from shared.contracts.messages import MatchKind
 from shared.contracts.observations import LineState
 from tests.support.reconciler_facts import (
@@ -222,6 +223,14 @@ def test_write_off_beyond_the_limit_or_of_more_than_is_left_is_refused(
 ) -> None:
     with pytest.raises(NotAllowed, match=says):
         write_off([line(STRANGE, 100_000)], item)
+
+
+@pytest.mark.parametrize("name", ["expenses:bank:", "expenses:a::b", "expenses:a:-b"])
+def test_write_off_to_what_no_chart_can_hold_is_refused(name: str) -> None:
+    """The act's own form lets them through, and the ledger would refuse the match."""
+    item = {"line": named(), "account": name}
+    with pytest.raises(AccountInvalid, match=name):
+        write_off([line("ACCOUNT CHARGE", -300)], item)
 
 
 def test_limit_counts_in_units_of_the_currency() -> None:

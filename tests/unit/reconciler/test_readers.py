@@ -311,6 +311,22 @@ def test_outcome_of_no_discrepancy_tells_nothing(fields: Json) -> None:
     assert told(topics.LEDGER_OUTCOMES, outcome(**fields)) == []
 
 
+def test_match_that_the_ledger_refuses_is_a_concern_whatever_the_reason() -> None:
+    refused = {
+        "outcome": "refused",
+        "reason": "unreadable",
+        "subject": "mat_1",
+        "amount": None,
+        "detail": "'expenses:a::b' is not an account name such as assets:bank:main",
+        "caused_by": {"topic": topics.MATCHES, "partition": 0, "offset": 1},
+    }
+    (concern,) = told(topics.LEDGER_OUTCOMES, outcome(**refused))
+    assert isinstance(concern, Concern)
+    assert (concern.kind, concern.subject) == (DiscrepancyKind.MATCH_REFUSED, "mat_1")
+    assert "'expenses:a::b'" in concern.detail
+    assert told(topics.LEDGER_OUTCOMES, outcome(**refused | {"outcome": "nothing_to_book"})) == []
+
+
 def test_topic_that_tells_no_facts_tells_none() -> None:
     assert told(topics.LEDGER_COMMANDS, {}) == []
 
