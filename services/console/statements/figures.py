@@ -68,8 +68,11 @@ class Closing:
     on: date | None = None
 
     def minor(self, figure: Figure) -> Fraction | MissingRate:
-        """A figure's net at the closing rate, in minor units of the reporting currency, exact."""
-        if figure.currency == self.reporting:
+        """A figure's net at the closing rate, in minor units of the reporting currency, exact.
+
+        Nothing is nothing at any rate, so what stands at nought waits for none.
+        """
+        if figure.currency == self.reporting or not figure.net:
             return Fraction(figure.net)
         rate = self.rates.get(figure.currency.code)
         if rate is None:

@@ -238,6 +238,26 @@ def test_translation_without_a_rate_gives_no_number_and_names_the_rate() -> None
     assert {m.base for m in none} == {"eur"}
 
 
+def test_translation_of_what_stands_at_nought_waits_for_no_rate() -> None:
+    # Euros came to the bank and were passed on before anybody told a rate.
+    passed_on = [
+        *booked(JAN, "assets:bank:eur", "liabilities:payable", 70_000, EUR),
+        *booked(FEB, "liabilities:payable", "assets:bank:eur", 70_000, EUR),
+        *SHOP,
+    ]
+    figures, alone = turned_over(passed_on, reporting=USD), turned_over(SHOP, reporting=USD)
+    nothing = closing({}, USD, MAR)
+    for translate in (translated_balance_sheet, translated_trial_balance):
+        made = translate(figures, nothing)
+        assert not isinstance(made, tuple)
+        assert made.difference == 0
+    whole = translated_balance_sheet(figures, nothing)
+    assert whole == translated_balance_sheet(alone, nothing)
+    # While they are held, their rate is missing.
+    held = turned_over(passed_on, last=JAN, reporting=USD)
+    assert isinstance(translated_balance_sheet(held, nothing), tuple)
+
+
 def test_translation_between_exponents_moves_the_point() -> None:
     yen = [*booked(JAN, "assets:bank:jpy", "equity:owner", 15_050, JPY)]
     rates = {"jpy": {JAN: Fraction("0.0066445183")}}
