@@ -9,7 +9,7 @@ from typing import Final
 from oracle import by_request
 from oracle.customer_credits import credits_by_command
 from oracle.movements import SUSPENSE
-from oracle.reading import Json, items, optional_text, text, wire_money
+from oracle.reading import Json, items, optional_text, require_a_time, text, wire_money
 from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
 
 EXCHANGE: Final = "equity:exchange"
@@ -36,6 +36,7 @@ def bank_line(book: str, told: Json) -> Iterator[Fact | None]:
     bank, line = text(told, "account"), text(told, "id")
     if not re.fullmatch(_SEGMENT, bank):
         raise CannotRead(f"{bank[:60]!r} is not the name of a bank account")
+    require_a_time(told, "booked_on", "previous_booked_on")
     revision = told.get("revision", 1)
     if type(revision) is not int or revision < 1:
         raise CannotRead("a revision counts from 1")
@@ -64,6 +65,7 @@ def bank_line(book: str, told: Json) -> Iterator[Fact | None]:
 def match(told: Json) -> Fact | None:
     """What a match clears, debit positive as told; in an exchange the rest of each currency."""
     kind, book = text(told, "kind"), text(told, "book")
+    require_a_time(told, "effective_at")
     revision = told.get("revision")
     if type(revision) is not int or revision < 1:
         raise CannotRead("a revision counts from 1")

@@ -2,12 +2,15 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from oracle.currencies import EXPONENTS, currency, minor
 from oracle.values import CannotBook, CannotRead
 
 Json = dict[str, Any]  # Any: JSON that others wrote
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _MINOR = re.compile(r"0|-?[1-9][0-9]{0,30}")
 
 
@@ -27,6 +30,23 @@ def json_object(value: bytes) -> Json:
 
 def _not_json(constant: str) -> None:
     raise ValueError(constant)
+
+
+def require_a_time(told: Json, *names: str) -> None:
+    """See that no time told is an end of the calendar, which means that there is none.
+
+    Raises:
+        CannotRead: One is.
+    """
+    for name in names:
+        try:
+            at = datetime.fromisoformat(str(told.get(name)))
+        except ValueError:
+            continue  # that it is no time at all is told elsewhere
+        at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+        last_day = datetime(9999, 12, 31, tzinfo=UTC)
+        if at in (_FIRST, _LAST) or ("T" not in str(told[name]) and at == last_day):
+            raise CannotRead(f"{name} is an end of the calendar")
 
 
 def maybe_object(value: object) -> Json | None:

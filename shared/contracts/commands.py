@@ -19,9 +19,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from shared.contracts.money import MoneyOnWire
+from shared.contracts.times import Day, Moment
 
 KEY_LENGTH_MAX: Final = 500
 _ESCAPED: Final = {"%": "%25", ":": "%3A"}
@@ -111,7 +112,7 @@ class BookManualEntry(_Command):
     """
 
     kind: Literal["manual_entry"] = "manual_entry"
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
     postings: tuple[ManualPosting, ...]
     description: Note = ""
     floor: bool = False
@@ -125,7 +126,7 @@ class ReverseEntry(_StrictCommand):
 
     kind: Literal["reverse_entry"] = "reverse_entry"
     reference: Annotated[str, Field(min_length=1, max_length=300)]
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
     reason: Why  # pyright: ignore[reportGeneralTypeIssues]  # these two must say why
 
 
@@ -143,7 +144,7 @@ class BookExpense(_StrictCommand):
     paid_from_key: SubKey = ""
     key: SubKey = ""
     supplier: Annotated[str, Field(max_length=200)] = ""
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
     description: Note = ""
     floor: bool = False
 
@@ -159,7 +160,7 @@ class OwnerCapital(_StrictCommand):
     amount: MoneyOnWire
     account: AccountName
     key: SubKey = ""
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
     description: Note = ""
     floor: bool = False
 
@@ -174,7 +175,7 @@ class SetExchangeRate(_Command):
     base: str
     quote: str
     rate: Annotated[Decimal, Field(gt=0, max_digits=38)]
-    on: date
+    on: Day
 
 
 class ClosePeriod(_StrictCommand):
@@ -245,7 +246,7 @@ class PlaceHold(_StrictCommand):
     account: AccountName
     key: SubKey = ""
     amount: MoneyOnWire
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     description: Note = ""
 
 
@@ -260,7 +261,7 @@ class SettleHold(_StrictCommand):
     to: AccountName
     to_key: SubKey = ""
     amount: MoneyOnWire | None = None
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
     description: Note = ""
 
 
@@ -277,7 +278,7 @@ class GrantCredits(_StrictCommand):
     kind: Literal["grant_credits"] = "grant_credits"
     customer: Annotated[str, Field(min_length=1, max_length=200)]
     amount: MoneyOnWire
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
     description: Note = ""
 
 
@@ -288,7 +289,7 @@ class SpendCredits(_StrictCommand):
     customer: Annotated[str, Field(min_length=1, max_length=200)]
     amount: MoneyOnWire
     allow_below_zero: bool = False
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
     description: Note = ""
 
 
@@ -299,7 +300,7 @@ class TickClock(_StrictCommand):
     """
 
     kind: Literal["tick_clock"] = "tick_clock"
-    until: AwareDatetime
+    until: Moment
 
 
 class InputPosition(BaseModel):

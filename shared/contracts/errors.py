@@ -5,11 +5,14 @@ TallystickError
 │   ├── Unreadable         the bytes are not what the contract says
 │   ├── CurrencyUnknown    no exponent is known for the code
 │   ├── AmountOutOfRange   past 10^30 minor units, or not an integer
+│   ├── TimeInvalid        the first or the last moment of the calendar, which mean never
 │   ├── AccountInvalid     not an account name of the five roots
 │   └── EntryUnbalanced    debits and credits differ in some currency
 ├── Unavailable        wait and try again; the position stays where it is
 └── InvariantBroken    stop the process; its state is not to be trusted
 """
+
+from datetime import datetime
 
 
 class TallystickError(Exception):
@@ -54,6 +57,15 @@ class AmountOutOfRange(Refused):
     def __init__(self, value: object, why: str) -> None:
         self.value = value
         super().__init__(f"amount {str(value)[:60]!r} {why}")
+
+
+class TimeInvalid(Refused):
+    """A time that no fact has: an end of the calendar, which a database keeps as infinite."""
+
+    reason = "unreadable"
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(f"{at} is an end of the calendar, which means never, not when it happened")
 
 
 class AccountInvalid(Refused):

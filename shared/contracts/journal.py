@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, NewType
 
-from shared.contracts.errors import AccountInvalid, EntryUnbalanced
+from shared.contracts.errors import AccountInvalid, EntryUnbalanced, TimeInvalid
 from shared.contracts.money import Money
+from shared.contracts.times import FIRST, LAST
 
 Account = NewType("Account", str)
 Reference = NewType("Reference", str)
@@ -111,6 +112,7 @@ class Entry:
 
     Raises:
         EntryUnbalanced: Debits and credits differ in a currency, or there are under two postings.
+        TimeInvalid: It took effect at an end of the calendar.
     """
 
     book: Book
@@ -135,6 +137,8 @@ class Entry:
     ) -> None:
         if effective_at.tzinfo is None:
             raise ValueError(f"{reference}: effective_at has no time zone")
+        if not FIRST < effective_at < LAST:
+            raise TimeInvalid(effective_at)
         debit_side = Direction.DEBIT
         excess: dict[str, int] = {}
         for posting in postings:

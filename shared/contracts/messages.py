@@ -19,6 +19,7 @@ from shared.contracts.discrepancies import (
 )
 from shared.contracts.journal import Direction, Entry
 from shared.contracts.money import MoneyOnWire
+from shared.contracts.times import Moment
 
 
 class _Message(BaseModel):
@@ -183,7 +184,7 @@ class MatchMade(_Message):
     revision: int = Field(ge=1)
     match_kind: MatchKind
     book: str
-    effective_at: AwareDatetime
+    effective_at: Moment
     line: MatchedLine | None = None
     settles: tuple[Settled, ...] = ()
     clears: tuple[Clearing, ...]
@@ -203,7 +204,7 @@ class MatchUndone(_Message):
     revision: int = Field(ge=1)
     match_kind: MatchKind
     book: str
-    effective_at: AwareDatetime
+    effective_at: Moment
     clears: tuple[Clearing, ...]
     reason: str
 

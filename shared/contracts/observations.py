@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from shared.contracts.money import MoneyOnWire
+from shared.contracts.times import Day
 
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 LineId = Annotated[str, Field(min_length=1, max_length=200)]
@@ -54,8 +55,8 @@ class BankLine(_Observation):
     state: LineState = LineState.POSTED
     amount: MoneyOnWire
     previous: MoneyOnWire | None = None
-    previous_booked_on: date | None = None
-    booked_on: date
+    previous_booked_on: Day | None = None
+    booked_on: Day
     value_on: date | None = None
     description: Text = ""
     reference: Text = ""

@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from shared.contracts.errors import AccountInvalid, EntryUnbalanced
+from shared.contracts.errors import AccountInvalid, EntryUnbalanced, TimeInvalid
 from shared.contracts.journal import (
     DEFAULT_BOOK,
     Account,
@@ -22,6 +22,7 @@ from shared.contracts.journal import (
     reversal_of,
 )
 from shared.contracts.money import Money
+from shared.contracts.times import FIRST, LAST
 
 AT = datetime(2026, 11, 3, tzinfo=UTC)
 BALANCE = account("assets:stripe:balance")
@@ -140,6 +141,12 @@ def test_reversal_names_the_entry_and_turns_every_posting() -> None:
     assert undone.reverses == told.reference
     pairs = zip(told.postings, undone.postings, strict=True)
     assert [p.signed_minor + q.signed_minor for p, q in pairs] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("at", [FIRST, LAST])
+def test_entry_at_an_end_of_the_calendar_is_refused(at: datetime) -> None:
+    with pytest.raises(TimeInvalid, match="means never"):
+        replace(sale(), effective_at=at)
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,19 @@ def test_bank_line_pending_tells_nothing() -> None:
     assert legs_of(LINE | {"state": "pending"}, "bank.observations") == {}
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_bank_line_of_a_day_that_means_never_cannot_be_read(day: str) -> None:
+    model = model_of(records("bank.observations", [LINE | {"booked_on": day}]), Books())
+    assert (len(model.unreadable), model.tellings) == (1, {})
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_match_at_a_time_that_means_never_cannot_be_read(at: str) -> None:
+    told = records("reconciliation.matches", [MATCH | {"effective_at": at}])
+    model = model_of(told, Books())
+    assert (len(model.unreadable), model.tellings) == (1, {})
+
+
 def test_match_that_posts_a_difference_to_a_result_has_a_leg_without_a_key() -> None:
     fee = {"account": "expenses:bank-fees", "key": "", "amount": MATCH["clears"][0]["amount"]}
     told = MATCH | {"clears": [fee, *MATCH["clears"][1:]]}
