@@ -53,6 +53,7 @@ from tests.support.ingest import (
     signed,
 )
 from tests.support.ledger import ROOT, until
+from tests.support.plain_http import TRUSTS_NOBODY
 from tests.support.world import serving
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -71,7 +72,7 @@ async def canary_dsn(database_dsn: str) -> AsyncGenerator[str]:
 
 
 async def readyz_says(text: str, process: ServiceProcess) -> None:
-    async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=process.url, timeout=10, verify=TRUSTS_NOBODY) as client:
 
         async def says() -> bool:
             return text in (await client.get("/readyz")).text
@@ -83,13 +84,15 @@ def told_by(seen: Seen, name: str, process: ServiceProcess) -> None:
     """What a running process tells about itself, and how it stands in the list of processes."""
     seen.take(f"ps {name}", " ".join(psutil.Process(process.child.pid).cmdline()))
     for path in ("/livez", "/readyz", "/metrics"):
-        seen.take(f"{name} {path}", httpx.get(process.url + path, timeout=10).text)
+        seen.take(
+            f"{name} {path}", httpx.get(process.url + path, timeout=10, verify=TRUSTS_NOBODY).text
+        )
 
 
 async def send(seen: Seen, url: str) -> list[str]:
     """What is refused, then what is accepted with personal data in it; the accepted ids."""
     accepted: list[str] = []
-    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=20, verify=TRUSTS_NOBODY) as client:
         for path, body, headers in refused_deliveries():
             answer = await client.post(path, content=body, headers=headers)
             assert 400 <= answer.status_code < 500, (path, answer.status_code)
@@ -138,7 +141,9 @@ async def doors(seen: Seen, place: Place) -> list[str]:
             await asyncio.to_thread(told_by, seen, f"door {name}", process)
             body = event_body(data={"object": {"id": "ch_1", "object": "charge", "pan": PAN}})
             headers = signed(body, secret=MAIN_SECRET)
-            async with httpx.AsyncClient(base_url=process.url, timeout=20) as client:
+            async with httpx.AsyncClient(
+                base_url=process.url, timeout=20, verify=TRUSTS_NOBODY
+            ) as client:
                 try:
                     answer = await client.post(HOOK, content=body, headers=headers)
                 except httpx.TransportError:

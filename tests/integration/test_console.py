@@ -25,6 +25,7 @@ from shared.contracts.books import BookData, BookMap
 from shared.runtime.kafka import Publisher
 from shared.runtime.metrics import Health
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, until
+from tests.support.plain_http import TRUSTS_NOBODY
 
 pytestmark = pytest.mark.stack
 Json = dict[str, Any]  # Any: JSON
@@ -282,7 +283,10 @@ async def test_console_as_a_process_answers_and_stops_when_told(rig: LedgerRig) 
         },
     )  # fmt: skip
     try:
-        async with rig.ledger(), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        async with (
+            rig.ledger(),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=TRUSTS_NOBODY) as http,
+        ):
             await rig.caught_up(published=False)
 
             async def reads() -> bool:

@@ -23,6 +23,7 @@ from tests.support.ingest import (
     records_since,
     signed,
 )
+from tests.support.plain_http import TRUSTS_NOBODY
 
 pytestmark = pytest.mark.stack
 VERDICT_SECONDS_MAX = 15.0
@@ -37,7 +38,7 @@ def open_door(kafka: str) -> Iterator[ServiceProcess]:
 
 @pytest.fixture
 async def client(open_door: ServiceProcess) -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with httpx.AsyncClient(base_url=open_door.url, timeout=10) as found:
+    async with httpx.AsyncClient(base_url=open_door.url, timeout=10, verify=TRUSTS_NOBODY) as found:
         yield found
 
 

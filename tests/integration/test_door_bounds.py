@@ -17,6 +17,7 @@ from shared.contracts.messages import Verdict, VerdictReason
 from shared.contracts.topics import INGEST_VERDICTS
 from shared.runtime.kafka import end_offsets
 from tests.support.ingest import HOOK, ServiceProcess, door, event_body, records_since, signed
+from tests.support.plain_http import TRUSTS_NOBODY
 from tests.support.raw_http import HEAD, cut_after, exchange
 
 pytestmark = pytest.mark.stack
@@ -36,7 +37,7 @@ def open_door(kafka: str) -> Iterator[ServiceProcess]:
 
 @pytest.fixture
 async def client(open_door: ServiceProcess) -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with httpx.AsyncClient(base_url=open_door.url, timeout=10) as found:
+    async with httpx.AsyncClient(base_url=open_door.url, timeout=10, verify=TRUSTS_NOBODY) as found:
         yield found
 
 
@@ -109,7 +110,7 @@ async def test_peer_that_does_not_read_its_answers_is_cut(kafka: str) -> None:
         asked = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
         cut = "tallystick_ingest_connections_cut_total"
         deadline = time.monotonic() + 20
-        async with httpx.AsyncClient(base_url=process.url) as watcher:
+        async with httpx.AsyncClient(base_url=process.url, verify=TRUSTS_NOBODY) as watcher:
             with contextlib.suppress(ConnectionError):
                 while time.monotonic() < deadline:
                     # One after the other: a request behind a request is not read.
@@ -167,7 +168,9 @@ async def test_flood_of_forgeries_is_turned_away_cheaply_and_summed_up_in_the_re
     }
 
     async def attack() -> None:
-        async with httpx.AsyncClient(base_url=open_door.url, timeout=10) as attacker:
+        async with httpx.AsyncClient(
+            base_url=open_door.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as attacker:
             for _ in range(100):
                 posting = (attacker.post(HOOK, content=b"{}", headers=forged) for _ in range(10))
                 statuses.extend(answer.status_code for answer in await asyncio.gather(*posting))
@@ -211,7 +214,7 @@ async def test_door_of_all_deliveries_a_second_answers_503_with_retry_after(kafk
     with door(kafka, rate_per_second="1") as process:
         process.await_answer("/readyz")
         body = event_body()
-        async with httpx.AsyncClient(base_url=process.url) as client:
+        async with httpx.AsyncClient(base_url=process.url, verify=TRUSTS_NOBODY) as client:
             answers = [
                 await client.post(HOOK, content=body, headers=signed(body)) for _ in range(5)
             ]
@@ -225,7 +228,7 @@ async def test_full_house_of_idle_connections_makes_room_for_who_asks(kafka: str
     with door(kafka, connections_max="40", head_timeout_seconds="30") as process:
         process.await_answer("/readyz")
         idle = [await asyncio.open_connection("127.0.0.1", process.port) for _ in range(60)]
-        async with httpx.AsyncClient(base_url=process.url) as client:
+        async with httpx.AsyncClient(base_url=process.url, verify=TRUSTS_NOBODY) as client:
             for _ in range(5):
                 await deliver(client)
         for _, writer in idle:
@@ -246,7 +249,7 @@ async def test_only_listed_addresses_come_in_and_the_list_is_read_again_when_it_
 
     with door(kafka, allow_list_file=str(path), trusted_hops="1") as process:
         process.await_answer("/readyz")
-        async with httpx.AsyncClient(base_url=process.url) as client:
+        async with httpx.AsyncClient(base_url=process.url, verify=TRUSTS_NOBODY) as client:
             assert await status(client, STRIPE) == (200, "")
             for peer in (ATTACKER, f"{STRIPE}, {ATTACKER}", "unknown", "", f"{STRIPE},"):
                 assert await status(client, peer) == (403, "peer_not_allowed")

@@ -20,6 +20,7 @@ from tests.support.ingest import (
     service,
     signed,
 )
+from tests.support.plain_http import TRUSTS_NOBODY
 
 pytestmark = pytest.mark.stack
 PATIENCE_SECONDS = 20.0
@@ -70,7 +71,7 @@ def open_door(kafka: str, folder: Path) -> Iterator[ServiceProcess]:
 
 @pytest.fixture
 def client(open_door: ServiceProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=open_door.url, timeout=10) as found:
+    with httpx.Client(base_url=open_door.url, timeout=10, verify=TRUSTS_NOBODY) as found:
         yield found
 
 

@@ -30,6 +30,7 @@ from tests.support.ingest import (
     service,
     signed,
 )
+from tests.support.plain_http import TRUSTS_NOBODY
 from tests.support.stack import embedded_stack
 
 pytestmark = pytest.mark.stack
@@ -43,7 +44,9 @@ async def test_verdicts_of_the_last_answers_are_kept_when_the_door_is_asked_to_s
     bodies = [event_body() for _ in range(50)]
     with door(kafka) as process:
         process.await_answer("/readyz")
-        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
             answers = await asyncio.gather(
                 *(client.post(HOOK, content=b, headers=signed(b)) for b in bodies)
             )
@@ -65,7 +68,9 @@ async def test_door_killed_at_a_failpoint_loses_nothing_that_it_answered_2xx(
     gate = asyncio.Semaphore(8)
     with door(kafka, failpoint=f"{place}:40") as process:
         process.await_answer("/readyz")
-        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
 
             async def deliver() -> None:
                 nonlocal broken
@@ -93,7 +98,9 @@ def answered_in_time(answer: httpx.Response) -> bool:
 
 async def test_door_that_never_saw_kafka_answers_503_with_retry_after() -> None:
     with door(f"127.0.0.1:{free_port()}") as process:
-        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
             body = event_body()
             answer = await client.post(HOOK, content=body, headers=signed(body))
             assert (answer.status_code, answer.json()["error"]["reason"]) == (503, "unavailable")
@@ -146,7 +153,9 @@ async def test_kafka_killed_under_the_door_gives_503_in_time_and_2xx_again_when_
     with door(own.kafka_bootstrap) as process:
         process.await_answer("/readyz")
         limits = httpx.Limits(max_connections=200)
-        async with httpx.AsyncClient(base_url=process.url, timeout=10, limits=limits) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, limits=limits, verify=TRUSTS_NOBODY
+        ) as client:
             promised: list[str] = []
 
             async def deliver() -> httpx.Response:
@@ -178,7 +187,9 @@ async def test_kafka_killed_under_the_door_gives_503_in_time_and_2xx_again_when_
 async def test_crowd_past_the_bound_is_told_to_come_again(kafka: str) -> None:
     with door(kafka, in_flight_max="1") as process:
         process.await_answer("/readyz")
-        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
             bodies = [event_body() for _ in range(40)]
             answers = await asyncio.gather(
                 *(client.post(HOOK, content=b, headers=signed(b)) for b in bodies)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.ingest import HOOK, ServiceProcess, door, event_body, signed
 from tests.support.nginx import Nginx, nginx_before, why_no_nginx
+from tests.support.plain_http import TRUSTS_NOBODY
 from tests.support.raw_http import CORPUS, LAWFUL, SMUGGLED, exchange
 
 pytestmark = pytest.mark.stack
@@ -23,7 +24,7 @@ def open_door(kafka: str) -> Iterator[ServiceProcess]:
 
 def deliveries(process: ServiceProcess) -> dict[str, int]:
     """How many deliveries the door has judged, by endpoint and reason."""
-    text = httpx.get(process.url + "/metrics").text
+    text = httpx.get(process.url + "/metrics", verify=TRUSTS_NOBODY).text
     found = re.findall(
         r'^tallystick_ingest_requests_total\{endpoint="(.*)",outcome=".*",reason="(.*)"\} (.*)$',
         text,
@@ -70,7 +71,7 @@ async def test_lawful_request_is_one_request_whatever_is_behind_it(
 
 async def test_door_is_as_good_as_before_after_all_of_it(open_door: ServiceProcess) -> None:
     body = event_body()
-    async with httpx.AsyncClient(base_url=open_door.url) as client:
+    async with httpx.AsyncClient(base_url=open_door.url, verify=TRUSTS_NOBODY) as client:
         answer = await client.post(HOOK, content=body, headers=signed(body))
     assert answer.status_code == 200
     assert "Traceback" not in open_door.told()

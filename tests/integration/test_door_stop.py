@@ -10,6 +10,7 @@ from shared.contracts.topics import INGEST_VERDICTS, STRIPE_EVENTS
 from shared.runtime.kafka import end_offsets
 from tests.support.ingest import HOOK, door, event_body, records_since, signed
 from tests.support.ledger import until
+from tests.support.plain_http import TRUSTS_NOBODY
 from tests.support.sender import Sender
 
 pytestmark = pytest.mark.stack
@@ -30,7 +31,7 @@ async def test_body_that_is_still_coming_when_the_door_stops_is_answered_503(kaf
         await writer.drain()
 
         async def has_begun() -> bool:
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(verify=TRUSTS_NOBODY) as client:
                 told = (await client.get(f"{process.url}/metrics")).text
             return "ingest_in_flight 1.0" in told
 

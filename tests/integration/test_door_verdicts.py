@@ -23,6 +23,7 @@ from tests.support.ingest import (
     records_since,
     signed,
 )
+from tests.support.plain_http import TRUSTS_NOBODY
 
 pytestmark = pytest.mark.stack
 WAIT_SECONDS = 10.0
@@ -58,7 +59,9 @@ async def test_verdicts_on_disk_are_those_on_the_topic_and_tell_no_secret(
     good = event_body(email=E_MAIL, key=API_KEY, card=CARD)
     with door(kafka, verdicts_dir=str(folder)) as process:
         process.await_answer("/readyz")
-        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
             for headers in (signed(good), signed(good, secret=API_KEY), {}, signed(good, at=1)):
                 await client.post(HOOK, content=good, headers=headers)
             await client.post(HOOK, content=good, headers={"Stripe-Signature": SECRET})
@@ -97,7 +100,9 @@ async def test_verdicts_on_disk_are_those_on_the_topic_and_tell_no_secret(
 async def test_refusals_while_kafka_is_away_are_on_disk(tmp_path: Path) -> None:
     folder = tmp_path / "verdicts"
     with door(f"127.0.0.1:{free_port()}", verdicts_dir=str(folder)) as process:
-        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
             body = event_body()
             answer = await client.post(HOOK, content=body, headers=signed(body))
             assert answer.status_code == 503
@@ -115,7 +120,9 @@ async def test_folder_that_cannot_be_written_is_warned_of_and_the_door_goes_on(
     since = await end_offsets(kafka, [INGEST_VERDICTS])
     with door(kafka, verdicts_dir=str(in_the_way / "verdicts")) as process:
         process.await_answer("/readyz")
-        async with httpx.AsyncClient(base_url=process.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=process.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
             bodies = [event_body() for _ in range(5)]
             for body in bodies:
                 answer = await client.post(HOOK, content=body, headers=signed(body))

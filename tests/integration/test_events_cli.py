@@ -33,6 +33,7 @@ from tests.support.ingest import (
     signed,
 )
 from tests.support.ledger import ROOT, LedgerRig, charge, event, fresh_topics, until
+from tests.support.plain_http import TRUSTS_NOBODY
 
 pytestmark = pytest.mark.stack
 
@@ -49,7 +50,9 @@ class Desk:
         """A charge's event through the door, and its bytes."""
         shown = charge(charge_id)
         body = event_body(event_id, data={"object": shown}, **changes)
-        async with httpx.AsyncClient(base_url=self.door.url, timeout=10) as client:
+        async with httpx.AsyncClient(
+            base_url=self.door.url, timeout=10, verify=TRUSTS_NOBODY
+        ) as client:
             answer = await client.post(HOOK, content=body, headers=signed(body))
         assert answer.status_code == 200, answer.text
         return body

@@ -30,6 +30,7 @@ from services.ingest.shell.teller import Teller
 from shared.contracts.books import BookData, BookMap, Mode
 from shared.contracts.topics import STRIPE_OBJECTS
 from shared.runtime.settings import SettingsInvalid
+from tests.support.plain_http import TRUSTS_NOBODY
 from tests.support.poller import BOOKS, WATCH_PAUSE, WHOSE, Polling, polling_of
 from tests.support.world import KEY, serving
 
@@ -241,7 +242,7 @@ async def test_list_that_stripe_refuses_to_the_key_does_not_stop_the_other_lists
         if request.url.path == "/v1/balance_transactions":
             error = {"error": {"type": "invalid_request_error", "message": "no permission"}}
             return JSONResponse(error, status_code=403)
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=TRUSTS_NOBODY) as client:
             answer = await client.get(
                 f"{upstream}{request.url.path}",
                 params=str(request.url.query),

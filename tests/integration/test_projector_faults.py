@@ -22,6 +22,7 @@ from shared.contracts.books import BookMap
 from shared.runtime.kafka import Partition, end_offsets, scan
 from shared.runtime.positions import Fenced, Log
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, polled, until
+from tests.support.plain_http import TRUSTS_NOBODY
 from tests.support.stack import RunningStack, embedded_stack
 
 pytestmark = pytest.mark.stack
@@ -199,7 +200,7 @@ async def fresh_database(stack: Stack) -> str:
 
 
 async def readiness(port: int) -> dict[str, Any]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=TRUSTS_NOBODY) as client:
         answer = await client.get(f"http://127.0.0.1:{port}/readyz")
     told: dict[str, Any] = answer.json()
     return told

@@ -19,6 +19,7 @@ import httpx
 from sandbox.stack.ports import free_ports
 from services.ingest.signature import header_of
 from shared.runtime.kafka import Partition, Record, end_offsets, scan
+from tests.support.plain_http import TRUSTS_NOBODY
 
 HOOK: Final = "/webhooks/stripe/main"
 SECRET: Final = "whsec_of_the_test"
@@ -59,7 +60,7 @@ class ServiceProcess:
             if self.child.poll() is not None:
                 raise AssertionError(f"ended with {self.child.returncode}:\n{self.told()}")
             try:
-                answer = httpx.get(self.url + path, timeout=2)
+                answer = httpx.get(self.url + path, timeout=2, verify=TRUSTS_NOBODY)
             except httpx.TransportError as error:
                 last = repr(error)
             else:

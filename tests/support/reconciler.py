@@ -38,6 +38,7 @@ from shared.contracts.schemas import type_of
 from shared.runtime.kafka import Partition, Publication, Record, end_offsets, producer, scan
 from tests.support.ingest import ServiceProcess, free_port, service
 from tests.support.ledger import until
+from tests.support.plain_http import TRUSTS_NOBODY
 
 INPUTS: Final = (
     topics.STRIPE_EVENTS,
@@ -318,6 +319,6 @@ def kill(running: ServiceProcess) -> None:
 
 def readiness(running: ServiceProcess) -> dict[str, str]:
     """Why a process is not ready; empty when it is."""
-    answer = httpx.get(running.url + "/readyz", timeout=5).json()
+    answer = httpx.get(running.url + "/readyz", timeout=5, verify=TRUSTS_NOBODY).json()
     reasons: dict[str, str] = answer["reasons"]
     return reasons

@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 
 from tests.support.ingest import HOOK, event_body, id_of, signed
+from tests.support.plain_http import TRUSTS_NOBODY
 
 _BEHIND_SECONDS_MAX: Final = 0.1
 _CONNECTIONS_MAX: Final = 100
@@ -31,7 +32,7 @@ class Sender:
         """Send until told to stop; then wait for the answers that are still to come."""
         limits = httpx.Limits(max_connections=_CONNECTIONS_MAX)
         sending: set[asyncio.Task[None]] = set()
-        async with httpx.AsyncClient(timeout=5, limits=limits) as client:
+        async with httpx.AsyncClient(timeout=5, limits=limits, verify=TRUSTS_NOBODY) as client:
             due = time.monotonic()
             while not stop.is_set():
                 body = self._again.popleft() if self._again else event_body()

@@ -22,6 +22,7 @@ from sandbox.stripe.shell.webhooks import SenderSettings
 from sandbox.world.shell.runner import Runner
 from sandbox.world.shell.servers import SignallessServer, address, apps, bound
 from sandbox.world.shell.statefile import StateFile, Wanted
+from tests.support.plain_http import TRUSTS_NOBODY
 
 KEY = "sk_test_simulated"
 SECRET = "whsec_test"
@@ -146,7 +147,7 @@ async def served(runner: Runner, *, webhook_url: str = "") -> AsyncGenerator[Ser
     stripe_app, bank_app = apps(runner, api_keys=frozenset({KEY}), webhook_url=webhook_url)
     async with (
         serving(stripe_app, bank_app) as (stripe_url, bank_url),
-        httpx.AsyncClient(trust_env=False) as http,
+        httpx.AsyncClient(trust_env=False, verify=TRUSTS_NOBODY) as http,
     ):
         library = LIBRARY.HTTPXClient()
         client = stripe.StripeClient(
