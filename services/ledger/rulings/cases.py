@@ -19,7 +19,7 @@ from services.ledger.rules.usable import Find, in_utc
 from services.ledger.rulings.standing import Standing
 from shared.contracts.envelope import rfc3339
 from shared.contracts.journal import Entry
-from shared.contracts.money import Money, currency_of
+from shared.contracts.money import MINOR_MAX, Money, currency_of
 
 NOTHING_FREED: Final[Mapping[Name, int]] = MappingProxyType({})
 # What may not be taken from without its being there; what is earned and spent only adds up.
@@ -144,7 +144,7 @@ class Case:
         hold money. ``freed`` is what a hold stops holding by this entry, under its own name.
 
         Raises:
-            CommandRefused: An account would stand below zero.
+            CommandRefused: An account would stand below zero, or is taken from without its key.
         """
         grown: dict[Name, int] = {}
         for posting in booked.postings:
@@ -153,11 +153,41 @@ class Case:
                 continue
             name = self.name(posting.account, posting.key, posting.amount.currency.code)
             sign = 1 if posting.direction is known.normal else -1
+            if sign < 0 and known.key and not posting.key:
+                # What is held, is held under keys: without one nobody can say what is available.
+                self.refuse(_without_key(known))
             grown[name] = grown.get(name, 0) + sign * posting.amount.minor
         for name, minor in sorted(grown.items()):
             available = self.available(name)
             if minor < 0 and available.minor + freed.get(name, 0) + minor < 0:
                 self.refuse(overdrawn(name, available, Money(-minor, available.currency)))
+
+    def require_memo_apart(self, booked: Entry) -> None:
+        """Refuse an entry between memo accounts, which no statement has, and others.
+
+        Without its other side no statement's equation would hold.
+
+        Raises:
+            CommandRefused: What it moves on memo accounts does not sum to zero in a currency.
+        """
+        sums: dict[str, int] = {}
+        for posting in booked.postings:
+            if posting.account.partition(":")[0] == Root.MEMO:
+                code = posting.amount.currency.code
+                sums[code] = sums.get(code, 0) + posting.signed_minor
+        for code, minor in sorted(sums.items()):
+            if minor:
+                excess = Money(max(-MINOR_MAX, min(minor, MINOR_MAX)), currency_of(code))
+                self.refuse(
+                    CommandRefused(
+                        "memo accounts stand in no statement, so they are booked against each"
+                        f" other alone: debits and credits on them differ by {abs(excess)}",
+                        rule="memo_apart",
+                        values={"currency": code, "excess_minor": str(minor)},
+                        way_out="book the memo accounts against each other, and the others by"
+                        " an entry of their own",
+                    )
+                )
 
     def _has_floor(self, known: KnownAccount, *, is_asked: bool) -> bool:
         return known.has_floor or (is_asked and known.root in _HOLDS_MONEY)
@@ -170,6 +200,15 @@ def no_day(at: datetime) -> CommandRefused:
         rule="year_known",
         values={"effective_at": rfc3339(at)},
         way_out="say when it took effect",
+    )
+
+
+def _without_key(known: KnownAccount) -> CommandRefused:
+    return CommandRefused(
+        f"{known.name} is kept by {known.key}",
+        rule="account_key",
+        values={"account": known.name, "key": ""},
+        way_out=f"name the {known.key}",
     )
 
 

@@ -101,6 +101,7 @@ def _settle_hold(command: SettleHold, case: Case) -> Ruling:
         command, case.book, case.find, hold, amount=amount, effective_at=effective_at
     )
     require_bank_accounts(case, made)
+    case.require_memo_apart(made)
     case.require_floors(made, freed={hold.name: hold.amount.minor})
     decided: dict[str, JsonValue] = {
         "hold": hold.id,

@@ -193,6 +193,7 @@ def _booked(command: BookManualEntry | BookExpense | OwnerCapital, case: Case) -
         case OwnerCapital():
             made = commands.owner_capital(command, case.book, case.find, effective_at=at)
     require_bank_accounts(case, made)
+    case.require_memo_apart(made)
     case.require_floors(made, is_asked=command.floor)
     return Ruling("booked", (made,), first_postings(case, made))
 

@@ -152,3 +152,24 @@ def test_hold_keeps_commands_with_a_floor_off_what_it_holds() -> None:
 def test_hold_that_nobody_placed_is_neither_settled_nor_released() -> None:
     Desk().refuses("hold_known", "settle_hold", hold="h9", **SETTLE)
     Desk().refuses("hold_known", "release_hold", hold="h9")
+
+
+def test_held_money_is_not_taken_by_a_posting_that_names_no_key() -> None:
+    desk = Desk()
+    owing(desk, 5000)
+    desk.does("place_hold", **hold(5000))
+
+    def taken(key: str) -> Json:
+        return {
+            "floor": True,
+            "effective_at": desk.now,
+            "postings": [
+                {"account": OWED, "side": "debit", "amount": usd(5000), "key": key},
+                {"account": "assets:bank:main", "side": "credit", "amount": usd(5000)},
+            ],
+        }
+
+    desk.receives(9000)
+    desk.refuses("available", "manual_entry", **taken("acct_1"))
+    said = desk.refuses("account_key", "manual_entry", **taken(""))
+    assert said.startswith("liabilities:connect is kept by")
