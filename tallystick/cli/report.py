@@ -15,7 +15,7 @@ import typer
 
 from services.console.shell.account_pages import AccountPages
 from services.console.shell.readers import Snapshot, Views
-from services.console.shell.reports import ACCOUNT, basis_of, report, rolled_up
+from services.console.shell.reports import ACCOUNT, basis_of, names_of, report, rolled_up
 from services.console.statements.account import AccountStatement
 from services.console.statements.as_json import (
     account_json,
@@ -24,7 +24,6 @@ from services.console.statements.as_json import (
     roll_up_json,
 )
 from services.console.statements.layout import (
-    Names,
     Styled,
     account_csv,
     account_lines,
@@ -33,6 +32,7 @@ from services.console.statements.layout import (
     roll_up_csv,
     roll_up_lines,
 )
+from services.console.statements.names import AccountNames, Names, with_displays
 from services.console.statements.query import (
     OF_A_PERIOD,
     STANDING,
@@ -44,7 +44,7 @@ from services.console.statements.query import (
 )
 from services.console.statements.report import Kind
 from services.console.views import BadRequest
-from services.ledger.chart import Chart, default_chart
+from services.ledger.chart import default_chart
 from services.ledger.shell.service import charts_of
 from shared.contracts.books import BookData, BookMap
 from shared.contracts.journal import DEFAULT_BOOK
@@ -52,7 +52,6 @@ from shared.runtime import log
 from tallystick.cli.papers import add_to
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
-from tallystick.in_force_here import in_force_at
 
 LINES_MAX: Final = 100_000
 # What is called otherwise here than over HTTP.
@@ -93,7 +92,8 @@ class Shelf:
     """A book that is open to be read."""
 
     book: BookData
-    names: Names
+    named: AccountNames
+    chart: Names | None
     views: Snapshot
     now: datetime
 
@@ -101,6 +101,10 @@ class Shelf:
         """What the options ask of this book."""
         given = {name.rstrip("_"): value for name, value in words.items() if value is not None}
         return asked_of(self.book, given, known)
+
+    def names(self, asked: Asked) -> Names:
+        """What accounts were called at the moment that is asked for."""
+        return self.named.at(asked.end, self.chart)
 
 
 def _standing(kind: Kind) -> Callable[..., None]:
@@ -232,14 +236,15 @@ def roll_up(
         lines = await rolled_up(
             shelf.views, asked, by=by, under=under, depth=depth_of(depth), tags=tags
         )
-        basis = await basis_of(shelf.views, asked, shelf.now)
+        basis, names = await basis_of(shelf.views, asked, shelf.now), shelf.names(asked)
         match written:
             case Format.JSON:
-                _json(basis_json(basis) | {"by": by, "lines": roll_up_json(lines)})
+                told = basis_json(basis) | {"by": by, "lines": roll_up_json(lines)}
+                _json(with_displays(told, names))
             case Format.CSV:
-                _csv(roll_up_csv(lines))
+                _csv(roll_up_csv(lines, names))
             case Format.TABLE:
-                _table(roll_up_lines(lines, basis, f"Roll-up by {by}", shelf.names))
+                _table(roll_up_lines(lines, basis, f"Roll-up by {by}", names))
 
     _run(book, read)
 
@@ -247,14 +252,15 @@ def roll_up(
 def _statement(kind: Kind, book: str, written: Format, **words: str | None) -> None:
     async def read(shelf: Shelf) -> None:
         known = OF_A_PERIOD if kind.is_of_a_period else STANDING
-        made = await report(shelf.views, kind, shelf.asked(known, **words), shelf.now)
+        asked = shelf.asked(known, **words)
+        made, names = await report(shelf.views, kind, asked, shelf.now), shelf.names(asked)
         match written:
             case Format.JSON:
-                _json(report_json(made))
+                _json(with_displays(report_json(made), names))
             case Format.CSV:
-                _csv(report_csv(made))
+                _csv(report_csv(made, names))
             case Format.TABLE:
-                _table(report_lines(made, shelf.names))
+                _table(report_lines(made, names))
         if made.missing:
             first = made.missing[0]
             on = first.on or shelf.now.date()
@@ -277,16 +283,16 @@ def _statement(kind: Kind, book: str, written: Format, **words: str | None) -> N
 def _postings(name: str, book: str, written: Format, *, is_one: bool, **words: str | None) -> None:
     async def read(shelf: Shelf) -> None:
         asked = shelf.asked(OF_A_PERIOD, **words)
-        basis = await basis_of(shelf.views, asked, shelf.now)
+        basis, names = await basis_of(shelf.views, asked, shelf.now), shelf.names(asked)
         found = await _all_pages(AccountPages(shelf.views, asked), name, is_one=is_one)
         match written:
             case Format.JSON:
                 told = [account_json(each) for each in found]
-                _json(basis_json(basis) | {"accounts": told})
+                _json(with_displays(basis_json(basis) | {"accounts": told}, names))
             case Format.CSV:
-                _csv(account_csv(found))
+                _csv(account_csv(found, names))
             case Format.TABLE:
-                _table(account_lines(found, basis, shelf.names))
+                _table(account_lines(found, basis, names))
 
     _run(book, read)
 
@@ -321,8 +327,9 @@ def _run(book: str, read: Callable[[Shelf], Coroutine[Any, Any, None]]) -> None:
 
     async def go() -> None:
         async with _open(dsn) as views:
-            names = await _names(books, named, views, dsn)
-            await read(Shelf(named, names, views, datetime.now(UTC)))
+            names = await names_of(views, named.book)
+            chart = _chart(books, named, names)
+            await read(Shelf(named, names, chart, views, datetime.now(UTC)))
 
     try:
         asyncio.run(go())
@@ -361,22 +368,13 @@ def _book(books: BookMap, name: str) -> BookData:
     return found
 
 
-async def _names(books: BookMap, book: BookData, views: Snapshot, dsn: str) -> Names:
-    """What people read for an account: as a command named it, else as the chart says.
+def _chart(books: BookMap, book: BookData, names: AccountNames) -> Names | None:
+    """The chart that the books file names, which has the last word; ``None``: those in force.
 
-    A chart that the books file names has the last word on names; else it is the one in force.
+    Where nothing has begun, what the books begin with is all there is.
     """
-    chart = charts_of(books).get(book.book) or await _chart_in_force(book, dsn)
-    rows = await views.rows("account_displays", book.name)
-    named = {row["account"]: row["display"] for row in rows}
-    return lambda name: str(named.get(name) or chart.display(name))
-
-
-async def _chart_in_force(book: BookData, dsn: str) -> Chart:
-    try:
-        return (await in_force_at(dsn)).last().named(book.name).chart
-    except Problem:  # Nothing has begun, so what the books begin with is all there is.
-        return default_chart()
+    chart = charts_of(books).get(book.book) or (None if names.charts else default_chart())
+    return None if chart is None else chart.display
 
 
 def _json(told: object) -> None:

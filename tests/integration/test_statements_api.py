@@ -63,6 +63,7 @@ async def shown(fresh_database: Callable[[], str]) -> AsyncGenerator[Shown]:
         journal.entry(at(3, 9), at(3, 9), ("assets:bank:eur", 5_000), ("revenue:stripe", -5_000),
                       currency=EUR)  # fmt: skip
         journal.entry(at(2, 2), at(3, 10), ("expenses:compute", 700), ("liabilities:payable", -700))
+        journal.rename("assets:bank:main", "House <b>Bank</b>", at(3, 20))
         await journal.book()
         ledger, reconciler = Views(dsn, "ledger"), Views(dsn, "reconciler")
         desk = Desk(
@@ -93,7 +94,7 @@ async def test_balance_sheet_is_told_in_each_currency_and_in_one(shown: Shown) -
     assert told["reporting"]["closing_rates"] == [
         {"base": "eur", "quote": "usd", "on": "2026-01-01", "rate": "1.1"}
     ]
-    assert sum(place["next_offset"] for place in told["as_of"]) == 24
+    assert sum(place["next_offset"] for place in told["as_of"]) == 25
     alone = (await shown.get("balance-sheet", reporting="", currency="eur")).json()
     assert (alone["reporting"], len(alone["statements"])) == (None, 1)
     missing = (await shown.get("balance-sheet", reporting="jpy")).json()["reporting"]
@@ -193,6 +194,34 @@ async def test_page_of_a_list_leads_to_the_next_and_keeps_what_was_asked(shown: 
     second = await shown.http.get(link)
     assert second.status_code == 200
     assert second.text != first.text
+
+
+async def test_account_is_called_what_it_was_called_at_the_moment_that_is_asked_for(
+    shown: Shown,
+) -> None:
+    page = await shown.http.get(f"{STATEMENTS}/trial-balance", headers={"Accept": "text/html"})
+    assert "House &lt;b&gt;Bank&lt;/b&gt; (assets:bank:main)" in page.text
+    for path, words in (
+        ("trial-balance", {}),
+        ("balance-sheet", {}),
+        ("general-ledger", {}),
+        ("roll-up", {"by": "account"}),
+        ("accounts/assets:bank:main", {}),
+    ):
+        for moment, name in (
+            ({}, "House <b>Bank</b>"),
+            ({"as_of": "2026-03-20"}, "House <b>Bank</b>"),
+            ({"as_of": "2026-03-19"}, "assets:bank:main"),
+            ({"recorded_as_of": "2026-03-19"}, "assets:bank:main"),
+        ):
+            told = (await shown.get(path, **words, **moment)).text
+            assert '"account":"assets:bank:main"' in told
+            assert f'"display":"{name}"' in told, (path, moment)
+            written = await shown.get(path, **words, **moment, format="csv")
+            rows = list(csv.DictReader(io.StringIO(written.text)))
+            assert list(rows[0])[-1] == "display"
+            named = {row["display"] for row in rows if "assets:bank:main" in row.values()}
+            assert named == {name}, (path, moment)
 
 
 async def test_account_and_ledger_page_to_their_end(shown: Shown) -> None:

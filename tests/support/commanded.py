@@ -13,7 +13,13 @@ from services.ledger.shell.booking.books import INPUT_TOPICS, Books
 from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.store import bring_up_to_date, open_journal
 from shared.contracts.books import BookData, BookMap
-from shared.contracts.commands import BookManualEntry, ManualPosting, SetExchangeRate, Side
+from shared.contracts.commands import (
+    BookManualEntry,
+    ManualPosting,
+    RenameAccount,
+    SetExchangeRate,
+    Side,
+)
 from shared.contracts.envelope import Envelope
 from shared.contracts.money import Currency, Money, MoneyOnWire
 from shared.contracts.schemas import type_of
@@ -74,7 +80,14 @@ class Commanded:
         )
         self._tell(command, recorded_at or datetime(on.year, on.month, on.day, 23, tzinfo=UTC))
 
-    def _tell(self, command: BookManualEntry | SetExchangeRate, recorded_at: datetime) -> None:
+    def rename(self, account: str, display: str, recorded_at: datetime) -> None:
+        """Another name for an account."""
+        command = RenameAccount(idempotency_key=f"k{self.count}", account=account, display=display)
+        self._tell(command, recorded_at)
+
+    def _tell(
+        self, command: BookManualEntry | RenameAccount | SetExchangeRate, recorded_at: datetime
+    ) -> None:
         partition = self.count % PARTITIONS
         envelope = Envelope(
             id=f"cmd_{self.count}",

@@ -5,16 +5,15 @@ accounts. A mistyped name is refused here, before anything is asked for, since w
 matches knows no chart.
 """
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
+from services.console.statements.names import covers
 from services.console.views import Json
 
-_PLACE: Final = re.compile(r"[A-Z][A-Z0-9]*")
 _SEE_CHART: Final = "see the chart with `tallystick activate show --chart`"
 
 Row = Mapping[str, Any]  # Any: a row of a view
@@ -43,7 +42,7 @@ class KnownAccounts:
             )
         if account in self.is_open:
             return None if self.is_open[account] else _closed(account)
-        if self.chart is None or any(_covers(name, account) for name in self.chart):
+        if self.chart is None or any(covers(name, account) for name in self.chart):
             return None
         known = sorted({*self.chart, *(name for name, is_open in self.is_open.items() if is_open)})
         near = get_close_matches(account, known, n=1)
@@ -74,14 +73,6 @@ def known_accounts(activations: Iterable[Row], changes: Iterable[Row]) -> KnownA
         frozenset(row["name"] for row in rows) if text else None,
         frozenset(row["name"] for row in rows if row.get("mirror")),
         {row["account"]: row["is_open"] for row in changes},
-    )
-
-
-def _covers(name: str, account: str) -> bool:
-    own, other = name.split(":"), account.split(":")
-    return len(own) == len(other) and all(
-        mine == theirs or (_PLACE.fullmatch(mine) and theirs)
-        for mine, theirs in zip(own, other, strict=True)
     )
 
 

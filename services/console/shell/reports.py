@@ -31,6 +31,7 @@ from services.console.statements.income import (
     translated_income_statement,
 )
 from services.console.statements.moments import AsOf, end_of
+from services.console.statements.names import AccountNames, account_names
 from services.console.statements.query import Asked
 from services.console.statements.report import (
     Basis,
@@ -77,6 +78,13 @@ async def basis_of(views: Snapshot, asked: Asked, read_at: datetime) -> Basis:
         read_at,
         tuple(Position(r["topic"], r["partition"], r["next_offset"]) for r in positions),
         tuple(sorted(unpassed)),
+    )
+
+
+async def names_of(views: Snapshot, book: str) -> AccountNames:
+    """What a book's accounts were ever called."""
+    return account_names(
+        await views.rows("charts_in_force", book), await views.rows("account_names", book)
     )
 
 

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from services.console import views
 from services.console.shell.account_pages import AccountPages
 from services.console.shell.readers import Snapshot
-from services.console.shell.reports import ACCOUNT, basis_of, report, rolled_up
+from services.console.shell.reports import ACCOUNT, basis_of, names_of, report, rolled_up
 from services.console.statements.account import Place
 from services.console.statements.as_json import (
     account_json,
@@ -31,12 +31,12 @@ from services.console.statements.layout import (
     account_csv,
     account_lines,
     foot,
-    itself,
     report_csv,
     report_lines,
     roll_up_csv,
     roll_up_lines,
 )
+from services.console.statements.names import Names, with_displays
 from services.console.statements.page import CONTENT_SECURITY_POLICY, Form, form_of, page
 from services.console.statements.query import (
     OF_A_PERIOD,
@@ -98,12 +98,13 @@ class StatementsApi:
                 if (same := _unchanged(request, tag)) is not None:
                     return same
                 made = await report(moment, kind, asked, now)
+                names = await _names(moment, asked)
                 told = _Told(
                     kind.value.replace("-", " ").capitalize(),
                     made.basis,
-                    lambda: report_json(made),
-                    lambda: report_csv(made),
-                    lambda: report_lines(made),
+                    lambda: with_displays(report_json(made), names),
+                    lambda: report_csv(made, names),
+                    lambda: report_lines(made, names),
                 )
                 return _answer(told, request, tag)
 
@@ -122,13 +123,15 @@ class StatementsApi:
                 name, after=_place(after)[1] if after else None, count=_limit(request)
             )
             following = _cursor(name, found.after) if found.after is not None else None
-            basis = await basis_of(moment, asked, now)
+            basis, names = await basis_of(moment, asked, now), await _names(moment, asked)
             told = _Told(
                 f"Statement of {name}",
                 basis,
-                lambda: basis_json(basis) | account_json(found) | {"next": following},
-                lambda: account_csv([found]),
-                lambda: account_lines([found], basis),
+                lambda: with_displays(
+                    basis_json(basis) | account_json(found) | {"next": following}, names
+                ),
+                lambda: account_csv([found], names),
+                lambda: account_lines([found], basis, names),
             )
             return _answer(told, request, tag, following)
 
@@ -147,17 +150,18 @@ class StatementsApi:
                 count=_limit(request),
             )
             following = _cursor(*found.next) if found.next is not None else None
-            basis = await basis_of(moment, asked, now)
+            basis, names = await basis_of(moment, asked, now), await _names(moment, asked)
             accounts = found.accounts
             told = _Told(
                 "General ledger",
                 basis,
-                lambda: (
+                lambda: with_displays(
                     basis_json(basis)
-                    | {"accounts": [account_json(each) for each in accounts], "next": following}
+                    | {"accounts": [account_json(each) for each in accounts], "next": following},
+                    names,
                 ),
-                lambda: account_csv(accounts),
-                lambda: account_lines(accounts, basis),
+                lambda: account_csv(accounts, names),
+                lambda: account_lines(accounts, basis, names),
             )
             return _answer(told, request, tag, following)
 
@@ -179,12 +183,15 @@ class StatementsApi:
                 tags=tags_of(words.get("tags", "")),
             )
             by, basis = words.get("by", ACCOUNT), await basis_of(moment, asked, now)
+            names = await _names(moment, asked)
             told = _Told(
                 f"Roll-up by {by}",
                 basis,
-                lambda: basis_json(basis) | {"by": by, "lines": roll_up_json(lines)},
-                lambda: roll_up_csv(lines),
-                lambda: roll_up_lines(lines, basis, f"Roll-up by {by}", itself),
+                lambda: with_displays(
+                    basis_json(basis) | {"by": by, "lines": roll_up_json(lines)}, names
+                ),
+                lambda: roll_up_csv(lines, names),
+                lambda: roll_up_lines(lines, basis, f"Roll-up by {by}", names),
             )
             return _answer(told, request, tag)
 
@@ -209,6 +216,11 @@ class StatementsApi:
         ]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         return f'W/"{digest[:32]}"'
+
+
+async def _names(moment: Snapshot, asked: Asked) -> Names:
+    """What accounts were called at the moment that is asked for."""
+    return (await names_of(moment, asked.book.name)).at(asked.end)
 
 
 def _limit(request: Request) -> int:

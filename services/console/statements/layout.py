@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from services.console.statements.account import AccountStatement, Movement
 from services.console.statements.as_json import rate_text
 from services.console.statements.moments import Moment
+from services.console.statements.names import Names, itself
 from services.console.statements.report import Basis, Report
 from services.console.statements.roll_up import RollUpLine
 from services.console.statements.sheet import RowKind, Sheet, SheetRow
@@ -19,7 +20,6 @@ INDENT: Final = "  "
 GAP: Final = "   "
 # A spreadsheet takes a cell that begins with one of these for a formula, after quotes and blanks.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-Names = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,6 @@ class Styled:
 
     text: str
     style: str = ""
-
-
-def itself(account: str) -> str:
-    """An account's name as it is, where there is no chart to say a better one."""
-    return account
 
 
 def report_lines(report: Report, names: Names = itself) -> list[Styled]:
@@ -170,7 +165,7 @@ def roll_up_lines(
     ]
 
 
-def report_csv(report: Report) -> str:
+def report_csv(report: Report, names: Names = itself) -> str:
     """A report as CSV: a row for each row of each statement."""
     rows: list[Sequence[object]] = []
     for statement in report.all_statements():
@@ -189,11 +184,12 @@ def report_csv(report: Report) -> str:
                         report.kind.value, sheet.currency.code, scope, row.kind.value, row.label,
                         column, "" if amount is None else decimal_text(amount, exponent),
                         "" if amount is None else amount, exponent, row.text,
+                        names(row.account) if row.account else "",
                     )
                 )  # fmt: skip
     head = (
         *("statement", "currency", "scope", "row", "label", "column", "amount", "minor"),
-        *("exponent", "text"),
+        *("exponent", "text", "display"),
     )
     return csv_text(head, rows)
 
@@ -204,11 +200,12 @@ def _reported(movement: Movement) -> str:
     return f" (late, reported on {day})" if day is not None else ""
 
 
-def account_csv(statements: Sequence[AccountStatement]) -> str:
+def account_csv(statements: Sequence[AccountStatement], names: Names = itself) -> str:
     """Account statements as CSV, a row for each movement."""
     head = (
         *("account", "effective_at", "recorded_at", "reference", "kind", "key", "description"),
         *("currency", "exponent", "amount", "minor", "balance", "balance_minor", "reported_day"),
+        "display",
     )
     rows = [
         (
@@ -216,7 +213,7 @@ def account_csv(statements: Sequence[AccountStatement]) -> str:
             m.kind, m.key, m.description, m.currency.code, m.currency.exponent,
             decimal_text(m.minor, m.currency.exponent), m.minor,
             decimal_text(line.balance, m.currency.exponent), line.balance,
-            m.reported_day or "",
+            m.reported_day or "", names(statement.account),
         )
         for statement in statements
         for line in statement.lines
@@ -225,9 +222,12 @@ def account_csv(statements: Sequence[AccountStatement]) -> str:
     return csv_text(head, rows)
 
 
-def roll_up_csv(lines: Iterable[RollUpLine]) -> str:
+def roll_up_csv(lines: Iterable[RollUpLine], names: Names = itself) -> str:
     """A roll-up as CSV."""
-    head = ("account", "begins", "key", "currency", "exponent", "debit", "credit", "net", "tag")
+    head = (
+        *("account", "begins", "key", "currency", "exponent", "debit", "credit", "net", "tag"),
+        "display",
+    )
     rows = [
         (
             line.name, line.begins or "", line.key, line.currency.code, line.currency.exponent,
@@ -235,7 +235,7 @@ def roll_up_csv(lines: Iterable[RollUpLine]) -> str:
                 decimal_text(minor, line.currency.exponent)
                 for minor in (line.debit, line.credit, line.net)
             ),
-            line.tag,
+            line.tag, names(line.name) if line.name else "",
         )
         for line in lines
     ]  # fmt: skip
@@ -301,7 +301,7 @@ def _label(row: SheetRow, names: Names) -> str:
 
 
 def _named(account: str, names: Names) -> str:
-    shown = names(account)
+    shown = _plain(names(account))
     return account if shown == account else f"{shown} ({account})"
 
 

@@ -32,7 +32,7 @@ limit $2
 
 -- name: charts_in_force
 -- What books begin with, and each chart of a book that was put in force, the first first.
-select what, $1::text as book, value
+select what, $1::text as book, value, recorded_at
 from activations
 where what = 'genesis' or (what = 'chart' and book = $1)
 order by number

@@ -95,9 +95,9 @@ from page_of_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 select currency, exponent, debit_minor, credit_minor
 from turnover_of_day_up_to_place($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
--- name: account_displays
--- What accounts are called that a command opened or renamed. No row: as the chart has it.
-select distinct on (account) account, display
+-- name: account_names
+-- What commands called accounts, the first name of each first. No row: as the chart has it.
+select account, display, is_of_chart, recorded_at
 from account_history
 where book = $1
-order by account, number desc
+order by account, number
