@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -61,6 +61,11 @@ async def standing(kafka: KafkaAddress | str) -> dict[Name, MonitorCrossed]:
             if before is None or before.revision < told.revision:
                 found[told.book, told.monitor] = told
     return found
+
+
+def days_there(books: BookMap, now: datetime) -> tuple[date, ...]:
+    """The day that each book has: in its own time zone it may begin at any hour of another's."""
+    return tuple(now.astimezone(book.zone).date() for book in books.books)
 
 
 @dataclass(slots=True)
@@ -143,7 +148,7 @@ class MonitorWatch:
         async with self.ledger.snapshot() as views:
             positions = await views.rows("positions")
             # A ratio over the last days changes with the day, even when nothing is booked.
-            seen = ([tuple(row.values()) for row in positions], now.date())
+            seen = ([tuple(row.values()) for row in positions], days_there(self.books, now))
             if seen == self._seen:
                 return
             reader = Reader(views, self.books, now)

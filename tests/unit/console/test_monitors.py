@@ -17,8 +17,10 @@ from services.console.monitors import (
     monitors_of,
     of_ratio,
 )
+from services.console.shell.monitor_watch import days_there
 from services.console.statements.balance_sheet import balance_sheet
 from services.console.statements.solvency import Solvency, solvency
+from shared.contracts.books import BookData, BookMap
 from shared.contracts.errors import Unreadable
 from shared.contracts.money import currency_of
 from shared.contracts.monitors import MonitorCrossed, MonitorState
@@ -152,6 +154,15 @@ def test_crossing_says_figure_value_and_threshold() -> None:
     )
     assert told.amount is not None
     assert told.amount.minor == "999950"
+
+
+def test_ratios_are_read_again_when_a_day_begins_in_any_book() -> None:
+    books = BookMap(books=(BookData(), BookData(name="tokyo", time_zone="Asia/Tokyo")))
+    before, after = (
+        days_there(books, datetime(2026, 11, 21, hour, minute, tzinfo=UTC))
+        for hour, minute in ((14, 59), (15, 0))
+    )
+    assert [day.day for day in (*before, *after)] == [21, 21, 21, 22]
 
 
 def test_monitor_that_the_file_has_no_more_is_withdrawn_once() -> None:
