@@ -7,7 +7,7 @@ from typing import Final
 from services.console.monitors import Monitor, Value, judged
 from services.console.statements.figures import rounded
 from shared.contracts.messages import Position
-from shared.contracts.money import Money, MoneyOnWire, decimal_text
+from shared.contracts.money import MINOR_MAX, Money, MoneyOnWire, decimal_text
 from shared.contracts.monitors import MonitorCrossed, MonitorState
 
 Name = tuple[str, str]
@@ -74,8 +74,8 @@ def shown(monitor: Monitor, value: Value) -> str:
     """A figure as a person reads it."""
     if value.exact is None:
         return "without bound"
-    if (money := _money(monitor, value)) is not None:
-        return str(money.money())
+    if monitor.ratio is None:
+        return f"{decimal_text(int(value.exact), monitor.money.exponent)} {monitor.money}"
     return decimal_text(rounded(value.exact * 10**_DECIMALS), _DECIMALS)
 
 
@@ -88,6 +88,7 @@ def _said(monitor: Monitor, value: Value, state: MonitorState) -> str:
 
 
 def _money(monitor: Monitor, value: Value) -> MoneyOnWire | None:
-    if monitor.ratio is not None or value.exact is None:
+    """A balance as amounts are told; none where it is more than one of them can be."""
+    if monitor.ratio is not None or value.exact is None or abs(value.exact) > MINOR_MAX:
         return None
     return MoneyOnWire.of(Money(int(value.exact), monitor.money))

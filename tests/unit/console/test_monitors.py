@@ -156,6 +156,14 @@ def test_crossing_says_figure_value_and_threshold() -> None:
     assert told.amount.minor == "999950"
 
 
+def test_balance_past_what_one_amount_can_be_is_told_in_words() -> None:
+    (told,) = crossings([(only(CASH), cents(-3 * 10**30))], {}, AT, ())
+    assert (told.value, told.amount) == (f"-{3 * 10**28}.00 USD", None)
+    (told,) = crossings([(only(CASH), cents(-(10**30)))], {}, AT, ())
+    assert told.amount is not None
+    assert told.amount.minor == str(-(10**30))
+
+
 def test_ratios_are_read_again_when_a_day_begins_in_any_book() -> None:
     books = BookMap(books=(BookData(), BookData(name="tokyo", time_zone="Asia/Tokyo")))
     before, after = (
