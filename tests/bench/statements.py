@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -268,33 +268,30 @@ async def reader_of(dsn: str) -> AsyncGenerator[Reader]:
             await journal.close()
 
 
-async def timed(
-    dsn: str, rounds: int, readings: Mapping[str, Reading]
-) -> dict[str, tuple[float, float]]:
-    """Median and worst milliseconds of each reading."""
-    found = dict[str, tuple[float, float]]()
-    async with reader_of(dsn) as reader:
-        for name, read in readings.items():
-            took: list[float] = []
-            for _ in range(rounds + 2):
-                begun = time.perf_counter()
-                await read(reader)
-                took.append((time.perf_counter() - begun) * 1000)
-            found[name] = (statistics.median(took[2:]), max(took[2:]))
-    return found
-
-
 async def measure(
     dsns: Mapping[int, str], rounds: int, readings: Mapping[str, Reading]
 ) -> list[str]:
-    """Time readings over journals of each size; the lines of a table."""
-    results = [await timed(dsn, rounds, readings) for dsn in dsns.values()]
+    """Time readings over journals of each size, by turns; the lines of a table.
+
+    By turns, since what else the machine does comes and goes: the ratio is of the same minutes.
+    """
     head = "".join(f"{size:>22,}" for size in dsns)
     lines = [f"{'median (worst) ms, postings:':42}{head}{'ratio':>8}"]
-    for name in results[0]:
-        cells = "".join(f"{r[name][0]:>12.1f} ({r[name][1]:>6.1f})" for r in results)
-        ratio = results[-1][name][0] / results[0][name][0]
-        lines.append(f"{name:42}{cells}{ratio:>8.2f}")
+    async with AsyncExitStack() as opened:
+        readers = [await opened.enter_async_context(reader_of(dsn)) for dsn in dsns.values()]
+        for name, read in readings.items():
+            took: list[list[float]] = [[] for _ in readers]
+            for _ in range(rounds + 2):
+                for reader, found in zip(readers, took, strict=True):
+                    begun = time.perf_counter()
+                    await read(reader)
+                    found.append((time.perf_counter() - begun) * 1000)
+            medians = [statistics.median(found[2:]) for found in took]
+            cells = "".join(
+                f"{median:>12.1f} ({max(found[2:]):>6.1f})"
+                for median, found in zip(medians, took, strict=True)
+            )
+            lines.append(f"{name:42}{cells}{medians[-1] / medians[0]:>8.2f}")
     return lines
 
 
