@@ -398,33 +398,3 @@ def test_entry_of_a_day_that_is_refused_today_is_followed_as_it_was_booked() -> 
     record = Recorded(OutcomeKind.ACCEPTED, "command", "", "command:k1", None, ())
     again = followed(Asked(asked, Desk().book), Standing(DEFAULT_BOOK), record, recorded_at=NOON)
     assert [each.effective_at.year for each in again.entries] == [9999]
-
-
-def memo(*legs: tuple[str, str, int, str]) -> Json:
-    return {
-        "effective_at": AT,
-        "postings": [
-            {"account": account, "side": side, "amount": usd(minor), "key": key}
-            for account, side, minor, key in legs
-        ],
-    }
-
-
-def test_entry_between_memo_accounts_and_others_is_refused_because_statements_would_not_hold() -> (
-    None
-):
-    desk = Desk()
-    said = desk.refuses(
-        "memo_apart",
-        "manual_entry",
-        **memo(("memo:credits", "debit", 500, "cus_1"), ("equity:owner", "credit", 500, "")),
-    )
-    assert said.startswith("memo accounts stand in no statement")
-    assert "differ by 5.00 USD" in said
-    among_themselves = (
-        ("memo:credits", "debit", 500, "cus_1"),
-        ("memo:credits-issued", "credit", 500, ""),
-    )
-    others = (("expenses:gas", "debit", 70, ""), ("liabilities:payable", "credit", 70, ""))
-    desk.does("manual_entry", **memo(*among_themselves))
-    desk.does("manual_entry", **memo(*among_themselves, *others))
