@@ -379,3 +379,22 @@ async def test_days_or_months_that_were_tampered_with_are_named(database_dsn: st
         problems = (await verify_journal(world.journal.database)).problems
     assert any("the days of equity:owner" in problem for problem in problems)
     assert any("is not the sum of its days" in problem for problem in problems)
+
+
+async def test_open_items_of_a_moment_that_were_tampered_with_are_named(database_dsn: str) -> None:
+    async with made(database_dsn) as world:
+        assert (await verify_journal(world.journal.database)).problems == ()
+        owner = await asyncpg.connect(database_dsn)
+        with pytest.raises(asyncpg.PostgresError, match="UPDATE of kept_items is refused"):
+            await owner.execute("update ledger.kept_items set minor = minor + 1")
+        await owner.execute("alter table ledger.kept_items disable trigger all")
+        touched = await owner.fetchrow(
+            "update ledger.kept_items set minor = minor + 1 where (number, key) ="
+            " (select number, key from ledger.kept_items order by number desc, key limit 1)"
+            " returning number, account, key"
+        )
+        await owner.close()
+        problems = (await verify_journal(world.journal.database)).problems
+    assert touched is not None
+    named = f"{touched['account']}[{touched['key']}] in book main was kept open at moment"
+    assert any(p.startswith(f"{named} {touched['number']} with 1 ") for p in problems), problems

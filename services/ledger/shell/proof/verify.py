@@ -267,7 +267,7 @@ async def _kept_findings(tx: Tx, heads: Sequence[Columns]) -> list[Finding]:
 
 
 async def _sums_kept(rows: Callable[..., Awaitable[Sequence[Columns]]]) -> list[str]:
-    """Days, months and open items that are not what they sum."""
+    """Days, months and open items, now and as they were kept, that are not what they sum."""
     said = [
         f"the {row['span']} of {row['account']} in book {row['book']} do not sum to its "
         f"{row['currency']} balance: debits {row['summed_debit_minor']} for "
@@ -288,5 +288,10 @@ async def _sums_kept(rows: Callable[..., Awaitable[Sequence[Columns]]]) -> list[
         f"{row['account']}[{row['key']}] in book {row['book']} is kept open with "
         f"{row['kept_minor']} {row['currency']}, and its postings sum to {row['summed_minor']}"
         for row in await rows("verify_open_items", FINDINGS_MAX)
+    ]
+    said += [
+        f"{row['account']}[{row['key']}] in book {row['book']} was kept open at moment"
+        f" {row['number']} with {row['excess']} {row['currency']} more than its postings sum to"
+        for row in await rows("verify_kept_items", FINDINGS_MAX)
     ]
     return said

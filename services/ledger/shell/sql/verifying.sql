@@ -157,3 +157,48 @@ full join (
 where coalesce(i.minor, 0) <> coalesce(s.minor, 0)
 order by 1, 2, 3, 4
 limit $1
+
+-- name: verify_kept_items
+-- Keys of which what was kept open at a moment is not what their postings summed to until then. No
+-- row: all are. The moments are told apart step by step, so that each posting is read once: between
+-- two of them what is kept has changed by the postings between the heads of both.
+with steps as materialized (
+    select number, lag(number) over (order by number) as before
+    from kept
+),
+kept_changes as (
+    select number, book, account, key, currency, minor
+    from kept_items
+    union all
+    select s.number, i.book, i.account, i.key, i.currency, -i.minor
+    from steps as s
+    join kept_items as i on i.number = s.before
+),
+posted_changes as (
+    select
+        h.number, e.book, p.account, p.key, p.currency,
+        case p.direction when 'debit' then p.minor else -p.minor end as minor
+    from steps as s
+    join kept_heads as h on h.number = s.number
+    left join kept_heads as b on b.number = s.before and b.origin_id = h.origin_id
+    join postings as p
+        on
+            p.origin_id = h.origin_id
+            and p.sequence > coalesce(b.sequence, 0)
+            and p.sequence <= h.sequence
+    join entries as e
+        on e.origin_id = p.origin_id and e.sequence = p.sequence and e.recorded_at = p.recorded_at
+    where p.key <> ''
+)
+select c.number, c.book, c.account, c.key, c.currency, sum(c.minor) as excess
+from (
+    select number, book, account, key, currency, minor
+    from kept_changes
+    union all
+    select number, book, account, key, currency, -minor
+    from posted_changes
+) as c
+group by c.number, c.book, c.account, c.key, c.currency
+having sum(c.minor) <> 0
+order by c.number, c.book, c.account, c.key, c.currency
+limit $1
