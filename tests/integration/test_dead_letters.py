@@ -10,7 +10,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -68,9 +67,10 @@ def refused_command() -> Publication:
 @contextmanager
 def known_currency(code: str, exponent: int) -> Generator[None]:
     """A release whose registry has one currency more."""
-    more = MappingProxyType({**money.CURRENCIES, code: money.Currency(code, exponent)})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(money, "CURRENCIES", more)
+        registry = money._BY_CODE  # pyright: ignore[reportPrivateUsage]  # the registry itself
+        patch.setitem(registry, code, money.Currency(code, exponent))
+        assert money.CURRENCIES[code].exponent == exponent
         yield
 
 
