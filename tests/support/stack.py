@@ -24,7 +24,7 @@ BACK_END_VARIABLE: Final = "TALLYSTICK_TEST_STACK"  # auto, docker or embedded
 ROOM_VARIABLE: Final = "TALLYSTICK_TEST_ROOM"  # the folder in which stacks keep their data
 
 MEMORY: Final = Path("/dev/shm")
-# Three workers, each with a stack and now and then a second one, take a gigabyte or two.
+# A worker's stack, and a second one beside it, were seen to take a quarter of a gigabyte.
 FREE_BYTES_MIN: Final = 6_000_000_000
 _PREFIX: Final = "tallystick-test-"
 
