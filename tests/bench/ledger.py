@@ -291,7 +291,7 @@ async def _measure_reads(stack: RunningStack, asked: Asked) -> None:
         return made[-1]
 
     try:
-        await statements.measure(fresh, list(asked.postings), asked.rounds)
+        await statements.write_and_measure(fresh, list(asked.postings), asked.rounds, "")
     finally:
         for dsn in made:
             stack.drop_database(dsn)
