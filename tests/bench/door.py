@@ -319,7 +319,7 @@ def main() -> int:
     parser.add_argument("--warming", type=int, default=WARMING, help="records before all else")
     given = parser.parse_args()
     asked = Asked(given.events, given.rounds, given.memory_events, given.warming)
-    with running_stack() as stack:
+    with running_stack(on_disk=True) as stack:
         measure(stack, asked, print)
     return 0
 

@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     given = parser.parse_args(arguments)
     log.set_up(level="error", form="text")
-    with running_stack() as stack:
+    with running_stack(on_disk=True) as stack:
         asyncio.run(
             measure(
                 stack,

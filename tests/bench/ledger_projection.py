@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[500, 2_000])
     asked = parser.parse_args(arguments)
     log.set_up(level="warning", form="text")
-    with running_stack() as stack:
+    with running_stack(on_disk=True) as stack:
         uvloop.run(measure(stack, asked))
 
 

@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--wait", action="store_true", help="for a quiet moment before rebuilding")
     asked = parser.parse_args(arguments)
     log.set_up(level="error", form="text")
-    with running_stack() as stack:
+    with running_stack(on_disk=True) as stack:
         uvloop.run(measure(stack, asked))
 
 

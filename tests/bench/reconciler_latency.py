@@ -110,7 +110,7 @@ async def _waited(rig: ReconcilerRig, count: int) -> list[float]:
 
 async def main(payouts: int, waiting: int, rate: float, seconds: float) -> None:
     """Measure once and print."""
-    with running_stack() as stack:
+    with running_stack(on_disk=True) as stack:
         await fresh_topics(stack.kafka_bootstrap)
         rig = ReconcilerRig(stack.kafka_bootstrap, stack.fresh_database("bench"))
         waited = await measured(rig, payouts=payouts, waiting=waiting, rate=rate, seconds=seconds)

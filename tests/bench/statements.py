@@ -317,7 +317,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="readings whose name has this in it")
     given = parser.parse_args()
-    with running_stack() as stack:
+    with running_stack(on_disk=True) as stack:
         made: list[str] = []
 
         def fresh() -> str:

@@ -157,7 +157,7 @@ def main() -> int:
     if given.prove:
         sys.stdout.write(json.dumps(asyncio.run(prove(given.prove))))
         return 0
-    with running_stack() as stack:
+    with running_stack(on_disk=True) as stack:
         for entries in given.entries:
             dsn = stack.fresh_database("bench")
             asyncio.run(fill(dsn, entries))

@@ -328,7 +328,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="not longer than this (60)")
     parser.add_argument("--seed", type=int, default=5, help="what is told and when (5)")
     asked = parser.parse_args()
-    with running_stack() as stack, tempfile.TemporaryDirectory() as folder:
+    with running_stack(on_disk=True) as stack, tempfile.TemporaryDirectory() as folder:
         dsn = stack.fresh_database("soak")
         try:
             return asyncio.run(soaked(asked, stack.kafka_bootstrap, dsn, Path(folder)))

@@ -56,8 +56,8 @@ class RunningStack:
 
 
 @contextlib.contextmanager
-def running_stack() -> Generator[RunningStack]:
-    """The stack that this machine and its environment offer."""
+def running_stack(*, on_disk: bool = False) -> Generator[RunningStack]:
+    """The stack that this machine and its environment offer; one that is measured is on a disk."""
     kafka, postgres = os.environ.get(KAFKA_VARIABLE, ""), os.environ.get(POSTGRES_VARIABLE, "")
     if kafka and postgres:
         yield RunningStack("environment", kafka, postgres)
@@ -77,14 +77,14 @@ def running_stack() -> Generator[RunningStack]:
             else:
                 yield RunningStack("docker", *found)
                 return
-    with embedded_stack() as stack:
+    with embedded_stack(on_disk=on_disk) as stack:
         yield RunningStack("embedded", stack.kafka_bootstrap, stack.postgres_dsn, stack)
 
 
 @contextlib.contextmanager
-def embedded_stack(**settings: object) -> Generator[Stack]:
+def embedded_stack(*, on_disk: bool = False, **settings: object) -> Generator[Stack]:
     """An embedded stack of one's own, with free ports and data that go away at the end."""
-    with scratch_folder() as folder:
+    with scratch_folder(on_disk=on_disk) as folder:
         wanted = {"dir": folder, "kafka_port": 0, "postgres_port": 0, "kafka_heap_mb": 384}
         stack = Stack(StackSettings.model_validate(wanted | settings), tied=True)
         try:
@@ -95,9 +95,9 @@ def embedded_stack(**settings: object) -> Generator[Stack]:
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Generator[Path]:
+def scratch_folder(*, on_disk: bool = False) -> Generator[Path]:
     """A temporary folder that the user who runs Postgres for root can enter."""
-    room = room_for_data()
+    room = Path(tempfile.gettempdir()) if on_disk else room_for_data()
     _clear_left_overs(room)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=room))
     folder.chmod(0o755)
