@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
 
 from shared.contracts.envelope import Envelope, Headers, envelope_of
@@ -73,7 +72,6 @@ SENDS_AT_ONCE: Final = 50
 REQUEST_SECONDS_MAX: Final = 30
 SCAN_RECORDS_MAX: Final = 2_000
 SCAN_SILENCE_SECONDS_MAX: Final = 30.0
-_VALUE: Final = itemgetter(1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -120,8 +118,9 @@ def _time_of(timestamp_ms: int) -> datetime:
 
 def headers_of(raw: Sequence[tuple[str, bytes | None]]) -> Headers:
     """Headers as Kafka has them; one without a value, which it allows, reads as an empty one."""
-    if None in map(_VALUE, raw):
-        return tuple((name, value or b"") for name, value in raw)
+    for _, value in raw:
+        if value is None:
+            return tuple((name, told or b"") for name, told in raw)
     return cast("Headers", tuple(raw))
 
 

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar, cast
 
 import uvloop
@@ -24,7 +24,8 @@ EXIT_BUG: Final = 70
 EXIT_UNAVAILABLE: Final = 75
 EXIT_CONFIGURATION: Final = 78
 STOP_SECONDS_MAX: Final = 5.0
-COLLECTED_AFTER: Final = 100_000
+# More than what batches in hand hold, which is let go of without being looked for.
+COLLECTED_AFTER: Final = 300_000
 _logger = log.get(__name__)
 
 
@@ -54,6 +55,18 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER, 20, 50)
+
+
+@contextlib.contextmanager
+def collected_seldom() -> Generator[None]:
+    """The same while a piece of work lasts, in a process that does others too."""
+    before = gc.get_threshold()
+    collect_seldom()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 async def together(

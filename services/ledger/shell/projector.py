@@ -22,7 +22,7 @@ from shared.runtime.positions import Fenced
 
 HEALTH: Final = "projector"
 BEAT_SECONDS_MAX: Final = 120.0
-DECIDED_AT_ONCE: Final = 20
+DECIDED_AT_ONCE: Final = 50
 _logger = log.get(__name__)
 
 

@@ -124,7 +124,9 @@ class Sums:
 
     def open_columns(self) -> list[list[object]]:
         """Columns for ``add_open_items``; a key that nets to nothing here moves nothing."""
-        rows = sorted((key, w) for key, w in self._open.items() if w.minor)
+        waiting = [(key, w) for key, w in self._open.items() if w.minor]
+        # As the keys themselves would be sorted, since no text of a database has a NUL.
+        rows = sorted(waiting, key=lambda item: "\0".join(item[0]))
         return _columns(
             8, ((*key, w.exponent, w.minor, w.since, w.since_recorded) for key, w in rows)
         )

@@ -22,6 +22,7 @@ from services.ledger.shell.tails import learn_from_tails
 from shared.contracts.commands import TickClock
 from shared.contracts.errors import Unavailable
 from shared.runtime.kafka import KafkaAddress, Partition, Record, scan
+from shared.runtime.lifecycle import collected_seldom
 from shared.runtime.positions import Log, read_positions
 from shared.runtime.postgres import Database
 
@@ -85,14 +86,15 @@ class Replay:
         total = sum(before - since for since, before in spans.values())
         booker, read, last = BatchBooker(self.shadow, self.books), 0, list[Decided]()
         async with aclosing(_ahead(self._decided(spans))) as batches:
-            async for batch in batches:
-                moves = _moves(batch, at)
-                now, later = self._in_turn(batch)
-                last += later
-                await booker.take(now, moves)
-                at |= {p: after for p, (_, after) in moves.items()}
-                read += len(batch)
-                self.progress(read, total)
+            with collected_seldom():
+                async for batch in batches:
+                    moves = _moves(batch, at)
+                    now, later = self._in_turn(batch)
+                    last += later
+                    await booker.take(now, moves)
+                    at |= {p: after for p, (_, after) in moves.items()}
+                    read += len(batch)
+                    self.progress(read, total)
         ticks = [each for each in last if _is_tick(each)]
         if rest := [each for each in last if not _is_tick(each)]:
             await booker.take(sorted(rest, key=_recorded), {})
