@@ -1,6 +1,6 @@
 """The HTTP API: reads answer from one snapshot and say as of which positions; commands go out."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,8 @@ from services.console.shell import index
 from services.console.shell.act_desk import ActDesk
 from services.console.shell.command_desk import CommandDesk
 from services.console.shell.credits_api import CreditsApi
-from services.console.shell.readers import Row, Snapshot, Views
+from services.console.shell.legs import legs_of
+from services.console.shell.readers import Snapshot, Views
 from services.console.shell.reconciling_api import ReconcilingApi
 from services.console.shell.statements_api import StatementsApi
 from services.console.statements.query import UnknownAccount
@@ -293,7 +294,7 @@ async def _entries(
         after = start.sequence if origin == (start.topic, start.partition) else 0
         rows = await moment.rows("entries_of_origin", book, *origin, after, count + 1 - len(found))
         page = rows[: count - len(found)]
-        legs = await _legs_of(moment, page)
+        legs = await legs_of(moment, page)
         found += [
             views.entry(row, [leg for leg in legs if leg["sequence"] == row["sequence"]])
             for row in page
@@ -303,21 +304,6 @@ async def _entries(
         if len(rows) > len(page):
             return found, last
     return found, None
-
-
-async def _legs_of(moment: Snapshot, page: Sequence[Row]) -> list[Row]:
-    """The postings of some entries of one input."""
-    if not page:
-        return []
-    recorded = [row["recorded_at"] for row in page]
-    return await moment.rows(
-        "postings_of_entries",
-        page[0]["topic"],
-        page[0]["partition"],
-        [row["sequence"] for row in page],
-        min(recorded),
-        max(recorded),
-    )
 
 
 async def _answer(

@@ -22,6 +22,7 @@ from services.console.reconciling.certificate import (
     Settlement,
 )
 from services.console.reconciling.paper import Clocks, ReadUpTo
+from services.console.shell.legs import legs_of
 from services.console.shell.readers import Row, Snapshot
 from shared.contracts.envelope import rfc3339
 from shared.contracts.money import Money, MoneyOnWire
@@ -166,9 +167,7 @@ async def _postings(
         by_origin.setdefault(place[:2], []).append(entries[place])
     told: list[Posted] = []
     for origin, rows in by_origin.items():
-        recorded = [row["recorded_at"] for row in rows]
-        of = [row["sequence"] for row in rows], min(recorded), max(recorded)
-        for leg in await ledger.rows("postings_of_entries", *origin, *of):
+        for leg in await legs_of(ledger, rows):
             entry = entries[(*origin, leg["sequence"])]
             minor = leg["minor"] if leg["direction"] == "debit" else -leg["minor"]
             told.append(
