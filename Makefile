@@ -18,7 +18,7 @@ PIP_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check lint types mypy pyright test faults bench bench-ingest bench-ledger fuzz soak vendor-models lock clean
+.PHONY: help setup demo run check lint types mypy pyright test walk faults bench bench-ingest bench-ledger fuzz soak vendor-models lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test: check ## Everything: check, then integration, end to end and faults
 	@# The tests start dozens of brokers; without its cache each starts as well, only slower.
 	-@$(BIN)/python -m sandbox.stack warm
 	$(BIN)/pytest -q $(SHARED_OUT) $(SLOW_TESTS)
+
+walk: setup ## Walk through the books from outside, check by check (ARGS="--points 1 4 bad")
+	$(BIN)/python -m tests.walk $(ARGS)
 
 faults: setup ## Only the tests that kill processes
 	$(BIN)/pytest -q -m fault tests $(ARGS)

@@ -1,0 +1,1 @@
+"""The acceptance walk of the books: the running software driven from outside, point by point."""
