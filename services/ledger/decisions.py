@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 from pydantic import JsonValue
 
 from services.ledger.unearned import UnearnedChange
@@ -28,7 +29,7 @@ COMMAND: Final = "command"
 REPLAYED: Final = "replayed"
 
 
-class Input(NamedTuple):
+class Input(msgspec.Struct, frozen=True, gc=False):
     """One message as the core sees it: its topic, its envelope, and the broker's append time."""
 
     topic: str
@@ -53,7 +54,7 @@ class Remark:
     decided: Mapping[str, JsonValue] | None = None
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True):
     """What a message means for the books.
 
     ``identity`` is what to remember of the message itself (a Stripe event's id, a command's key)

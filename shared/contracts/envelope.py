@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 import orjson
 
 from shared.contracts.errors import Unreadable
@@ -38,7 +39,7 @@ _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 Headers = tuple[tuple[str, bytes], ...]
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """The attributes of one record and its bytes.
 
     ``extensions`` are CloudEvents extension attributes by name (``book``, ``account``,

@@ -7,10 +7,11 @@ Lines may be of any sign while a rule puts them together; a posting is always ab
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple, NewType
+from typing import Final, NewType
+
+import msgspec
 
 from shared.contracts.errors import AccountInvalid, EntryUnbalanced, TimeInvalid
 from shared.contracts.money import Money
@@ -21,7 +22,6 @@ Reference = NewType("Reference", str)
 Book = NewType("Book", str)
 
 DEFAULT_BOOK: Final = Book("main")
-_set: Final = object.__setattr__  # how a frozen value sets itself
 ROOTS: Final = ("assets", "liabilities", "equity", "revenue", "expenses", "memo")
 _SEGMENT: Final = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}"
 _ACCOUNT = re.compile(rf"(?:{'|'.join(ROOTS)})(?::{_SEGMENT}){{1,7}}")
@@ -45,7 +45,7 @@ def account(name: str) -> Account:
     return Account(name)
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One leg while a rule puts an entry together; an amount below zero is of the other side."""
 
     account: Account
@@ -73,11 +73,8 @@ def credit(name: Account, amount: Money, *, key: str = "") -> Line:
     return Line(name, amount, key, is_credit=True)
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Posting:
+class Posting(msgspec.Struct, frozen=True, gc=False):
     """One leg of an entry. ``amount`` is above zero; ``key`` is the sub-ledger dimension.
-
-    It checks and sets itself by hand, as ``Money`` does.
 
     Raises:
         ValueError: The amount is not above zero.
@@ -88,13 +85,9 @@ class Posting:
     direction: Direction
     amount: Money
 
-    def __init__(self, account: Account, key: str, direction: Direction, amount: Money) -> None:
-        if amount.minor <= 0:
-            raise ValueError(f"a posting is above zero, not {amount}")
-        _set(self, "account", account)
-        _set(self, "key", key)
-        _set(self, "direction", direction)
-        _set(self, "amount", amount)
+    def __post_init__(self) -> None:
+        if self.amount.minor <= 0:
+            raise ValueError(f"a posting is above zero, not {self.amount}")
 
     @property
     def signed_minor(self) -> int:
@@ -102,13 +95,11 @@ class Posting:
         return self.amount.minor if self.direction is Direction.DEBIT else -self.amount.minor
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One balanced fact of a book.
 
     ``effective_at`` is when it happened and is no part of the digest, nor are the texts, the
-    rules version and the message that told it: tellings may differ in them. It checks and sets
-    itself by hand, as ``Money`` does.
+    rules version and the message that told it: tellings may differ in them.
 
     Raises:
         EntryUnbalanced: Debits and credits differ in a currency, or there are under two postings.
@@ -124,41 +115,23 @@ class Entry:
     description: str = ""
     reverses: Reference | None = None
 
-    def __init__(  # noqa: PLR0917  # as the fields stand: made for each fact, and a name costs time
-        self,
-        book: Book,
-        reference: Reference,
-        kind: str,
-        effective_at: datetime,
-        postings: tuple[Posting, ...],
-        rules_version: int,
-        description: str = "",
-        reverses: Reference | None = None,
-    ) -> None:
-        if effective_at.tzinfo is None:
-            raise ValueError(f"{reference}: effective_at has no time zone")
-        if not FIRST < effective_at < LAST:
-            raise TimeInvalid(effective_at)
+    def __post_init__(self) -> None:
+        if self.effective_at.tzinfo is None:
+            raise ValueError(f"{self.reference}: effective_at has no time zone")
+        if not FIRST < self.effective_at < LAST:
+            raise TimeInvalid(self.effective_at)
         debit_side = Direction.DEBIT
         excess: dict[str, int] = {}
-        for posting in postings:
+        for posting in self.postings:
             amount = posting.amount
             code, minor = amount.currency.code, amount.minor
             signed = minor if posting.direction is debit_side else -minor
             excess[code] = excess.get(code, 0) + signed
         if any(excess.values()):
             code, minor = min(item for item in excess.items() if item[1])
-            raise EntryUnbalanced(reference, currency=code, excess_minor=minor)
-        if len(postings) < 2:
-            raise EntryUnbalanced(reference, currency="none", excess_minor=0)
-        _set(self, "book", book)
-        _set(self, "reference", reference)
-        _set(self, "kind", kind)
-        _set(self, "effective_at", effective_at)
-        _set(self, "postings", postings)
-        _set(self, "rules_version", rules_version)
-        _set(self, "description", description)
-        _set(self, "reverses", reverses)
+            raise EntryUnbalanced(self.reference, currency=code, excess_minor=minor)
+        if len(self.postings) < 2:
+            raise EntryUnbalanced(self.reference, currency="none", excess_minor=0)
 
     def digest(self) -> bytes:
         """SHA-256 of what the entry says of money: the same fact told twice has the same one."""
@@ -219,10 +192,11 @@ def reversal_of(
 
 
 def _posting(line: Line) -> Posting:
-    name, amount, key, is_credit = line
+    amount, is_credit = line.amount, line.is_credit
     if amount.minor < 0:
         amount, is_credit = -amount, not is_credit
-    return Posting(name, key, Direction.CREDIT if is_credit else Direction.DEBIT, amount)
+    side = Direction.CREDIT if is_credit else Direction.DEBIT
+    return Posting(line.account, line.key, side, amount)
 
 
 def render(booked: Entry | None) -> str:

@@ -6,16 +6,15 @@ Source: Stripe docs, "Supported currencies", zero-, three-decimal and special ca
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Final, Self
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.errors import AmountOutOfRange, CurrencyUnknown, Unreadable
 
 MINOR_MAX: Final = 10**30
-_set: Final = object.__setattr__  # how a frozen value sets itself
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,30}")
 
 _ZERO = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
@@ -33,8 +32,7 @@ _TWO = (
 _ASSETS = {"usdc": 6, "usdt": 6, "dai": 18, "eth": 18, "matic": 18, "pol": 18, "btc": 8}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Currency:
+class Currency(msgspec.Struct, frozen=True, order=True, gc=False):
     """A currency or asset: lower-case code, and how many decimals its minor unit has."""
 
     code: str
@@ -65,11 +63,8 @@ def currency_of(code: object) -> Currency:
     raise CurrencyUnknown(code)
 
 
-@dataclass(frozen=True, slots=True, order=True, init=False)
-class Money:
+class Money(msgspec.Struct, frozen=True, order=True, gc=False):
     """An exact amount in minor units, of any sign.
-
-    It checks and sets itself by hand: nothing is made as often, and that is half the work.
 
     Raises:
         AmountOutOfRange: ``minor`` is not an ``int`` (a ``bool`` is not one), or past ±10^30.
@@ -78,13 +73,12 @@ class Money:
     minor: int
     currency: Currency
 
-    def __init__(self, minor: int, currency: Currency) -> None:
+    def __post_init__(self) -> None:
+        minor = self.minor
         if type(minor) is not int:
             raise AmountOutOfRange(minor, "is not an integer of minor units")
         if not -MINOR_MAX <= minor <= MINOR_MAX:
             raise AmountOutOfRange(minor, "is past 10^30 minor units")
-        _set(self, "minor", minor)
-        _set(self, "currency", currency)
 
     @classmethod
     def of(cls, minor: object, code: object) -> Self:

@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
+
+import msgspec
 
 from shared.contracts.envelope import Envelope, Headers, envelope_of
 from shared.contracts.errors import Unavailable
@@ -75,7 +77,7 @@ SCAN_SILENCE_SECONDS_MAX: Final = 30.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as it stands on its topic; ``timestamp_ms`` is the broker's append time."""
 
     topic: str

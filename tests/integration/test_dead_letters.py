@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 import pytest
+from msgspec import structs
 from prometheus_client import REGISTRY
 
 from shared.contracts import money, topics
@@ -55,7 +56,7 @@ def poisoned(name: str, amount: bytes) -> Publication:
     body = told.envelope.data.replace(b'captured":1000', b'captured":' + amount)
     if body == told.envelope.data:
         raise ValueError(name)
-    return replace(told, envelope=told.envelope._replace(data=body))
+    return replace(told, envelope=structs.replace(told.envelope, data=body))
 
 
 def refused_command() -> Publication:

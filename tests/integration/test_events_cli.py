@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
 from services.ingest.shell.event_index import READ_MIGRATIONS, READ_SCHEMA, EventIndex
 from services.ingest.shell.poll_store import MIGRATIONS, SCHEMA
@@ -242,7 +243,9 @@ async def test_verify_ends_with_1_when_one_delivery_does_not_hold(desk: Desk) ->
     forged = event("evt_forged", charge("ch_forged"))
     assert forged.envelope is not None
     written = {"endpoint": "main", "via": "webhook", "signature": f"t=1,v1={'0' * 64}"}
-    await desk.rig.publish(replace(forged, envelope=forged.envelope._replace(extensions=written)))
+    await desk.rig.publish(
+        replace(forged, envelope=structs.replace(forged.envelope, extensions=written))
+    )
     broken = await desk.run("verify", "--json")
     told = json.loads(broken.stdout)
     assert (broken.returncode, told["accepted"], told["failed"]) == (1, 3, 1)

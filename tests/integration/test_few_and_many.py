@@ -68,6 +68,11 @@ def records(seed: int) -> Iterator[Record]:
         at[where] = at.get(where, 0) + 1
 
 
+def place(record: Record) -> tuple[str, int, int]:
+    """Where a record stands, to sort by."""
+    return record.topic, record.partition, record.offset
+
+
 async def booked(stack: RunningStack, told: list[Record], seed: int) -> dict[str, Any]:
     """What stands in every table after batches of a few messages each."""
     dsn, chosen = stack.fresh_database(), random.Random(seed)
@@ -83,7 +88,7 @@ async def booked(stack: RunningStack, told: list[Record], seed: int) -> dict[str
         booker, at = BatchBooker(database, books), dict[Partition, int]()
         while told:
             size = chosen.randrange(1, 9)
-            batch, told = sorted(told[:size]), told[size:]
+            batch, told = sorted(told[:size], key=place), told[size:]
             after = {Partition(r.topic, r.partition): r.offset + 1 for r in batch}
             moves = {where: (at.get(where, 0), up_to) for where, up_to in after.items()}
             await booker.take([decider.decided(record) for record in batch], moves)

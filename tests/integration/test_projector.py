@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 
 from services.ledger.proof.hash_chain import first_break
 from shared.contracts import topics
@@ -209,7 +210,8 @@ async def test_projector_of_a_message_with_monstrous_names_parks_it_and_goes_on(
         told = event("evt_odd", charge("ch_odd"))
         if told.envelope is None:
             raise ValueError
-        envelope = told.envelope._replace(
+        envelope = structs.replace(
+            told.envelope,
             id=ident,
             subject=ident,
             data=data or told.envelope.data,

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from msgspec import structs
 
 from services.ledger.shell.proof.signing import SigningKey
 from shared.contracts.tree_heads import key_id_of
@@ -33,7 +34,7 @@ def signed(publication: Publication, *, secret: str = SECRET) -> Publication:
     mac = hmac.new(secret.encode(), b"%d." % at + envelope.data, hashlib.sha256).hexdigest()
     more = {"signature": f"t={at},v1={mac}", "endpoint": "main", "verdict": "accepted"}
     return replace(
-        publication, envelope=envelope._replace(extensions=dict(envelope.extensions) | more)
+        publication, envelope=structs.replace(envelope, extensions=dict(envelope.extensions) | more)
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import structs
 from prometheus_client import Counter
 
 from services.ingest.balance_reading import (
@@ -103,7 +104,7 @@ def _with_ends(told: Telling, ends: Mapping[Partition, int], at: datetime) -> Te
         "read_at": at.isoformat().replace("+00:00", "Z"),
     }
     name = f"{told.envelope.id}:{int(at.timestamp())}"
-    return replace(told, envelope=told.envelope._replace(id=name, data=json_bytes(value)))
+    return replace(told, envelope=structs.replace(told.envelope, id=name, data=json_bytes(value)))
 
 
 def _is_ours(place: Partition) -> bool:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from services.ledger.readers import fields as read
 from services.ledger.readers.evidence import payment_behind
@@ -50,7 +52,7 @@ class Wanted:
 MONEY_ALONE: Final = Wanted()
 
 
-class _Around(NamedTuple):
+class _Around(msgspec.Struct, frozen=True):
     """What stands around an object: when it was told, and what it is told inside of."""
 
     at: datetime

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+
+import msgspec
 
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
 from shared.contracts.errors import Refused
@@ -16,7 +17,7 @@ class ChargeState(StrEnum):
     RETURNED = "returned"
 
 
-class Charge(NamedTuple):
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """A charge that took money. ``sent_on`` of it goes to ``destination``, where that is named.
 
     ``payment`` is its payment intent, or itself where it has none, and ``customer`` whose it is:
@@ -34,7 +35,7 @@ class Charge(NamedTuple):
     customer: str = ""
 
 
-class Refund(NamedTuple):
+class Refund(msgspec.Struct, frozen=True, gc=False):
     """A refund in whatever state; ``is_failed`` also where it was cancelled."""
 
     id: str
@@ -44,7 +45,7 @@ class Refund(NamedTuple):
     failed_at: datetime
 
 
-class Transfer(NamedTuple):
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """Money sent to a connected account."""
 
     id: str
@@ -53,7 +54,7 @@ class Transfer(NamedTuple):
     created_at: datetime
 
 
-class Reversal(NamedTuple):
+class Reversal(msgspec.Struct, frozen=True, gc=False):
     """One reversal of a transfer; ``is_of_refund`` where a refund of the charge caused it."""
 
     id: str
@@ -63,7 +64,7 @@ class Reversal(NamedTuple):
     created_at: datetime
 
 
-class BalanceTransaction(NamedTuple):
+class BalanceTransaction(msgspec.Struct, frozen=True, gc=False):
     """A movement of one of Stripe's balances: ``net`` should be ``gross - fee``.
 
     ``source`` is the object that it is about, empty where Stripe names none; ``charge`` the
@@ -84,14 +85,14 @@ class BalanceTransaction(NamedTuple):
     created_at: datetime
 
 
-class Nothing(NamedTuple):
+class Nothing(msgspec.Struct, frozen=True, gc=False):
     """An object that moves no money by what it shows, and why."""
 
     subject: str
     why: str
 
 
-class Refusal(NamedTuple):
+class Refusal(msgspec.Struct, frozen=True):
     """An object that cannot be booked as it stands."""
 
     subject: str

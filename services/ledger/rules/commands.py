@@ -5,9 +5,10 @@ and whether an amount is available is no matter of a rule: see ``judging``.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import structs
 
 from services.ledger.accounts import SUSPENSE
 from services.ledger.activation.in_force import BookInForce
@@ -170,7 +171,7 @@ def reverse_entry(
                 " --write-corrections` does",
             )
         usable(posting.account, find, key=posting.key)
-    return replace(
+    return structs.replace(
         reversal_of(
             original,
             reference=references.command(command.idempotency_key),

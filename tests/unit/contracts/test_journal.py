@@ -1,8 +1,8 @@
-from dataclasses import replace
 from datetime import UTC, datetime
 from textwrap import dedent
 
 import pytest
+from msgspec.structs import replace
 
 from shared.contracts.errors import AccountInvalid, EntryUnbalanced, TimeInvalid
 from shared.contracts.journal import (

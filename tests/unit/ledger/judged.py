@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from services.ledger.activation.in_force import BookInForce
 from services.ledger.chart import Chart, default_chart
 from services.ledger.decisions import Decision
@@ -96,4 +98,4 @@ def obeyed(decision: Decision, at: datetime = NOON) -> Decision:
     if decision.asked is None:
         return decision
     judged = judge(decision.asked, Standing(decision.book), recorded_at=at)
-    return decision._replace(entries=judged.entries, remarks=(judged.remark,))
+    return structs.replace(decision, entries=judged.entries, remarks=(judged.remark,))

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.ledger.account_changes import KnownAccount, known_account
 from services.ledger.activation.in_force import BookInForce, InForce
@@ -160,7 +160,7 @@ def test_books_with_their_corrections_say_what_they_would_say(
     before = (here.reference,) if here is not None and is_reversed else ()
     found = corrected(here, there, *before)
     assert sums(here, *booked(found.commands, [here])) == sums(there)
-    other = replace(here, kind="match") if here is not None else None
+    other = structs.replace(here, kind="match") if here is not None else None
     assert sums(other, *booked(corrected(other, there).commands, [])) == sums(there)
 
 

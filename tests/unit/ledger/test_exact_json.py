@@ -21,6 +21,13 @@ def test_number_that_is_no_amount_keeps_its_text(text: str) -> None:
     assert parse(text.encode()) == Inexact(text)
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_whole_number_longer_than_any_text_of_one_keeps_its_text(sign: str) -> None:
+    longest = sign + "9" * (4_300 - len(sign))
+    assert parse(longest.encode()) == int(longest)
+    assert parse(f"{longest}9".encode()) == Inexact(f"{longest}9")
+
+
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[1,]", b"\xff", b"\xef\xbb\xbf{}", b'"\\ud800"', b'{"\\u0000": 1}', b"01"]
 )
@@ -85,6 +92,25 @@ def test_value_read_by_the_fast_way_is_that_of_the_exact_way(
     found = parse(raw)
     assert found == told
     assert repr(found) == repr(json.loads(raw))
+
+
+_WORDS = b"""{ } [ ] , : "a" " 0 1 - . e E+ 1.50 1e400 -0.0 true null NaN 18446744073709551616
+ {"a": "b": [1, \x00 \x7f \xc3 \xc3\xa9 \xed\xa0 \\" """
+_PIECES = st.sampled_from([*_WORDS.split(), b" ", b"\t"])
+
+
+def _read(raw: bytes) -> object:
+    try:
+        return parse(raw)
+    except Unreadable:
+        return Unreadable
+
+
+@given(st.lists(_PIECES, max_size=12).map(b"".join))
+def test_any_bytes_are_read_by_the_fast_way_as_by_the_exact_way(raw: bytes) -> None:
+    # An escape anywhere, here beside the bytes, has the whole of it read exactly.
+    fast, exact = _read(b'["A",' + raw + b"]"), _read(b'["\\u0041",' + raw + b"]")
+    assert repr(fast) == repr(exact)
 
 
 @given(_VALUES)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 import pytest
+from msgspec import structs
 
 from services.ingest.signature import Secret, header_of
 from services.ingest.stored_events import Form, StoredEvent, Via
@@ -142,14 +143,14 @@ def test_proof_of_stored_bytes_names_the_secret_that_signed_them(secret: str, na
 
 
 def test_proof_of_bytes_that_were_changed_fails() -> None:
-    changed = stored()._replace(data=BODY.replace(b"evt_1", b"evt_2"))
+    changed = structs.replace(stored(), data=BODY.replace(b"evt_1", b"evt_2"))
     proof = proof_of(changed, SECRETS, tolerance_seconds=300)
     assert proof.standing is Standing.FAILED
     assert "bad_signature" in proof.detail
 
 
 def test_proof_judges_the_signatures_age_at_the_time_when_it_came() -> None:
-    old = stored()._replace(time=NOW + timedelta(seconds=301))
+    old = structs.replace(stored(), time=NOW + timedelta(seconds=301))
     assert proof_of(old, SECRETS, tolerance_seconds=300).standing is Standing.FAILED
     assert proof_of(stored(), SECRETS, tolerance_seconds=300).standing is Standing.ACCEPTED
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
+
+import msgspec
 
 from services.ledger.periods import Closings
 from services.ledger.posting_rules import Remark
@@ -34,7 +35,7 @@ class Booked:
     months: frozenset[date] = frozenset()
 
 
-class Told(NamedTuple):
+class Told(msgspec.Struct, frozen=True):
     """One telling of a fact, by one message, for the chain that its entry would go on.
 
     ``name`` is that of the fact: book and reference.

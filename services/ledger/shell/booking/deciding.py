@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from services.ledger.activation.activations import Activation, Activations, Timeline
 from services.ledger.activation.in_force import InForce
@@ -29,7 +31,7 @@ class Refusal:
     detail: str
 
 
-class Decided(NamedTuple):
+class Decided(msgspec.Struct, frozen=True):
     """A record and what the core made of it: a decision, or the reason to park it.
 
     ``under`` is the number of the last activation that was known when it was decided; ``retold``
@@ -51,7 +53,7 @@ class Decided(NamedTuple):
 
     def parked(self, refusal: Refusal) -> "Decided":
         """The same record, parked: for what only the database found out."""
-        return self._replace(decision=None, refusal=refusal)
+        return msgspec.structs.replace(self, decision=None, refusal=refusal)
 
 
 @dataclass(slots=True)
