@@ -19,6 +19,7 @@ from tests.walk.walking import Walk, say
 
 # In the order in which they are walked: a later one may change what all books are kept by.
 POINTS: Final[Mapping[str, str]] = {
+    "1": "point_1_movements",
     # point: the module beside this one whose walk() goes through it
 }
 

@@ -247,7 +247,7 @@ def _written(file: Path, text: str) -> str:
 def _world(folder: Path, made: Standing) -> Generator[None]:
     place = sandbox_folder(stack_settings().model_copy(update={"dir": folder}))
     spec = made.stripe.spec(place, webhook_url=f"{made.door_url}/webhooks/stripe/main")
-    with _child(folder, "world", made.shell | dict(spec.env), *spec.argv[2:]):
+    with _child(folder, "world", dict(made.shell) | dict(spec.env), *spec.argv[2:]):
         yield
 
 

@@ -101,6 +101,12 @@ class Walk:
         seen = found if found == expected else f"{found}, not {expected}"
         return self.holds(point, what, found == expected, seen, command=command)
 
+    def entry(self, point: str, what: str, reference: str, *lines: str, book: str = "shop") -> bool:
+        """A check that a fact is booked by just these postings; none: that it is not booked."""
+        found = self.postings(reference, book=book)
+        self.command = f"postings of {reference} in {book}"
+        return self.same(point, what, sorted(found), sorted(lines))
+
     # ---------------------------------------------------------- command line
 
     def cli(self, *words: str, **variables: str) -> Said:
@@ -287,6 +293,32 @@ class Walk:
             f"{'[' + row['key'] + ']' if row['key'] else ''} {int(row['minor'])} {row['currency']}"
             for row in rows
         ]
+
+    def open_keys(self, *keys: str, book: str = "shop") -> dict[str, list[int]]:
+        """What stands open under keys, over all clearing accounts; empty where all have met."""
+        rows = self.sql(
+            "select key, minor from ledger_read.open_items where book = $1 and key = any($2)"
+            " and account not like 'memo:%' order by key, account, currency",
+            book,
+            list(keys),
+        )
+        found: dict[str, list[int]] = {}
+        for row in rows:
+            found.setdefault(str(row["key"]), []).append(int(row["minor"]))
+        return found
+
+    def at_key(self, account: str, key: str, currency: str = "usd", *, book: str = "shop") -> int:
+        """What one key of an account stands at, debit positive, in minor units."""
+        rows = self.sql(
+            "select coalesce(sum(case when direction = 'debit' then minor else -minor end), 0)"
+            " as minor from ledger_read.postings"
+            " where book = $1 and account = $2 and key = $3 and currency = $4",
+            book,
+            account,
+            key,
+            currency,
+        )
+        return int(rows[0]["minor"])
 
     def publish(self, *told: Publication) -> None:
         """Put records on topics."""
