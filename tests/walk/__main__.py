@@ -20,6 +20,7 @@ from tests.walk.walking import Walk, say
 # In the order in which they are walked: a later one may change what all books are kept by.
 POINTS: Final[Mapping[str, str]] = {
     "1": "point_1_movements",
+    "6": "point_6_statements",
     # point: the module beside this one whose walk() goes through it
 }
 

@@ -85,9 +85,44 @@ currency = "usd"
 [[books.bank_accounts]]
 name = "desk_eur"
 currency = "eur"
+
+# A story told by command, whose every figure the walk knows: atelier.py.
+[[books]]
+name = "atelier"
+mode = "test"
+time_zone = "Europe/Berlin"
+reporting_currency = "usd"
+
+[[books.bank_accounts]]
+name = "atelier_usd"
+currency = "usd"
+
+[[books.bank_accounts]]
+name = "atelier_eur"
+currency = "eur"
+
+[[books.bank_accounts]]
+name = "atelier_jpy"
+currency = "jpy"
 """
 # Thresholds that are watched from the start; each [[monitors]] is of one point's.
-MONITORS: Final = ""
+MONITORS: Final = """
+[[monitor]]
+name = "the till of atelier is low"
+book = "atelier"
+account = "assets:bank:atelier_jpy"
+currency = "jpy"
+falls_to = "1000"
+clears_at = "1500"
+
+[[monitor]]
+name = "atelier owes too much"
+book = "atelier"
+ratio = "debt_to_equity"
+currency = "usd"
+rises_to = "0.5"
+clears_at = "0.2"
+"""
 # Tokens by name, with their scopes and the books that they open; none named is all.
 TOKENS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "reader": (("read",), ()),
