@@ -54,7 +54,7 @@ class Remark:
     decided: Mapping[str, JsonValue] | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What a message means for the books.
 
     ``identity`` is what to remember of the message itself (a Stripe event's id, a command's key)

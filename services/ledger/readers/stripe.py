@@ -52,7 +52,7 @@ class Wanted:
 MONEY_ALONE: Final = Wanted()
 
 
-class _Around(msgspec.Struct, frozen=True):
+class _Around(msgspec.Struct, frozen=True, gc=False):
     """What stands around an object: when it was told, and what it is told inside of."""
 
     at: datetime

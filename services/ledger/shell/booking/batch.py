@@ -35,7 +35,7 @@ class Booked:
     months: frozenset[date] = frozenset()
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """One telling of a fact, by one message, for the chain that its entry would go on.
 
     ``name`` is that of the fact: book and reference.

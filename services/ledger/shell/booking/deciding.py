@@ -31,7 +31,7 @@ class Refusal:
     detail: str
 
 
-class Decided(msgspec.Struct, frozen=True):
+class Decided(msgspec.Struct, frozen=True, gc=False):
     """A record and what the core made of it: a decision, or the reason to park it.
 
     ``under`` is the number of the last activation that was known when it was decided; ``retold``

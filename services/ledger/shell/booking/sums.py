@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from services.ledger.periods import Closings, day_of, midnight
 from shared.contracts.books import BookMap
 from shared.contracts.journal import Book, Direction, Entry
@@ -13,15 +15,13 @@ from shared.contracts.journal import Book, Direction, Entry
 Place = tuple[int, int]
 
 
-@dataclass(slots=True)
-class _Turnover:
+class _Turnover(msgspec.Struct, gc=False):
     exponent: int
     debit: int = 0
     credit: int = 0
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, gc=False):
     exponent: int
     minor: int
     since: datetime
