@@ -20,7 +20,11 @@ from tests.walk.walking import Walk, say
 # In the order in which they are walked: a later one may change what all books are kept by.
 POINTS: Final[Mapping[str, str]] = {
     "1": "point_1_movements",
+    "2": "point_2_invoices",
+    "3": "point_3_credits",
     "6": "point_6_statements",
+    "6-rolled-up": "point_6_rolled_up",
+    "6-everywhere": "point_6_everywhere",
     # point: the module beside this one whose walk() goes through it
 }
 

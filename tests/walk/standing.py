@@ -35,10 +35,12 @@ STOP_SECONDS_MAX: Final = 60.0
 # Book, Stripe account, name of its endpoint. ``main`` is the simulated Stripe's.
 SHOP_ACCOUNT: Final = "acct_1WalkShop"
 STUDIO_ACCOUNT: Final = "acct_1WalkStudio"
+YARD_ACCOUNT: Final = "acct_1WalkYard"
 ACCOUNTS: Final[Mapping[str, str]] = {
     "main": ACCOUNT,
     "shop": SHOP_ACCOUNT,
     "studio": STUDIO_ACCOUNT,
+    "yard": YARD_ACCOUNT,
 }
 BOOKS: Final = f"""
 [[books]]
@@ -70,6 +72,12 @@ name = "studio"
 mode = "test"
 stripe_accounts = ["{STUDIO_ACCOUNT}"]
 basis = "accrual"
+
+# Cash basis, until a command puts another in force; its days are closed and opened again.
+[[books]]
+name = "yard"
+mode = "test"
+stripe_accounts = ["{YARD_ACCOUNT}"]
 
 # Commands alone.
 [[books]]

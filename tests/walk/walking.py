@@ -28,6 +28,8 @@ Json = dict[str, Any]  # Any: JSON as it comes
 BOOKED_SECONDS_MAX: Final = 60.0
 COMMAND_SECONDS_MAX: Final = 240.0
 SEEN_CHARACTERS_MAX: Final = 400
+REFUSED_EXIT_CODE: Final = 4
+REFUSED_STATUS: Final = 422
 
 
 def say(line: str) -> None:
@@ -106,6 +108,24 @@ class Walk:
         found = self.postings(reference, book=book)
         self.command = f"postings of {reference} in {book}"
         return self.same(point, what, sorted(found), sorted(lines))
+
+    def refused(
+        self, point: str, what: str, found: Said | httpx.Response, rule: str, **values: str
+    ) -> bool:
+        """A check that a command was refused by that rule, with its values and a way out."""
+        told: Json = {}
+        if isinstance(found, Said):
+            code, is_refusal = found.code, found.code == REFUSED_EXIT_CODE
+            told = found.json if found.out.startswith("{") else {"reason": found.all}
+        else:
+            code, is_refusal = found.status_code, found.status_code == REFUSED_STATUS
+            told = found.json()
+        decided = told.get("decided") or {}
+        known = {name: str(decided.get("values", {}).get(name)) for name in values}
+        seen = f"{code} {decided.get('rule')}: {told.get('reason') or told}"
+        is_told = decided.get("rule") == rule and decided.get("values") and decided.get("way_out")
+        return self.holds(point, what, is_refusal and is_told and known == values,
+                          f"{seen} {known or ''}")  # fmt: skip
 
     # ---------------------------------------------------------- command line
 
