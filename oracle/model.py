@@ -104,9 +104,14 @@ def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
                 attempt,
                 record.position,
                 record.attributes.get("id", ""),
-                is_request=record.position.topic == LEDGER_COMMANDS,
+                is_request=_is_request(record.position.topic, attempt),
             )
             model.tellings.setdefault(attempt.name, []).append(told_fact)
+
+
+def _is_request(topic: str, told: Fact) -> bool:
+    """Whether it may have been refused by where the books stood: a command, or a match like one."""
+    return topic == LEDGER_COMMANDS or (topic == MATCHES and ours.names_a_chosen_account(told))
 
 
 def _note_time(model: Model, told: Json, at: Position, book: str, books: Books) -> None:

@@ -13,6 +13,17 @@ from oracle.reading import Json, items, optional_text, require_a_time, text, wir
 from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
 
 EXCHANGE: Final = "equity:exchange"
+# What waits for a match, and what takes an exchange. A match that names any other account was told
+# by somebody which, and may be refused, as a command may.
+_SETTLED_BY_MATCHES: Final = frozenset(
+    {
+        SUSPENSE,
+        EXCHANGE,
+        "assets:stripe:in-transit",
+        "assets:stripe:settling",
+        "liabilities:connect",
+    }
+)
 _SEGMENT: Final = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}"
 _ACCOUNT = re.compile(rf"(?:assets|liabilities|equity|revenue|expenses|memo)(?::{_SEGMENT}){{1,7}}")
 
@@ -84,6 +95,11 @@ def match(told: Json) -> Fact | None:
     if kind == "match_undone":
         return fact(book, f"{name}:undone", reversed_legs(legs), reverses=name)
     raise CannotRead(f"{kind!r} is no matter of matches")
+
+
+def names_a_chosen_account(told: Fact) -> bool:
+    """Whether a match posts to an account that somebody chose, so that it may have been refused."""
+    return any(leg.account not in _SETTLED_BY_MATCHES for leg in told.legs)
 
 
 def command(told: Json) -> Fact | None:

@@ -1,8 +1,8 @@
 """Accounts that commands open, close and rename, beside those of the chart.
 
 An account is found by its own name and by nothing else; its display name may change, and every
-change is kept. A closed account takes no command. What Stripe and banks tell is booked on it all
-the same: a fact is never refused.
+change is kept. A closed account takes no command, and no match that somebody has laid on it. What
+Stripe and banks tell is booked on it all the same: a fact is never refused.
 """
 
 from dataclasses import dataclass

@@ -192,6 +192,9 @@ async def test_write_off_goes_through_whole_or_both_sides_say_that_it_did_not(
         )  # fmt: skip
         return Publication(RECONCILIATION_COMMANDS, f"main|{name}".encode(), envelope)
 
+    async def is_refused(match_id: str) -> bool:
+        return f"match_refused {match_id}" in await rig.lives()
+
     async with books.ledger():
         with rig.process() as running:
             await asyncio.to_thread(running.await_answer, "/readyz")
@@ -207,15 +210,15 @@ async def test_write_off_goes_through_whole_or_both_sides_say_that_it_did_not(
             (made,) = await rig.matches()
             assert isinstance(made, MatchMade)
             await books.caught_up()
-            # A name that could be one of the chart is booked: neither side has half of it.
-            assert (
-                await books.fetch(
-                    "select account, key from ledger_read.open_items where key = 'l1'"
-                )
-                == []
-            )
+            # A name that no chart has is refused by the ledger, whole, and both sides say so.
+            left = await books.fetch("select account from ledger_read.open_items where key = 'l1'")
+            assert [row["account"] for row in left] == ["liabilities:suspense"]
             held = "select minor from ledger_read.balances where account = 'expenses:typo'"
-            assert [row["minor"] for row in await books.fetch(held)] == [300]
+            assert await books.fetch(held) == []
+            await until("the refusal to come back", lambda: is_refused(made.id))
+            (report,) = [r for r in await rig.reports() if r.subject == made.id]
+            assert "account_known: an entry posts to accounts of the chart" in report.explanation
+            assert "'expenses:typo' is not one" in report.explanation
             lives = await rig.lives()
             assert lives["unidentified_bank_debit l1"] == ["open", "resolved"]
             # One that no chart can hold is refused where it was decided, and the line stays open.
@@ -249,10 +252,7 @@ async def test_write_off_goes_through_whole_or_both_sides_say_that_it_did_not(
                 )
             )  # fmt: skip
 
-            async def is_told() -> bool:
-                return "match_refused mat_wrong" in await rig.lives()
-
-            await until("the refusal to come back", is_told)
+            await until("the refusal to come back", lambda: is_refused("mat_wrong"))
             (report,) = [r for r in await rig.reports() if r.subject == "mat_wrong"]
             assert (report.state, "'expenses:a::b'" in report.explanation) == ("open", True)
             assert "book it there by hand" in report.next_step

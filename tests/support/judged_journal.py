@@ -28,8 +28,9 @@ from shared.contracts.books import BankAccount, BookData, BookMap
 from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.envelope import Envelope
 from shared.contracts.journal import DEFAULT_BOOK
+from shared.contracts.messages import MatchMade, MatchUndone
 from shared.contracts.schemas import type_of
-from shared.contracts.topics import BANK_OBSERVATIONS, LEDGER_COMMANDS, origin
+from shared.contracts.topics import BANK_OBSERVATIONS, LEDGER_COMMANDS, MATCHES, origin
 from shared.runtime.kafka import Partition, Publication, Record
 from shared.runtime.positions import Log
 from shared.runtime.postgres import Database, Tx
@@ -92,6 +93,48 @@ class InputLog:
                 time=self.now,
                 data=orjson.dumps(told),
                 extensions={"book": str(DEFAULT_BOOK)},
+            ),
+        )
+
+    def match(
+        self,
+        match_id: str,
+        account: str,
+        *,
+        minor: int = 300,
+        revision: int = 1,
+        is_undone: bool = False,
+        is_sent_again: bool = False,
+    ) -> Record:
+        """What was written off of a line to an account, or that it no longer is; on one partition.
+
+        Money out: the line waits in suspense with what the bank has taken.
+        """
+        self.count += 1
+        told: Json = {
+            "kind": "match_undone" if is_undone else "match_made",
+            "id": match_id,
+            "revision": revision,
+            "match_kind": "write_off",
+            "book": str(DEFAULT_BOOK),
+            "effective_at": "2024-06-01T00:00:00Z",
+            "clears": [
+                {"account": "liabilities:suspense", "key": match_id, "amount": usd(-minor)},
+                {"account": account, "key": "", "amount": usd(minor)},
+            ],
+        } | ({"reason": "taken back"} if is_undone else {"rule": "write_off"})
+        kind = MatchUndone if is_undone else MatchMade
+        return self._tell(
+            Partition(MATCHES, 0),
+            Envelope(
+                id=f"match_{self.count}",
+                source="test",
+                type=type_of(kind),
+                time=self.now,
+                data=orjson.dumps(told),
+                subject=match_id,
+                extensions={"book": str(DEFAULT_BOOK)}
+                | ({"redriveattempt": "1"} if is_sent_again else {}),
             ),
         )
 

@@ -1,4 +1,7 @@
-"""Matches: the reconciler found both halves, and the ledger clears what waited for them."""
+"""Matches: the reconciler found both halves, and the ledger clears what waited for them.
+
+Whether a match may stand on an account which somebody chose is judged later, see ``rulings``.
+"""
 
 from collections.abc import Sequence
 

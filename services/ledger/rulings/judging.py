@@ -14,7 +14,8 @@
     activate                                     ``activation_rulings``
 
 Commands of one batch are judged one after another, in the order in which they stand, each by what
-the one before has left.
+the one before has left. Matches that name an account which somebody chose go before them, see
+``matches``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -169,10 +169,16 @@ def _outcome(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:
         subject=told.subject,
         minor=None if amount is None else abs(amount.minor),
         currency="" if amount is None else amount.currency.code,
-        detail=told.detail,
+        detail=_with_its_rule(told),
         reference=told.reference or "",
     )
     return told.book, (concern,)
+
+
+def _with_its_rule(told: Outcome) -> str:
+    """What an outcome says, and the name of the rule that refused it, where one did."""
+    rule = (told.decided or {}).get("rule")
+    return f"{rule}: {told.detail}" if isinstance(rule, str) else told.detail
 
 
 def _audit(envelope: Envelope, received_at: datetime, books: BookMap) -> Told:

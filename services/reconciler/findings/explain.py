@@ -49,8 +49,9 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         ),
         K.PENDING_CHANGED: "Ask the bank why it did not post the line; the payout is waited for.",
         K.MATCH_REFUSED: (
-            "What it settles is done with here and still open in the books: book it there by hand,"
-            " as the match says, on accounts of the chart; then close this by hand."
+            "What it settles is done with here and still open in the books: open the account and"
+            " send the match again from the dead letters, or book it there by hand, as the match"
+            " says, on accounts of the chart; then close this by hand."
         ),
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles, and match it by hand.",
     }
@@ -86,7 +87,9 @@ PROBABLE_CAUSES: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         K.BANK_FEED_STALE: "the bank's API is away or refuses the key, or no file came",
         K.STATEMENT_FILE_REFUSED: "it is cut off or changed, or nobody said whose account it is",
         K.PENDING_CHANGED: "the bank refused the credit, or posts it under another line",
-        K.MATCH_REFUSED: "it names an account that no chart can hold, or does not sum to zero",
+        K.MATCH_REFUSED: (
+            "it names an account that the chart lacks or that is closed, or does not sum to zero"
+        ),
         K.AMBIGUOUS_MATCH: "several payments are alike and no reference tells them apart",
     }
 )

@@ -3,7 +3,8 @@
     move the positions        fenced: what another process has moved is not ours to book
     remember the messages     same id, other content: nothing of it is booked
     claim the references      ours, or booked already, or a conflict
-    judge the commands        by where the books stand with these facts; claim what they book
+    judge what is asked       matches that name an account which somebody chose, and commands, by
+                              where the books stand with these facts; claim what they book
     number and chain          per origin, in the order of the messages
     copy, add up, write       entries, postings, balances, day buckets, open items, outcomes, rates
 
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Final
 
+from services.ledger.activation.activations import Activations
 from services.ledger.activation.in_force import InForce
 from services.ledger.activation.rule_versions import RULES, Rules
 from services.ledger.rulings.activations import KIND
@@ -24,6 +26,7 @@ from services.ledger.shell.booking.activated import (
     hold_all_positions,
     keep_what_was_put_in_force,
     putting_in_force,
+    read_activations,
     require_decided_under_all,
 )
 from services.ledger.shell.booking.batch import Batch, Booked, Moves, Told
@@ -33,8 +36,13 @@ from services.ledger.shell.booking.deciding import Decided
 from services.ledger.shell.booking.decision_records import records_of
 from services.ledger.shell.booking.judges import (
     answer_again,
-    judge_commands,
+    judge_batch,
     write_effects,
+)
+from services.ledger.shell.booking.match_judging import (
+    MatchAsked,
+    matches_to_judge,
+    set_apart,
 )
 from services.ledger.shell.booking.months import write_journal
 from services.ledger.shell.booking.opening import opened
@@ -129,17 +137,28 @@ class Books:
         is_putting = any(asks_to_put_in_force(each) for each in decided)
         if is_putting:
             await hold_all_positions(tx)
+        judged = matches_to_judge(decided, moves)
         last_activation, batch = await opened(
-            tx, self._log, decided, moves, contradicting=self._contradicting
+            tx,
+            self._log,
+            decided,
+            moves,
+            contradicting=self._contradicting,
+            is_judged=bool(judged),
         )
         require_decided_under_all(last_activation, decided, moves)
         if is_putting:
             batch.extra[KIND] = await putting_in_force(tx, self._log, self._first, self._rules)
         batch.booked.messages = len(decided)
-        batch.recorded = await records_of(tx, batch)
+        commands = [each for each in decided if each.record.topic == topics.LEDGER_COMMANDS]
+        batch.recorded = await records_of(tx, batch, commands)
         await remember(tx, batch)
-        fresh = await claimed(tx, batch, batch.tellings)
-        fresh += await claimed(tx, batch, await judge_commands(tx, batch, fresh))
+        facts, matches = batch.tellings, list[MatchAsked]()
+        if judged:
+            known = Activations(self._first, await read_activations(tx))
+            facts, matches = set_apart(batch, judged, known)
+        fresh = await claimed(tx, batch, facts)
+        fresh += await claimed(tx, batch, await judge_batch(tx, batch, fresh, matches))
         await keep_what_was_put_in_force(tx, batch)
         await answer_again(tx, batch)
         await write_effects(tx, batch, self._zones)

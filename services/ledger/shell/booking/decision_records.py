@@ -4,7 +4,7 @@ The entries of a decision are published before its outcome, so what stands here 
 of two events under one id one was the first, which no reference tells, is such a decision too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,13 +14,15 @@ from services.ledger.decisions import COMMAND
 from services.ledger.rules.revenue_release import RELEASED
 from services.ledger.rulings.clock import TICKED_UNTIL
 from services.ledger.rulings.judging import Recorded
+from services.ledger.rulings.matches import is_judged
 from services.ledger.shell.booking.batch import Batch, Place
+from services.ledger.shell.booking.deciding import Decided
 from services.ledger.shell.booking.rows import Columns
 from services.ledger.shell.queries import SQL
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.journal import Account, Book, Entry, Posting, Reference
 from shared.contracts.messages import EntryBooked, Outcome, OutcomeKind
-from shared.contracts.topics import LEDGER_COMMANDS
+from shared.contracts.topics import LEDGER_COMMANDS, MATCHES
 from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Tx
 
@@ -48,18 +50,23 @@ class DecisionRecords:
         return len(self._outcomes.keys() | self._entries.keys())
 
     def entry(self, origin_id: int, told: EntryBooked) -> None:
-        """Take in an entry that a command caused."""
+        """Take in an entry that a command caused, or a match that was judged."""
         place = (origin_id, told.caused_by.offset)
         if self.are_ticks_remade and told.kind == RELEASED:
             return
-        if told.caused_by.topic == LEDGER_COMMANDS and self._is_to_come(place):
+        if _is_decided(told) and self._is_to_come(place):
             self._entries.setdefault(place, []).append(told)
 
     def outcome(self, origin_id: int, told: Outcome) -> None:
-        """Take in what a command was answered; of one message the first answer is the decision."""
+        """Take in what a command was answered; of one message the first answer is the decision.
+
+        That a match was refused is one too; where it was booked, its entry says so.
+        """
         place = (origin_id, told.caused_by.offset)
         is_decision = (
-            told.caused_by.topic == LEDGER_COMMANDS or told.reason == DiscrepancyKind.EVENT_CONFLICT
+            told.caused_by.topic == LEDGER_COMMANDS
+            or told.reason == DiscrepancyKind.EVENT_CONFLICT
+            or (told.caused_by.topic == MATCHES and told.outcome is OutcomeKind.REFUSED)
         )
         if self.are_ticks_remade and TICKED_UNTIL in (told.decided or {}):
             told = told.model_copy(update={"detail": "", "reference": None, "decided": None})
@@ -96,6 +103,14 @@ class DecisionRecords:
         )
 
 
+def _is_decided(told: EntryBooked) -> bool:
+    """Whether an entry was booked because somebody decided so by where the books stood."""
+    topic = told.caused_by.topic
+    return topic == LEDGER_COMMANDS or (
+        topic == MATCHES and is_judged(posting.account for posting in told.postings)
+    )
+
+
 async def contradicting_on_record(tx: Tx) -> frozenset[Where]:
     """The messages of which our own topics tell that another had their id before."""
     return _where(await tx.fetch(SQL["contradicting_events"], DiscrepancyKind.EVENT_CONFLICT))
@@ -112,12 +127,11 @@ def _where(rows: Iterable[Columns]) -> frozenset[Where]:
     )
 
 
-async def records_of(tx: Tx, batch: Batch) -> dict[int, Recorded]:
-    """The records of decisions that were made before, for messages of the batch."""
-    commands = [each for each in batch.decided if each.record.topic == LEDGER_COMMANDS]
-    if not commands:
+async def records_of(tx: Tx, batch: Batch, asking: Sequence[Decided]) -> dict[int, Recorded]:
+    """The records of decisions that were made before on these messages of the batch."""
+    if not asking:
         return {}
-    places = {(batch.head_of(each).origin_id, each.record.offset): each for each in commands}
+    places = {(batch.head_of(each).origin_id, each.record.offset): each for each in asking}
     rows = await tx.fetch(
         SQL["read_decisions"],
         [origin_id for origin_id, _ in places],

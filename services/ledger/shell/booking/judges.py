@@ -1,6 +1,6 @@
 """The commands of a batch, judged in the batch's transaction, or followed where a record has them.
 
-after the facts      read where the books stand, judge one command after another
+after the facts      read where the books stand, judge matches, then one command after another
 with the entries     write what else they change: periods, accounts, holds
 """
 
@@ -20,6 +20,7 @@ from services.ledger.shell.booking.clock_store import (
     write_clocks,
 )
 from services.ledger.shell.booking.judging_store import read_standings
+from services.ledger.shell.booking.match_judging import MatchAsked, judge_matches
 from services.ledger.shell.booking.reporting_days import report_anew
 from services.ledger.shell.booking.rows import Row
 from services.ledger.shell.queries import SQL
@@ -40,18 +41,31 @@ async def closings_of(tx: Tx, books: Sequence[Book]) -> dict[Book, Closings]:
     return {book: Closings.of(closings) for book, closings in found.items()}
 
 
-async def judge_commands(tx: Tx, batch: Batch, facts: Sequence[Told]) -> list[Told]:
-    """Judge the batch's commands after its facts; gives what they book, and notes the rest."""
+async def judge_batch(
+    tx: Tx, batch: Batch, facts: Sequence[Told], matches: Sequence[MatchAsked]
+) -> list[Told]:
+    """Judge the batch's matches and commands after its facts; gives what they book.
+
+    The rest is noted.
+    """
     waiting = [
         (each, each.decision.asked)
         for each in sorted(batch.asked, key=lambda d: (d.record.partition, d.record.offset))
         if each.decision is not None and each.decision.asked is not None
     ]
-    if not waiting:
+    if not waiting and not matches:
         return []
-    earliest = min(each.record.appended_at for each, _ in waiting)
     asked_for = [asked for _, asked in waiting]
-    standings = await read_standings(tx, asked_for, batch.closings, earliest=earliest)
+    standings = await read_standings(
+        tx,
+        asked_for,
+        [each.told.entry for each in matches],
+        batch.closings,
+        earliest=min(
+            each.record.appended_at
+            for each in (*(by for by, _ in waiting), *(match.told.by for match in matches))
+        ),
+    )
     for standing in standings.values():
         standing.extra.update(batch.extra)
     books = {asked.book.name: asked.book for asked in asked_for}
@@ -61,8 +75,8 @@ async def judge_commands(tx: Tx, batch: Batch, facts: Sequence[Told]) -> list[To
             recorded_at = told.by.record.appended_at
             standings[book.name].take(told.entry, book, recorded_at=recorded_at)
             tell_clock(standings[book.name], told)
+    tellings = await judge_matches(tx, batch, matches, standings)
     await hear_earlier_cuts(tx, standings)
-    tellings: list[Told] = []
     for each, asked in waiting:
         standing, recorded_at = standings[asked.book.name], each.record.appended_at
         record = batch.recorded.get(id(each))

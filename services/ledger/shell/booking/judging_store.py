@@ -1,6 +1,6 @@
-"""What commands are judged by, read under locks, for one batch.
+"""What commands and matches are judged by, read under locks, for one batch.
 
-    holds and entries that the commands name           locked by their ids, then read
+    holds and entries that they name                   locked by their ids, then read
     accounts, balances and holds that those lead to    locked by their names, then read
 
 Locks are advisory, since there need be no row to lock; they are asked for in one order by everybody
@@ -18,6 +18,7 @@ from services.ledger.activation.in_force import BookInForce
 from services.ledger.holds import Hold, HoldState
 from services.ledger.periods import FIRST_DAY, LAST_DAY, Closings, first_open_day, midnight
 from services.ledger.rulings.asking import Asked
+from services.ledger.rulings.matches import wanted_by_match
 from services.ledger.rulings.standing import OpenKey, PeriodFigures, Standing, Wanted
 from services.ledger.rulings.wanting import Found, wanted, wanted_at_first
 from services.ledger.shell.booking.clock_store import read_clocks
@@ -51,19 +52,25 @@ class _Reading:
 
 
 async def read_standings(
-    tx: Tx, asked: Sequence[Asked], closings: Mapping[Book, Closings], *, earliest: datetime
+    tx: Tx,
+    asked: Sequence[Asked],
+    matches: Iterable[Entry],
+    closings: Mapping[Book, Closings],
+    *,
+    earliest: datetime,
 ) -> dict[Book, Standing]:
-    """The books of these commands as they stand, held until the end of the transaction.
+    """The books of these commands and matches as they stand, held until the transaction ends.
 
-    ``earliest`` is when the first of the commands was recorded: what was over by then holds nothing
-    for any of them.
+    ``earliest`` is when the first of them was recorded: what was over by then holds nothing for any
+    of them.
     """
+    by_match = [(each.book, wanted_by_match(each)) for each in matches]
+    books = [*(each.book.name for each in asked), *(book for book, _ in by_match)]
     reading = _Reading(
-        {
-            each.book.name: Standing(each.book.name, closings.get(each.book.name, Closings()))
-            for each in asked
-        }
+        {book: Standing(book, closings.get(book, Closings())) for book in dict.fromkeys(books)}
     )
+    for book, more in by_match:
+        reading.want(book, more)
     for each in asked:
         reading.want(each.book.name, wanted_at_first(each.command))
     named = [("hold", *pair) for pair in reading.pairs("holds")]

@@ -36,8 +36,11 @@ async def opened(
     moves: Moves,
     *,
     contradicting: frozenset[tuple[Partition, int]],
+    is_judged: bool,
 ) -> tuple[int, Batch]:
     """The number of the last activation, and the batch, which the positions are moved for.
+
+    Where it ``is_judged``, something of it is judged before it may claim anything.
 
     Raises:
         Fenced: Another process has moved a position; the transaction must be rolled back.
@@ -51,6 +54,7 @@ async def opened(
     is_asked_at_once = (
         len(decided) <= ASKED_AT_ONCE_MAX
         and not has_commands
+        and not is_judged
         and not any(attempts_of(each.record.headers) for each in decided)
     )
     (row,) = await tx.fetch(

@@ -203,6 +203,15 @@ select
 from unnest($1::integer[], $2::bigint[]) as n (origin_id, caused_offset)
 join decisions as d on d.origin_id = n.origin_id and d.caused_offset = n.caused_offset
 
+-- name: read_refused_references
+-- The first refusal of references, by the id that each is about. No row: never refused.
+select distinct on (o.book, o.reference)
+    o.book, o.reference, o.subject, o.reason, o.detail, o.decided
+from unnest($1::text[], $2::text[], $3::text[]) as n (book, subject, reference)
+join outcomes as o on o.subject = n.subject and o.book = n.book and o.reference = n.reference
+where o.outcome = 'refused'
+order by o.book, o.reference, o.origin_id, o.caused_offset, o.ordinal
+
 -- name: contradicting_events
 -- Messages of which our own topics tell that another had their id before.
 select o.topic, o.partition, d.caused_offset
