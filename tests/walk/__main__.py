@@ -22,6 +22,7 @@ POINTS: Final[Mapping[str, str]] = {
     "1": "point_1_movements",
     "2": "point_2_invoices",
     "3": "point_3_credits",
+    "4": "point_4_commands",
     "6": "point_6_statements",
     "6-rolled-up": "point_6_rolled_up",
     "6-everywhere": "point_6_everywhere",

@@ -177,6 +177,18 @@ def _command(told: Told) -> Json:
     }
 
 
+def capital(minor: int, at: str, currency: str = "usd") -> Json:
+    """The command by which an owner puts money into one of the banks."""
+    amount = {"minor": str(minor), "currency": currency, "exponent": EXPONENTS[currency]}
+    return {
+        "kind": "owner_capital",
+        "direction": "contribute",
+        "amount": amount,
+        "account": f"assets:bank:atelier_{currency}",
+        "effective_at": at,
+    }
+
+
 def sums(
     told: Iterable[Told] = ALL, *, since: date = date.min, until: date = date.max, under: str = ""
 ) -> Sums:

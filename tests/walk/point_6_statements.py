@@ -5,19 +5,18 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from tests.walk import atelier
-from tests.walk.atelier import ALL, BOOK, EUR, JPY, LATE, MARCH, STORY, USD, sums, total
-from tests.walk.figures import STATEMENTS, lines, minor, of_currency, of_json, rows
+from tests.walk.atelier import ALL, BOOK, EUR, JPY, MARCH, STORY, USD, sums, total
+from tests.walk.figures import lines, minor, of_currency, of_json
 from tests.walk.walking import Json, Said, Walk
 
 POINT = "6"
 UNTIL_MARCH = ("--as-of", "2026-03-31")
 SPRING = ("--from", "2026-02-01", "--to", "2026-03-31")
 FEBRUARY = date(2026, 2, 1)
-OTHER_BOOKS = ("main", "shop", "studio", "desk")
 
 
 def walk(w: Walk) -> None:
-    """Every statement, of the book whose figures are known, and all others' equations."""
+    """Every statement of the book whose figures are known."""
     known_at = atelier.tell(w)
     _trial_balance(w)
     _both_axes(w, known_at)
@@ -28,13 +27,10 @@ def walk(w: Walk) -> None:
     _accounts(w)
     _general_ledger(w)
     _solvency(w)
-    _roll_ups(w)
-    _without_a_rate(w)
-    _other_books(w)
-    _refusals(w)
 
 
-def _report(w: Walk, *words: str, book: str = BOOK) -> Said:
+def report(w: Walk, *words: str, book: str = BOOK) -> Said:
+    """A report in JSON."""
     return w.cli("report", *words, "--book", book, "--format", "json")
 
 
@@ -43,7 +39,7 @@ def _by_place(found: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int
 
 
 def _trial_balance(w: Walk) -> None:
-    said = _report(w, "trial-balance", *UNTIL_MARCH)
+    said = report(w, "trial-balance", *UNTIL_MARCH)
     w.same(
         POINT,
         "trial balance of March: each account and currency is the sum of its postings",
@@ -60,7 +56,7 @@ def _trial_balance(w: Walk) -> None:
         for debits in [sum(m for (_, c), m in sums(until=MARCH).items() if c == currency and m > 0)]
     }
     w.same(POINT, "its debits equal its credits in each currency", totals, expected)
-    said = _report(w, "trial-balance", "--as-of", "2026-06-30", "--reporting", "")
+    said = report(w, "trial-balance", "--as-of", "2026-06-30", "--reporting", "")
     w.same(
         POINT,
         "trial balance of the whole story, past 2^63 too, to the last digit",
@@ -71,7 +67,7 @@ def _trial_balance(w: Walk) -> None:
 
 def _both_axes(w: Walk, known_at: datetime) -> None:
     def at(*words: str) -> tuple[dict[tuple[str, str], int], Json]:
-        told = _report(w, "trial-balance", *words).json
+        told = report(w, "trial-balance", *words).json
         return _by_place(of_json(told)), told
 
     first = date(2026, 4, 1)
@@ -110,7 +106,7 @@ def _both_axes(w: Walk, known_at: datetime) -> None:
 
 
 def _balance_sheet(w: Walk) -> None:
-    said = _report(w, "balance-sheet", *UNTIL_MARCH)
+    said = report(w, "balance-sheet", *UNTIL_MARCH)
     of = sums(until=MARCH)
     for currency in ("usd", "eur", "jpy"):
         sheet = of_currency(said.json, currency)
@@ -142,7 +138,7 @@ def _balance_sheet(w: Walk) -> None:
 
 def _balance_sheet_in_dollars(w: Walk) -> None:
     for day in (date(2026, 2, 28), MARCH):
-        said = _report(w, "balance-sheet", "--as-of", day.isoformat())
+        said = report(w, "balance-sheet", "--as-of", day.isoformat())
         of, sheet = sums(until=day), said.json["reporting"]["statement"]
         assets = atelier.in_dollars(_under(of, "assets"), day)
         owed = -atelier.in_dollars(_under(of, "liabilities"), day)
@@ -168,7 +164,7 @@ def _under(of: Mapping[tuple[str, str], int], name: str) -> dict[tuple[str, str]
 
 
 def _income(w: Walk) -> None:
-    said = _report(w, "income-statement", *SPRING)
+    said = report(w, "income-statement", *SPRING)
     of = sums(since=FEBRUARY, until=MARCH)
     found = {s["currency"]: minor(s["net_income"]) for s in said.json["statements"]}
     expected = {
@@ -184,7 +180,7 @@ def _income(w: Walk) -> None:
         atelier.earned_in_dollars(ALL, since=FEBRUARY, until=MARCH),
     )
     parts = [
-        minor(_report(w, "income-statement", *days).json["reporting"]["statement"]["net_income"])
+        minor(report(w, "income-statement", *days).json["reporting"]["statement"]["net_income"])
         for days in (
             ("--from", "2026-02-01", "--to", "2026-02-28"),
             ("--from", "2026-03-01", "--to", "2026-03-31"),
@@ -194,7 +190,7 @@ def _income(w: Walk) -> None:
 
 
 def _cash_flow(w: Walk) -> None:
-    told = _report(w, "cash-flow", *SPRING).json
+    told = report(w, "cash-flow", *SPRING).json
     before, at_end = sums(until=date(2026, 1, 31)), sums(until=MARCH)
     for currency, bank in (("usd", USD), ("eur", EUR), ("jpy", JPY)):
         flow = of_currency(told, currency)
@@ -230,7 +226,7 @@ def _cash_flow(w: Walk) -> None:
 
 
 def _accounts(w: Walk) -> None:
-    told = _report(w, "account", USD, "--from", "2026-03-01", "--to", "2026-04-30").json
+    told = report(w, "account", USD, "--from", "2026-03-01", "--to", "2026-04-30").json
     (account,) = told["accounts"]
     legs = sorted(
         (each.at, each.reference, leg.minor)
@@ -259,7 +255,7 @@ def _accounts(w: Walk) -> None:
 
 
 def _general_ledger(w: Walk) -> None:
-    told = _report(w, "ledger", *UNTIL_MARCH).json
+    told = report(w, "ledger", *UNTIL_MARCH).json
     closing = {
         (account["account"], money["currency"]): int(money["minor"])
         for account in told["accounts"]
@@ -276,7 +272,7 @@ def _general_ledger(w: Walk) -> None:
 
 
 def _solvency(w: Walk) -> None:
-    told = _report(w, "solvency", *UNTIL_MARCH).json
+    told = report(w, "solvency", *UNTIL_MARCH).json
     of, usd = sums(until=MARCH), of_currency(told, "usd")
     assets = total(of, under="assets", currency="usd")
     owed = -total(of, under="liabilities", currency="usd")
@@ -324,105 +320,3 @@ def _two(value: Fraction) -> str:
     """Two decimals, half away from nothing."""
     whole, part = divmod((value * 200 + 1).__floor__() // 2, 100)
     return f"{whole}.{part:02d}"
-
-
-def _roll_ups(w: Walk) -> None:
-    def rolled(*words: str) -> list[tuple[str | None, str, int]]:
-        told = _report(w, "roll-up", *words).json
-        name = {"account": "account", "key": "key", "tag": "tag"}.get(told["by"], "begins")
-        return sorted(
-            (line[name], line["net"]["currency"], minor(line["net"])) for line in told["lines"]
-        )
-
-    of = sums(until=MARCH)
-    w.same(
-        POINT,
-        "roll-up by prefix: the banks together, each currency",
-        [each for each in rolled("assets", "--depth", "2", *UNTIL_MARCH) if "bank" in str(each[0])],
-        sorted(
-            ("assets:bank", c, total(of, under="assets:bank", currency=c))
-            for c in ("eur", "jpy", "usd")
-        ),
-    )
-    w.same(
-        POINT,
-        "roll-up by key: what is owed to one supplier, now and at the end of March",
-        (
-            rolled("liabilities:payable", "--by", "key"),
-            rolled("liabilities:payable", "--by", "key", *UNTIL_MARCH),
-        ),
-        ([("acme", "usd", -50_000)], [("acme", "usd", -80_000)]),
-    )
-    tags = ("--tag", "cloud=expenses:compute,expenses:domain")
-    w.same(
-        POINT,
-        "roll-up by a tag that is named where it is asked, and what none names",
-        rolled("expenses", "--by", "tag", *tags),
-        [("(untagged)", "jpy", 500), ("cloud", "eur", 10_000), ("cloud", "usd", 205_000)],
-    )
-    w.same(
-        POINT,
-        "roll-up by month",
-        [each for each in rolled(USD, "--by", "month") if each[1] == "usd"],
-        sorted(
-            (date(2026, month, 1).isoformat(), "usd", amount)
-            for month in range(1, 5)
-            for amount in [
-                total(
-                    sums(since=date(2026, month, 1), until=date(2026, month + 1, 1)
-                         - timedelta(days=1)),
-                    under=USD,
-                )
-            ]
-        ),
-    )  # fmt: skip
-
-
-def _without_a_rate(w: Walk) -> None:
-    said = w.cli("report", "balance-sheet", "--as-of", "2026-06-30", "--book", BOOK)
-    w.holds(
-        POINT,
-        "a figure that misses a rate is not made up: it ends with 1 and names the rate",
-        said.code == 1 and "no rate of ETH in USD" in said.all and "book rate eth usd" in said.all,
-        f"exit {said.code}: {said.err}",
-    )
-
-
-def _other_books(w: Walk) -> None:
-    for book in OTHER_BOOKS:
-        seen = {
-            name: (said.code, said.json["is_sound"])
-            for name in STATEMENTS
-            for said in [_report(w, name, "--reporting", "", book=book)]
-        }
-        w.same(
-            POINT,
-            f"every statement's equation holds in {book}, whatever was booked there",
-            seen,
-            dict.fromkeys(STATEMENTS, (0, True)),
-            command=f"tallystick report … --book {book}",
-        )
-
-
-def _refusals(w: Walk) -> None:
-    wrong = {
-        ("report", "trial-balance", "--book", "nobody"): "nobody",
-        ("report", "account", "assets:nowhere", "--book", BOOK): "assets:nowhere",
-        ("report", "trial-balance", "--as-of", "2026-02-30", "--book", BOOK): "2026-02-30",
-    }
-    for words, named in wrong.items():
-        said = w.cli(*words)
-        w.holds(
-            POINT,
-            f"{named}, which is none, is refused by its name",
-            said.code == 2 and named in said.err and not said.out,
-            f"exit {said.code}: {said.err}",
-        )
-    said = w.cli("report", "account", USD, "--book", BOOK, "--format", "csv")
-    (late,) = [row for row in rows(said.out) if row["reference"] == LATE.reference]
-    w.same(
-        POINT,
-        "the late entry stands by its day in the account's CSV",
-        (late["effective_at"][:10], int(late["minor"])),
-        ("2026-02-25", -5_000),
-    )
