@@ -26,6 +26,8 @@ POINTS: Final[Mapping[str, str]] = {
     "6": "point_6_statements",
     "6-rolled-up": "point_6_rolled_up",
     "6-everywhere": "point_6_everywhere",
+    "7": "point_7_exports",
+    "7-tools": "point_7_tools",
     # point: the module beside this one whose walk() goes through it
 }
 
