@@ -14,6 +14,7 @@ import aiokafka.admin
 import aiokafka.errors
 
 from oracle.journal import Booked
+from oracle.shell.batches import read_any_name
 from oracle.values import CannotDecide, Leg, Name, Position, Record
 
 LIBRARY: Any = aiokafka  # Any: aiokafka has no types
@@ -60,6 +61,7 @@ async def reader(address: Address) -> AsyncGenerator[Any]:  # Any: aiokafka has 
     Raises:
         CannotDecide: Kafka does not answer.
     """
+    read_any_name()
     consumer = LIBRARY.AIOKafkaConsumer(
         group_id=None,
         enable_auto_commit=False,

@@ -16,6 +16,10 @@ import aiokafka.admin
 import aiokafka.errors
 
 from shared.contracts.errors import Unavailable
+from shared.runtime.kafka_batches import read_any_header_name
+
+# Before there is any consumer, one of Faust's too.
+read_any_header_name()
 
 LIBRARY: Any = aiokafka  # Any: aiokafka has no types
 ADMIN: Any = aiokafka.admin  # Any: as above
