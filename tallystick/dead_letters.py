@@ -5,7 +5,6 @@ that is sent again is a new record on the topic it came from, marked with when, 
 """
 
 import asyncio
-import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -26,24 +25,15 @@ from shared.contracts.dead_letters import (
 from shared.contracts.envelope import Envelope, rfc3339
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.messages import DeadLetterNote, LetterState, Position
-from shared.contracts.topics import TOPICS
 from shared.runtime.dead_letter_watch import take
-from shared.runtime.dead_letters import ATTEMPT_HEADER
-from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
-from shared.runtime.kafka_exact import ExactWriter, RawRecord, exact_reader, exact_writer
+from shared.runtime.kafka import KafkaAddress, Partition, offset_bounds, scan
+from shared.runtime.kafka_exact import ExactWriter, RawRecord, exact_writer
 from shared.runtime.kafka_live import offsets_at
+from tallystick.records_again import Again, append_again, record_of, records_at
 from tallystick.spans import newest_spans
 
-_MARKS: Final = "ce_redrive"
-_RUN_GAP_MAX: Final = 500
-_READ_MILLISECONDS: Final = 500
-_READ_RECORDS_MAX: Final = 500
-_SILENCE_SECONDS_MAX: Final = 30.0
 # Letters and notes that are read where not all of them are asked for: the newest ones.
 LOOKED_AT_MAX: Final = 20_000
-_POSITION: Final = re.compile(
-    r"(?P<topic>[a-z.-]{1,100})/(?P<partition>[0-9]{1,5})@(?P<offset>[0-9]{1,18})", re.ASCII
-)
 # By how much two brokers' clocks may differ.
 _CLOCKS_APART: Final = timedelta(minutes=5)
 # Records held in memory while they are sent; each may be as large as a topic takes.
@@ -123,15 +113,6 @@ async def letters_on(
     return Looked(letters, unread)
 
 
-def position_of(text: str) -> Position | None:
-    """The position that a text names on one of our topics; ``None`` where it names none."""
-    found = _POSITION.fullmatch(text)
-    if found is None or found["topic"] not in TOPICS:
-        return None
-    partition, offset = int(found["partition"]), int(found["offset"])
-    return Position(topic=found["topic"], partition=partition, offset=offset)
-
-
 async def letters_about(kafka: KafkaAddress, positions: Sequence[Position]) -> Letters:
     """The letters at positions, or of the records there, and all others of the same records.
 
@@ -145,7 +126,7 @@ async def letters_about(kafka: KafkaAddress, positions: Sequence[Position]) -> L
     for at, record in (
         await records_at(kafka, [at for at in positions if at.topic in DEAD_LETTER_TOPICS])
     ).items():
-        take(named, _record(at, record))
+        take(named, record_of(at, record))
     sources = [each.said.position for each in named.all()]
     sources += [at for at in positions if at.topic not in DEAD_LETTER_TOPICS]
     if not sources:
@@ -156,18 +137,6 @@ async def letters_about(kafka: KafkaAddress, positions: Sequence[Position]) -> L
         oldest = min(record.timestamp_ms for record in told.values())
         since = datetime.fromtimestamp(oldest / 1000, UTC)
     return (await letters_on(kafka, records_max=0, parked_since=since)).letters
-
-
-def _record(at: Position, raw: RawRecord) -> Record:
-    return Record(
-        topic=at.topic,
-        partition=at.partition,
-        offset=at.offset,
-        key=raw.key,
-        value=raw.value or b"",
-        headers=tuple((name, value or b"") for name, value in raw.headers),
-        timestamp_ms=raw.timestamp_ms,
-    )
 
 
 async def open_now(kafka: KafkaAddress, *, seconds_max: float) -> OpenNow:
@@ -187,57 +156,6 @@ async def open_now(kafka: KafkaAddress, *, seconds_max: float) -> OpenNow:
         len({each.source for each in letters if each.is_open}),
         looked.unread,
     )
-
-
-async def records_at(
-    kafka: KafkaAddress, positions: Iterable[Position]
-) -> dict[Position, RawRecord]:
-    """The records at these positions, exactly; one that the broker has no more is left out.
-
-    Raises:
-        Unavailable: Kafka does not answer.
-    """
-    asked = sorted(positions, key=lambda p: (p.topic, p.partition, p.offset))
-    first, end = await offset_bounds(kafka, {p.topic for p in asked})
-    runs: dict[Partition, list[list[int]]] = defaultdict(list)
-    for p in asked:
-        where = Partition(p.topic, p.partition)
-        if not first.get(where, 0) <= p.offset < end.get(where, 0):
-            continue
-        if runs[where] and p.offset - runs[where][-1][-1] <= _RUN_GAP_MAX:
-            runs[where][-1].append(p.offset)
-        else:
-            runs[where].append([p.offset])
-    found: dict[Position, RawRecord] = {}
-    for number in range(max(map(len, runs.values()), default=0)):
-        wanted = {where: known[number] for where, known in runs.items() if number < len(known)}
-        async for where, record in _read(kafka, wanted):
-            found[Position(topic=where.topic, partition=where.partition, offset=record.offset)] = (
-                record
-            )
-    return found
-
-
-async def _read(
-    kafka: KafkaAddress, wanted: Mapping[Partition, Sequence[int]]
-) -> AsyncGenerator[tuple[Partition, RawRecord], None]:
-    starts = {where: offsets[0] for where, offsets in wanted.items()}
-    async with exact_reader(kafka, starts, client_id=_CLIENT) as reader:
-        left = {where: offsets[-1] for where, offsets in wanted.items()}
-        heard_at = time.monotonic()
-        while left:
-            came = await reader.more(wait_ms=_READ_MILLISECONDS, records_max=_READ_RECORDS_MAX)
-            for where, records in came.items():
-                for record in records:
-                    if record.offset in wanted[where]:
-                        yield where, record
-            for where in list(left):
-                if await reader.position(where) > left[where]:
-                    del left[where]
-            if came:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > _SILENCE_SECONDS_MAX:
-                raise Unavailable(f"Kafka is silent about {', '.join(map(str, left))}")
 
 
 def require_redrivable(letters: Iterable[Letter]) -> None:
@@ -301,20 +219,12 @@ async def _redriven(
     stands, kept = record.value or b"", copy.value or b""
     if stands != kept and not (letter.is_truncated and stands.startswith(kept)):
         raise NotRedrivable(f"{letter.source} is not the record that {letter.place} is of")
-    marks = {
-        ATTEMPT_HEADER: str(letter.said.attempt + 1),
-        f"{_MARKS}nfrom": letter.place,
-        f"{_MARKS}nby": by,
-        f"{_MARKS}nat": rfc3339(at),
-    }
-    # Before the others: of a record with many headers a letter shows the first.
-    headers: list[tuple[str, bytes | None]] = [
-        (name, value.encode()) for name, value in marks.items()
-    ]
-    headers += [(name, value) for name, value in record.headers if name not in marks]
-    sent = record._replace(timestamp_ms=round(time.time() * 1000), headers=tuple(headers))
-    offset = await writer.append(Partition(source.topic, source.partition), sent)
-    to = Position(topic=source.topic, partition=source.partition, offset=offset)
+    to = await append_again(
+        writer,
+        source,
+        record,
+        Again(attempt=letter.said.attempt + 1, sent_from=letter.place, by=by, at=at),
+    )
     for each in group:
         await _note(writer, each, LetterState.REDRIVEN, by=by, at=at, to=to)
     return to

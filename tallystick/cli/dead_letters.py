@@ -25,13 +25,12 @@ from tallystick.dead_letters import (
     letters_about,
     letters_on,
     park,
-    position_of,
-    records_at,
     redrive,
     require_redrivable,
 )
 from tallystick.events.moments import duration_of
 from tallystick.events.show import aligned
+from tallystick.records_again import position_of, records_at
 from tallystick.verdicts import printable
 
 app = typer.Typer(
