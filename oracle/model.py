@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from oracle import by_request, ours, stripe
@@ -17,6 +17,7 @@ STRIPE_OBJECTS: Final = "stripe.objects"
 BANK_OBSERVATIONS: Final = "bank.observations"
 LEDGER_COMMANDS: Final = "ledger.commands"
 MATCHES: Final = "reconciliation.matches"
+SENT_AGAIN: Final = "redriveattempt"
 __all__ = ["INPUTS", "BookData", "Books", "PutInForce", "model_of"]
 
 INPUTS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS, LEDGER_COMMANDS, MATCHES)
@@ -95,7 +96,10 @@ def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
     found = list(attempts)
     if identity:
         positions = model.versions.setdefault((book, identity), {})
-        positions.setdefault(digest, []).append(record.position)
+        before = positions.setdefault(digest, [])
+        if _is_repeated(record, before):
+            found = [_unsure(attempt) for attempt in found]
+        before.append(record.position)
     for attempt in found:
         if isinstance(attempt, CannotBook):
             model.refused.append((record.position, str(attempt)))
@@ -107,6 +111,22 @@ def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
                 is_request=_is_request(record.position.topic, attempt),
             )
             model.tellings.setdefault(attempt.name, []).append(told_fact)
+
+
+def _is_repeated(record: Record, before: Sequence[Position]) -> bool:
+    """Whether an event says what it had said before, and nobody has sent it again to be booked.
+
+    It is not looked at a second time, whatever has been put in force since.
+    """
+    return (
+        record.position.topic == STRIPE_EVENTS
+        and SENT_AGAIN not in record.attributes
+        and any(position.origin == record.position.origin for position in before)
+    )
+
+
+def _unsure(attempt: Fact | CannotBook) -> Fact | CannotBook:
+    return replace(attempt, is_sure=False) if isinstance(attempt, Fact) else attempt
 
 
 def _is_request(topic: str, told: Fact) -> bool:

@@ -82,6 +82,20 @@ def test_book_map_leaves_the_basis_of_a_known_book_as_it_is() -> None:
     assert invoiced(records, PutInForce(1, COMMAND, {}), PutInForce(2, later, {})) == [0]
 
 
+def test_event_that_is_repeated_since_is_not_asked_again_and_one_that_was_sent_again_is() -> None:
+    shown = invoice(line(id="il_1", days=30))
+    value = {"id": "evt_1", "object": "event", "type": "x", "created": 1, "data": {"object": shown}}
+    records = [asked("basis", "accrual")]
+    records += [told(value, Position("stripe.events", 0, offset)) for offset in range(3)]
+    marked = {"id": "m", "book": "main", "redriveattempt": "1"}
+    records.append(Record(Position("stripe.events", 0, 3), marked, records[-1].value))
+    decided = PutInForce(1, COMMAND, {("stripe.events", 0): 1})
+    (tellings,) = model_of(records, Books(), [decided]).tellings.values()
+    assert [(each.position.offset, each.fact.is_sure) for each in tellings] == [
+        (1, False), (2, False), (3, True),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("records", "said"),
     [
