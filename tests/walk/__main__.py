@@ -23,11 +23,14 @@ POINTS: Final[Mapping[str, str]] = {
     "2": "point_2_invoices",
     "3": "point_3_credits",
     "4": "point_4_commands",
+    "5": "point_5_reader",
+    "bad": "bad_input",
     "6": "point_6_statements",
     "6-rolled-up": "point_6_rolled_up",
     "6-everywhere": "point_6_everywhere",
     "7": "point_7_exports",
     "7-tools": "point_7_tools",
+    "8": "point_8_proof",
     # point: the module beside this one whose walk() goes through it
 }
 
@@ -74,7 +77,9 @@ def _through(made: Standing, points: Sequence[str]) -> Walk:
         except Exception:  # noqa: BLE001 - one point that breaks off must not hide the others
             told = traceback.format_exc()
             say(told)
-            walk.holds(point, "the point is walked to its end", condition=False, seen=told[-300:])
+            walk.holds(
+                point, "the point is walked to its end", condition=False, seen=told.splitlines()[-1]
+            )
     return walk
 
 
