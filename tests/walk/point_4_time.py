@@ -5,7 +5,10 @@ from pathlib import Path
 
 import orjson
 
+from shared.contracts.topics import STRIPE_EVENTS, stripe_key
+from shared.runtime.murmur import murmur2
 from tests.walk.payloads import T0, charge, invoice, invoice_line
+from tests.walk.standing import ACCOUNTS
 from tests.walk.walking import Json, Walk
 
 POINT = "4"
@@ -21,6 +24,8 @@ def walk_time(w: Walk) -> None:
     _locked_days(w)
     _put_in_force(w)
     _corrected(w)
+    _from_a_position(w)
+    _taken_back(w)
 
 
 def _revenue(w: Walk, as_of: str) -> int:
@@ -140,7 +145,7 @@ def _put_in_force(w: Walk) -> None:
     chart = w.cli("activate", "show", "--chart", "--book", BOOK)
     file = w.at.folder / "yard-chart.toml"
     name = "expenses:timber"
-    file.write_text(f'{chart.out}\n["{name}"]\ndisplay = "Timber"\n', "utf-8")
+    file.write_text(f'{chart.out}\n[[account]]\nname = "{name}"\ndisplay = "Timber"\n', "utf-8")
     bought: Json = {"kind": "book_expense", "category": "timber", "paid_from": "assets:bank:yard",
                     "amount": {"minor": "900", "currency": "usd", "exponent": 2}}  # fmt: skip
     w.refused(POINT, "what the chart does not have is not booked",
@@ -186,3 +191,52 @@ def _corrected(w: Walk) -> None:
     w.same(POINT, "sent twice, it is done once",
            (again.code, w.balance("assets:receivable", book=BOOK) - receivable),
            (0, 7_700))  # fmt: skip
+
+
+def _from_a_position(w: Walk) -> None:
+    """Cash again, from the second of two messages on that are still to come in one partition."""
+    partition = _partition(w, "charge of some kind")
+    ends = w.ends(STRIPE_EVENTS)
+    first = ends[partition] + 1
+    said = w.cli("activate", "basis", "cash", "--book", BOOK, "--from",
+                 f"stripe.events/{partition}={first}", "--reason", "back to cash")  # fmt: skip
+    told = [_in_partition(w, partition) for _ in range(2)]
+    for name in told:
+        shown = invoice(name, [invoice_line(w.new("il"), 3_300, T0, 30)], at=T0)
+        w.tell("invoice.finalized", shown, endpoint=BOOK)
+    w.booked()
+    places = [record.offset for record in w.records(STRIPE_EVENTS)
+              if record.partition == partition][-2:]  # fmt: skip
+    booked = [bool(w.postings(f"stripe:invoice:{name}", book=BOOK)) for name in told]
+    w.same(POINT, "put in force from a named position, it holds from just that message on",
+           (said.code, places, booked), (0, [first - 1, first], [True, False]),
+           command=said.command)  # fmt: skip
+
+
+def _partition(w: Walk, name: str) -> int:
+    """The partition of the events of an object of this book."""
+    count = len(w.ends(STRIPE_EVENTS))
+    return (murmur2(stripe_key(ACCOUNTS[BOOK], name)) & 0x7FFFFFFF) % count
+
+
+def _in_partition(w: Walk, partition: int) -> str:
+    """An id of an invoice whose events come in that partition."""
+    return next(name for name in iter(lambda: w.new("in"), "") if _partition(w, name) == partition)
+
+
+def _taken_back(w: Walk) -> None:
+    """What the accrual basis booked meanwhile is corrected back, by what a what-if writes."""
+    receivable = w.balance("assets:receivable", book=BOOK)
+    before = w.sql("select count(*) as n from ledger_read.entries where book = $1", BOOK)
+    file = w.at.folder / "corrections-to-cash.jsonl"
+    today = datetime.now(UTC).date().isoformat()
+    made = w.cli("what-if", "--basis", "cash", "--book", BOOK, "--write-corrections", str(file),
+                 "--on", today)  # fmt: skip
+    kinds = [orjson.loads(line)["kind"] for line in file.read_text("utf-8").splitlines()]
+    w.same(POINT, "correcting back is by reversals, one of each entry that should not stand",
+           (made.code, kinds), (0, ["reverse_entry"] * 2))  # fmt: skip
+    sent = w.cli("book", "send", str(file), "--book", BOOK)
+    w.same(POINT, "sent, both are undone by new entries, and none is gone",
+           (sent.code, receivable - w.balance("assets:receivable", book=BOOK),
+            w.sql("select count(*) as n from ledger_read.entries where book = $1", BOOK)),
+           (0, 7_700 + 3_300, [{"n": before[0]["n"] + 2}]))  # fmt: skip

@@ -36,11 +36,13 @@ STOP_SECONDS_MAX: Final = 60.0
 SHOP_ACCOUNT: Final = "acct_1WalkShop"
 STUDIO_ACCOUNT: Final = "acct_1WalkStudio"
 YARD_ACCOUNT: Final = "acct_1WalkYard"
+ATTIC_ACCOUNT: Final = "acct_1WalkAttic"
 ACCOUNTS: Final[Mapping[str, str]] = {
     "main": ACCOUNT,
     "shop": SHOP_ACCOUNT,
     "studio": STUDIO_ACCOUNT,
     "yard": YARD_ACCOUNT,
+    "attic": ATTIC_ACCOUNT,
 }
 BOOKS: Final = f"""
 [[books]]
@@ -78,6 +80,12 @@ basis = "accrual"
 name = "yard"
 mode = "test"
 stripe_accounts = ["{YARD_ACCOUNT}"]
+
+# Cash basis; hears old shapes.
+[[books]]
+name = "attic"
+mode = "test"
+stripe_accounts = ["{ATTIC_ACCOUNT}"]
 
 # Commands alone.
 [[books]]
