@@ -31,6 +31,7 @@ POINTS: Final[Mapping[str, str]] = {
     "7": "point_7_exports",
     "7-tools": "point_7_tools",
     "8": "point_8_proof",
+    "8-tampering": "point_8_tampering",
     # point: the module beside this one whose walk() goes through it
 }
 
