@@ -71,6 +71,17 @@ async def test_write_off_to_an_account_that_no_chart_has_is_refused_whole(
         assert letter["reason"] == "account_known"
 
 
+async def test_match_on_an_account_that_repeats_what_stripe_says_is_refused(
+    fresh_database: Callable[[], str],
+) -> None:
+    log = InputLog()
+    log.match("l1", "assets:stripe:balance")
+    async with judged_journal(fresh_database()) as journal:
+        await journal.book(log.records)
+        (told,) = await refusals(journal)
+        assert (told["reason"], "open the account" in told["detail"]) == ("mirror", False)
+
+
 async def test_write_off_to_a_closed_account_is_refused_until_it_is_open_again(
     fresh_database: Callable[[], str],
 ) -> None:

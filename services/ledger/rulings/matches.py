@@ -29,6 +29,7 @@ OF_THE_RULES: Final = frozenset(
         accounts.EXCHANGE,
     }
 )
+_MENDED_BY_OPENING: Final = ("account_known", "account_open")
 _SEND_AGAIN: Final = (
     "open the account (`tallystick accounts open`) and send the match again"
     " (`tallystick dead-letters redrive`), or book by hand what it says, on another account"
@@ -117,6 +118,8 @@ def _require_usable(posting: Posting, case: Case, *, is_undoing: bool) -> None:
     try:
         usable(posting.account, case.find, key=posting.key)
     except CommandRefused as why:
+        if why.rule not in _MENDED_BY_OPENING:
+            raise
         # Whoever asks for an entry may name another account; a match was decided elsewhere.
         said = str(why).removesuffix(f"; {why.way_out}")
         raise CommandRefused(said, rule=why.rule, values=why.values, way_out=_SEND_AGAIN) from None
