@@ -46,7 +46,10 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--dir", type=Path, help="a folder for the stack, which stays; default: one that goes away"
     )
-    return parser.parse_args(given)
+    asked = parser.parse_args(given)
+    if asked.dir is not None and asked.dir.exists() and any(asked.dir.iterdir()):
+        parser.error(f"{asked.dir} is not empty: every walk begins with books of its own")
+    return asked
 
 
 def main(given: Sequence[str] | None = None) -> int:

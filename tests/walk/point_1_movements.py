@@ -1,8 +1,13 @@
 """Point 1: every balance transaction has a rule or waits in suspense, and balances are Stripe's."""
 
 import re
+from collections.abc import Mapping
 
-from tests.support.stripe_library import balance_transaction_types, balance_types
+from tests.support.stripe_library import (
+    balance_transaction_types,
+    balance_types,
+    reporting_categories,
+)
 from tests.walk.payloads import charge, dispute, movement, payout, refund, reversal, transfer
 from tests.walk.point_1_simulated import walk_simulated
 from tests.walk.standing import ROOT
@@ -25,6 +30,7 @@ UNEXPLAINED = {
 def walk(w: Walk) -> None:
     """Types, balances, what the connected pay and get, payouts, disputes; then Stripe's own sums."""
     _types(w)
+    _categories(w)
     _balances(w)
     _what_no_rule_explains(w)
     _connected(w)
@@ -36,10 +42,10 @@ def walk(w: Walk) -> None:
     walk_simulated(w)
 
 
-def _documented() -> dict[str, str]:
-    """The account of each type, as the reference page tells it."""
+def _documented(title: str) -> dict[str, str]:
+    """The account of each type, or of each category of adjustments, as the reference page has it."""
     page = (ROOT / "docs/reference/balance-transactions.md").read_text("utf-8")
-    table = page.partition("## By type")[2].partition("## Adjustments")[0]
+    table = page.partition(f"## {title}")[2].partition("## ")[0]
     return dict(re.findall(r"^\| `([a-z_]+)` \| `([a-z:-]+)`", table, re.MULTILINE))
 
 
@@ -56,20 +62,10 @@ def _types(w: Walk) -> None:
     w.poll(*told.values())
     w.booked()
     ran = w.command = f"{len(types)} balance transactions, one of each type, on stripe.objects"
-    page = _documented()
+    page = _documented("By type")
     w.same(POINT, "the reference page names every type that the stripe library lists",
            sorted(page), types, command="docs/reference/balance-transactions.md")  # fmt: skip
-    rows = w.sql(
-        "select reference, account, direction, minor from ledger_read.postings"
-        " where book = 'shop' and reference = any($1)",
-        [f"stripe:balance_transaction:{one['id']}" for one in told.values()],
-    )
-    other: dict[str, set[str]] = {}
-    for kind, one in told.items():
-        lines = [r for r in rows if r["reference"] == f"stripe:balance_transaction:{one['id']}"]
-        other[kind] = {str(r["account"]) for r in lines} - {BALANCE, FEES}
-        # Stripe's own bills put the amount and the fee on one account.
-        other[kind] |= {FEES} if not other[kind] else set()
+    other = _against(w, told)
     w.same(POINT, f"each of {len(types)} types is booked against the account that the page names",
            {k: v for k, v in other.items() if v != {page.get(k)}}, {}, command=ran)  # fmt: skip
     w.same(POINT, "the balance moved by the sum of what Stripe calls net, to the cent",
@@ -85,6 +81,44 @@ def _types(w: Walk) -> None:
     w.same(POINT, "just those that Stripe does not explain are in suspense with a discrepancy",
            found, sorted(UNEXPLAINED),
            command="reconciler_read.discrepancies of unknown_balance_transaction")  # fmt: skip
+
+
+def _against(w: Walk, told: Mapping[str, Json]) -> dict[str, set[str]]:
+    """The accounts that movements were booked against, by the names that they are told under."""
+    rows = w.sql(
+        "select reference, account from ledger_read.postings"
+        " where book = 'shop' and reference = any($1)",
+        [f"stripe:balance_transaction:{one['id']}" for one in told.values()],
+    )
+    found: dict[str, set[str]] = {}
+    for name, one in told.items():
+        reference = f"stripe:balance_transaction:{one['id']}"
+        accounts = {str(row["account"]) for row in rows if row["reference"] == reference}
+        # Stripe's own bills put the amount and the fee on one account.
+        found[name] = (accounts - {BALANCE, FEES}) or accounts & {FEES}
+    return found
+
+
+def _categories(w: Walk) -> None:
+    page = _documented("Adjustments, by category")
+    loans = {name for name in reporting_categories() if name.startswith("financing_")}
+    w.same(POINT, "the page names every category that the library lists; loans are of any type",
+           sorted(page), sorted(reporting_categories() - loans),
+           command="docs/reference/balance-transactions.md")  # fmt: skip
+    told = {
+        name: movement(w.new("txn"), "adjustment", -1_234, 34, w.new("src"), category=name)
+        for name in sorted(reporting_categories())
+    }
+    for name in ("partial_capture_reversal", "charge_failure"):
+        told[name] |= {"source": refund(w.new("pyr"), w.new("py"), 1_234)}
+    w.poll(*told.values())
+    ran = w.command = f"{len(told)} adjustments, one of each category, on stripe.objects"
+    w.booked()
+    expected = {name: {page.get(name, "liabilities:stripe-loans")} for name in told}
+    found = _against(w, told)
+    w.same(POINT, f"each of {len(told)} categories of adjustments is booked against its account",
+           {name: found[name] for name in told if found[name] != expected[name]}, {},
+           command=ran)  # fmt: skip
 
 
 def _asked_for_a_rule(w: Walk) -> set[str]:

@@ -19,6 +19,7 @@ from typing import Final
 import orjson
 
 from sandbox.stack.ports import LOOPBACK, free_ports, is_free
+from sandbox.stack.process import ProcessRecord, spawn, stop
 from sandbox.world.known import API_KEY
 from sandbox.world.scenario import ACCOUNT
 from services.console.permissions import hash_of
@@ -304,26 +305,19 @@ def _world(folder: Path, made: Standing) -> Generator[None]:
 
 @contextlib.contextmanager
 def _child(folder: Path, name: str, env: Mapping[str, str], *words: str) -> Generator[None]:
-    """A module of ours as a process, asked to end with the block."""
-    with (folder / f"{name}.out").open("ab") as out:
-        child = subprocess.Popen(
-            [sys.executable, "-m", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=dict(env),
-        )
+    """A module of ours as a process, asked to end with the block, and ended where we are."""
+    child = spawn(
+        [sys.executable, "-m", *words],
+        log=folder / f"{name}.out",
+        env=env,
+        cwd=ROOT,
+        death_signal=signal.SIGTERM,
+    )
+    record = ProcessRecord.of(child.pid)
     try:
         yield
     finally:
-        if child.poll() is None:
-            child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        stop(record, grace_seconds=STOP_SECONDS_MAX)
 
 
 def _await_ready(folder: Path, services: Mapping[str, str]) -> None:
