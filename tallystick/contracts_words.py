@@ -25,8 +25,9 @@ EXTENSIONS: Final = {
     "verdict": "what the door said of it",
     "foreign": "`true` when it belongs to an account that is not ours: recorded, never booked",
     "resent": "the position of the stored delivery that was sent through the door once more",
-    "redriveattempt": "how often the record was sent to its topic again: `dead-letters redrive`",
-    "redrivenfrom": "the dead letter that it was sent again from",
+    "redriveattempt": "how often the record was sent to its topic again: `dead-letters redrive`,"
+    " `book send`",
+    "redrivenfrom": "the dead letter that it was sent again from, or the record itself",
     "redrivenby": "who sent it again",
     "redrivenat": "when, RFC 3339 in UTC",
     "othermode": "`true` for a test event at a live Connect endpoint: recorded, never booked",

@@ -25,7 +25,9 @@ from tallystick.cli.ask import (
     no_amount,
     taking_effect,
 )
+from tallystick.cli.book_again import lines_of, lines_told_again, look, tell
 from tallystick.cli.problems import ExitCode, Problem
+from tallystick.what_if.told_again import KIND
 
 app = typer.Typer(
     help="Entries by hand; each is a command, and its outcome is on record.",
@@ -177,35 +179,54 @@ def send(
     *,
     book: InBook = DEFAULT_BOOK,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how many there are, and of what kind.")
+        bool, typer.Option("--dry-run", help="Only say what would be sent, and what it books.")
     ] = False,
 ) -> None:
     """Send commands from a file, in order, up to the first that is refused.
 
     A line may name its own `idempotency_key`; else its key is made of what it says, and of how many
-    lines before it say the same, so that a file that was sent in part can be sent again.
+    lines before it say the same, so that a file that was sent in part can be sent again. A line of
+    the kind `tell_again`, as `tallystick what-if` writes it, names a message that is told again
+    behind all commands, unless its fact is booked already.
     """
     lines = _lines_of(file)
-    keys = _keys_of(lines)
-    bodies = [{n: v for n, v in told.items() if n != "idempotency_key"} for told in lines]
-    kinds = sorted({str(told.get("kind")) for told in lines})
-    print(f"{len(lines)} commands: {', '.join(kinds) or 'none'}")
-    if dry_run or not lines:
+    again = lines_told_again(file, lines)
+    commands = [(number, told) for number, told in lines if told.get("kind") != KIND]
+    kinds = sorted({str(told.get("kind")) for _, told in commands})
+    if commands or not again:
+        print(f"{len(commands)} commands: {', '.join(kinds) or 'none'}")
+    due = look(again, book=book) if again else None
+    for line in lines_of(due) if due is not None else ():
+        print(line)
+    if dry_run:
         return
+    if commands:
+        _send_commands(file, commands, book=book)
+    if due is not None and due.lines:
+        tell(due, book=book)
+
+
+def _send_commands(file: Path, commands: Sequence[tuple[int, Json]], *, book: str) -> None:
+    keys = _keys_of([told for _, told in commands])
+    bodies = [
+        {name: value for name, value in told.items() if name != "idempotency_key"}
+        for _, told in commands
+    ]
     found = ask_all(bodies, book=book, keys=keys)
     done = sum(status in (Answer.BOOKED, Answer.REPLAYED) for status, _ in found)
     again = sum(status is Answer.REPLAYED for status, _ in found)
     print(f"{done} accepted" + (f", {again} of them before" if again else ""))
-    if done < len(lines):
+    if done < len(commands):
         raise Problem(
-            f"Line {len(found)} of {file} was not accepted: {found[-1][0].name.lower()}",
+            f"Line {commands[len(found) - 1][0]} of {file} was not accepted:"
+            f" {found[-1][0].name.lower()}",
             why=str(found[-1][1].get("reason") or "not decided in time"),
             fix="mend the line and send the file again: what was accepted is not done twice",
             code=ExitCode.REFUSED,
         )
 
 
-def _lines_of(file: Path) -> list[Json]:
+def _lines_of(file: Path) -> list[tuple[int, Json]]:
     try:
         text = file.read_text("utf-8")
     except (OSError, ValueError) as error:
@@ -215,12 +236,12 @@ def _lines_of(file: Path) -> list[Json]:
             fix="give a file of JSON Lines, one command a line",
             code=ExitCode.USAGE,
         ) from None
-    found: list[Json] = []
+    found: list[tuple[int, Json]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
-            found.append(_OBJECT.validate_json(line))
+            found.append((number, _OBJECT.validate_json(line)))
         except ValidationError:
             raise Problem(
                 f"Line {number} of {file} is no command",

@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -16,8 +17,9 @@ from services.ledger.activation.activations import Activation
 from services.ledger.shell.rebuilding.what_if import SuppositionUnknown, WhatIf
 from services.ledger.shell.rebuilding.what_if import what_if as replayed
 from services.ledger.what_if.suppositions import Apart
+from services.ledger.what_if.telling_again import NOT_IN_FORCE, UNTOLD
 from shared.contracts.errors import Refused
-from shared.contracts.journal import DEFAULT_BOOK
+from shared.contracts.journal import DEFAULT_BOOK, Book
 from shared.runtime import log
 from shared.runtime.settings import Settings
 from tallystick.cli.ask import taking_effect
@@ -28,8 +30,15 @@ from tallystick.cli.talk import Talk
 from tallystick.in_force_here import in_force_at
 from tallystick.journal_here import journal_at, require_journal
 from tallystick.what_if.asked import since_of, suppositions_of
-from tallystick.what_if.corrections import Corrections
+from tallystick.what_if.corrections import Corrections, corrections_before
 from tallystick.what_if.tell import Csv, Json, Table, Teller, counted
+
+_BY_HAND: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        NOT_IN_FORCE: "put it in force first and write them again, and messages tell them",
+        UNTOLD: "nothing releases what they defer, and who tells one later books it beside this",
+    }
+)
 
 
 class Format(StrEnum):
@@ -45,7 +54,7 @@ WrittenTo = Annotated[
     typer.Option(
         "--write-corrections",
         metavar="FILE",
-        help="Write the commands that would correct --book: see `tallystick book send`.",
+        help="Write what corrects --book, for `tallystick book send`.",
     ),
 ]
 TakingEffect = Annotated[
@@ -167,7 +176,7 @@ async def _told(
         }
         kinds = dict.fromkeys(Apart, 0)
         async with AsyncExitStack() as held:
-            correcting = await _correcting(held, dsn, wanted)
+            correcting = await _correcting(held, dsn, wanted, found)
             if wanted.entries or correcting is not None:
                 async for each in found.entries():
                     kinds[each.apart] += 1
@@ -182,7 +191,9 @@ async def _told(
         _tell_corrections(correcting, talk)
 
 
-async def _correcting(held: AsyncExitStack, dsn: str, wanted: _Wanted) -> Corrections | None:
+async def _correcting(
+    held: AsyncExitStack, dsn: str, wanted: _Wanted, found: WhatIf
+) -> Corrections | None:
     if wanted.corrections is None:
         return None
     known = (await in_force_at(dsn)).last()
@@ -191,7 +202,15 @@ async def _correcting(held: AsyncExitStack, dsn: str, wanted: _Wanted) -> Correc
     at = datetime.fromisoformat(wanted.effective_at) if wanted.effective_at else None
     try:
         return held.enter_context(
-            Corrections(wanted.corrections, wanted.book, known.named(wanted.book).chart, at, tx)
+            Corrections(
+                file=wanted.corrections,
+                book=Book(wanted.book),
+                chart=known.named(wanted.book).chart,
+                effective_at=at,
+                journal=tx,
+                found=found,
+                before=await corrections_before(tx, Book(wanted.book)),
+            )
         )
     except OSError as error:
         raise Problem(
@@ -203,15 +222,32 @@ async def _correcting(held: AsyncExitStack, dsn: str, wanted: _Wanted) -> Correc
 
 
 def _tell_corrections(made: Corrections, talk: Talk) -> None:
-    talk.done(f"{made.commands:,} commands in {made.file} correct {made.facts:,} facts")
-    if made.elsewhere:
-        talk.done(f"{made.elsewhere:,} facts are of other books: name each with --book")
-    for line in made.left:
-        talk.done(f"no command corrects {line}")
-    if made.left_count > len(made.left):
-        talk.done(f"… and {made.left_count - len(made.left):,} more")
-    if made.commands:
+    for line in (*_written_lines(made), *_left_lines(made)):
+        talk.done(line)
+    if made.commands or made.again.count:
         talk.done(f"read them, then: tallystick book send {made.file} --book {made.book}")
+
+
+def _written_lines(made: Corrections) -> Iterator[str]:
+    if made.again.count:
+        yield f"{made.again.count:,} facts that the books lack are told again, by {made.file}:"
+        yield from (f"  {row}" for row in made.again.rows())
+    if made.commands or not made.again.count:
+        yield f"{made.commands:,} commands in {made.file} correct {made.facts:,} facts"
+    for why, count in sorted(made.by_hand.items()):
+        yield f"{count:,} of them stand by hand, since {why}: {_BY_HAND[why]}"
+
+
+def _left_lines(made: Corrections) -> Iterator[str]:
+    if made.corrected_before:
+        yield f"{made.corrected_before:,} facts were corrected before"
+    if made.of_the_clock:
+        yield f"{made.of_the_clock:,} releases of revenue are left to the next clock tick"
+    if made.elsewhere:
+        yield f"{made.elsewhere:,} facts are of other books: name each with --book"
+    yield from (f"no command corrects {line}" for line in made.left)
+    if made.left_count > len(made.left):
+        yield f"… and {made.left_count - len(made.left):,} more"
 
 
 def _teller(written: Format) -> Teller:

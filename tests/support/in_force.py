@@ -24,6 +24,7 @@ from shared.contracts.topics import (
     STRIPE_EVENTS,
     STRIPE_OBJECTS,
 )
+from shared.runtime.dead_letters import ATTEMPT_HEADER
 from shared.runtime.kafka import Partition, Record
 from shared.runtime.positions import Log
 from shared.runtime.postgres import Database
@@ -61,6 +62,16 @@ class Topics:
         )  # fmt: skip
         told.append(record)
         return record
+
+    def again(self, record: Record) -> Record:
+        """Append a message once more, marked as one that somebody has sent again."""
+        told = self.records[Partition(record.topic, record.partition)]
+        sent = Record(
+            record.topic, record.partition, len(told), record.key, record.value,
+            ((ATTEMPT_HEADER, b"1"), *record.headers), record.timestamp_ms + 1,
+        )  # fmt: skip
+        told.append(sent)
+        return sent
 
     def activate(
         self,

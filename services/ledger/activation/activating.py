@@ -170,6 +170,16 @@ def differences(in_force: InForce, files: InForce) -> list[Difference]:
     return found
 
 
+def is_booked_alike(book: Book, one: InForce, other: InForce) -> bool:
+    """Whether a message that names a book is booked alike by both; no fact depends on a chart."""
+    mine, theirs = one.named(book), other.named(book)
+    return (
+        mine.rules_version == theirs.rules_version
+        and mine.basis is theirs.basis
+        and _deciding(mine.data) == _deciding(theirs.data)
+    )
+
+
 def _deciding(book: BookData) -> BookData:
     """What of a book's data bookings depend on."""
     plain = BookData()

@@ -1,6 +1,7 @@
 """Correcting history: what was booked stays, and commands book what makes up the difference.
 
-A what-if tells which facts the books would tell otherwise. Each becomes
+A what-if tells which facts the books would tell otherwise. What they lack is told again where it
+can be, see ``telling_again``. Each of the others becomes
 
     reverse_entry      the entry as it was booked, named, turned round
     manual_entry       the entry as it would be, saying which fact it corrects
@@ -15,6 +16,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from services.ledger.chart import Chart
@@ -22,14 +24,23 @@ from services.ledger.rules.commands import OF_A_BANK, OF_THE_RECONCILER
 from services.ledger.rules.revenue_release import RELEASED
 from services.ledger.what_if.suppositions import EntryDifference
 from shared.contracts.commands import BookManualEntry, ManualPosting, ReverseEntry, Side
-from shared.contracts.journal import Entry
+from shared.contracts.journal import Entry, Reference
 from shared.contracts.money import Currency, Money, MoneyOnWire
 
+CORRECTING: Final = "correct:"
 _KEY_DIGITS: Final = 32
 _OF_OTHERS: Final = OF_THE_RECONCILER | OF_A_BANK | {RELEASED}
 
 Correcting = ReverseEntry | BookManualEntry
 _Leg = tuple[str, str, Currency]
+
+
+class Step(StrEnum):
+    """What a command does of a correction."""
+
+    REVERSE = "reverse"
+    ANEW = "anew"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ def correction(
     if here is not None and is_reversible:
         commands.append(
             ReverseEntry(
-                idempotency_key=_key(apart, "reverse"),
+                idempotency_key=key_of(apart, Step.REVERSE),
                 book=here.book,
                 reference=here.reference,
                 effective_at=effective_at,
@@ -84,7 +95,7 @@ def correction(
     if moved:
         commands.append(
             BookManualEntry(
-                idempotency_key=_key(apart, "anew"),
+                idempotency_key=key_of(apart, Step.ANEW),
                 book=apart.entry.book,
                 effective_at=effective_at,
                 postings=tuple(_posting(leg, minor) for leg, minor in sorted(moved.items())),
@@ -93,6 +104,29 @@ def correction(
             )
         )
     return Correction(apart.reference, tuple(commands))
+
+
+def undoing(
+    apart: EntryDifference, by_hand: Reference, *, effective_at: datetime | None, reason: str
+) -> ReverseEntry:
+    """The command that takes back what an earlier correction booked for a fact.
+
+    For one that was corrected by hand, and is told now under its own reference.
+    """
+    return ReverseEntry(
+        idempotency_key=key_of(apart, Step.UNDO),
+        book=apart.entry.book,
+        reference=by_hand,
+        effective_at=effective_at,
+        reason=f"{reason}: {apart.reference} is told again, and stands by itself"[:1000],
+    )
+
+
+def key_of(apart: EntryDifference, step: Step) -> str:
+    """The idempotency key of a command that corrects a fact: of the fact and what it would be."""
+    said = apart.there.digest() if apart.there is not None else b""
+    told = f"{apart.entry.book}\x1f{apart.reference}\x1f{said.hex()}"
+    return f"{CORRECTING}{step}:{hashlib.sha256(told.encode()).hexdigest()[:_KEY_DIGITS]}"
 
 
 def _accounts(*entries: Entry | None) -> Iterable[str]:
@@ -127,9 +161,3 @@ def _posting(leg: _Leg, minor: int) -> ManualPosting:
         amount=MoneyOnWire.of(Money(abs(minor), currency)),
         key=key,
     )
-
-
-def _key(apart: EntryDifference, step: str) -> str:
-    said = apart.there.digest() if apart.there is not None else b""
-    told = f"{apart.entry.book}\x1f{apart.reference}\x1f{said.hex()}"
-    return f"correct:{step}:{hashlib.sha256(told.encode()).hexdigest()[:_KEY_DIGITS]}"

@@ -23,7 +23,8 @@ from services.ledger.activation.activations import (
 from services.ledger.activation.in_force import InForce
 from shared.contracts.books import BookMap
 from shared.contracts.commands import Activated
-from shared.contracts.journal import Book, Direction, Entry, Reference
+from shared.contracts.journal import Account, Book, Direction, Entry, Reference
+from shared.contracts.messages import Position
 
 Place = tuple[str, str, str]
 Sums = tuple[int, int]
@@ -98,10 +99,14 @@ class Apart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EntryDifference:
-    """A fact that the books tell and would not, would tell and do not, or would tell otherwise."""
+    """A fact that the books tell and would not, would tell and do not, or would tell otherwise.
+
+    ``told_at`` is where the message stands that would book it.
+    """
 
     here: Entry | None
     there: Entry | None
+    told_at: Position | None = None
 
     @property
     def apart(self) -> Apart:
@@ -126,6 +131,16 @@ class EntryDifference:
     def reference(self) -> Reference:
         """The fact's name."""
         return self.entry.reference
+
+    def keys(self, account: Account) -> tuple[str, ...]:
+        """The keys of an account under which it moves something else than it would, sorted."""
+        moved: dict[tuple[str, str], int] = {}
+        for sign, entry in ((-1, self.here), (1, self.there)):
+            for posting in entry.postings if entry is not None else ():
+                if posting.account == account:
+                    at = (posting.key, posting.amount.currency.code)
+                    moved[at] = moved.get(at, 0) + sign * posting.signed_minor
+        return tuple(sorted({key for (key, _), minor in moved.items() if minor}))
 
     def legs(self) -> tuple[BalanceDifference, ...]:
         """By account and currency what the entry moves, and what it would."""

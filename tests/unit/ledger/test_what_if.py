@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from services.ledger.accounts import UNEARNED
 from services.ledger.activation.activations import Activation, Activations, Place
 from services.ledger.activation.in_force import InForce
 from services.ledger.what_if.suppositions import (
@@ -111,3 +112,25 @@ def test_entry_on_one_side_alone_moves_all_of_it() -> None:
     assert (gone.apart, new.apart) == (Apart.NOT_BOOKED, Apart.BOOKED)
     assert [leg.difference for leg in gone.legs()] == [-100, 100]
     assert [leg.difference for leg in new.legs()] == [100, -100]
+
+
+def test_keys_under_which_an_entry_differs_are_those_that_move_something_else() -> None:
+    def released(*lines: tuple[str, int]) -> Entry:
+        found = entry(
+            book=MAIN,
+            reference=Reference("release:t1:1"),
+            kind="revenue_released",
+            effective_at=datetime(2026, 1, 1, tzinfo=UTC),
+            lines=[
+                *(debit(UNEARNED, Money(minor, USD), key=line) for line, minor in lines),
+                credit(Account("revenue:stripe"), Money(sum(m for _, m in lines), USD)),
+            ],
+            rules_version=1,
+            description="",
+        )
+        assert found is not None
+        return found
+
+    here, there = released(("il_1", 5), ("il_2", 7)), released(("il_1", 5), ("il_3", 7))
+    assert EntryDifference(here, there).keys(UNEARNED) == ("il_2", "il_3")
+    assert EntryDifference(here, None).keys(UNEARNED) == ("il_1", "il_2")

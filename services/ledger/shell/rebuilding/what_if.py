@@ -9,7 +9,7 @@ what is deferred, so they are the one decision that is made again where that may
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.ledger.activation.activations import Activation, Activations
 from services.ledger.activation.rule_versions import RULES, Rules
@@ -18,7 +18,7 @@ from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.booking.decision_records import contradicting_here
 from services.ledger.shell.booking.rows import Columns, entry_of, posting_of
 from services.ledger.shell.queries import SQL
-from services.ledger.shell.rebuilding.comparing import content_of
+from services.ledger.shell.rebuilding.comparing import Content, content_of
 from services.ledger.shell.rebuilding.rebuild import decider_of, drop_beside, generation_beside
 from services.ledger.shell.rebuilding.replay import Progress, Reached, await_published, silent
 from services.ledger.what_if.suppositions import (
@@ -27,16 +27,19 @@ from services.ledger.what_if.suppositions import (
     Supposed,
     balances_apart,
 )
+from services.ledger.what_if.telling_again import TellingAgain
 from shared.contracts.books import BookMap
 from shared.contracts.commands import Activated
 from shared.contracts.errors import Refused
-from shared.contracts.journal import Entry
+from shared.contracts.journal import Book, Entry, Reference
+from shared.contracts.messages import Position
 from shared.runtime.kafka import KafkaAddress, Partition
 from shared.runtime.positions import read_positions
 from shared.runtime.postgres import Tx
 
 ENTRIES_AT_ONCE: Final = 500
 _Place = tuple[int, int]
+_NOTHING: Final = (None, None)
 
 
 class SuppositionUnknown(Refused):
@@ -70,6 +73,14 @@ def _changes_what_is_deferred(supposed: Activation, known: Activations, rules: R
             return False
 
 
+class ToldThere(NamedTuple):
+    """A fact that would be booked, by the message at a position, and what the books say of it."""
+
+    at: Position
+    is_lacking: bool
+    is_same: bool
+
+
 @dataclass(frozen=True, slots=True)
 class WhatIf:
     """The books as they are and as they would be, at the same positions."""
@@ -78,6 +89,7 @@ class WhatIf:
     entries_here: int
     entries_there: int
     balances: tuple[BalanceDifference, ...]
+    again: TellingAgain = field(repr=False)
     up_to: Mapping[Partition, int] = field(repr=False)
     _here: Tx = field(repr=False)
     _there: Tx = field(repr=False)
@@ -85,6 +97,17 @@ class WhatIf:
     def entries(self) -> AsyncGenerator[EntryDifference]:
         """The entries that differ, by book and reference; while the what-if is open."""
         return entries_apart(self._here, self._there, self.up_to)
+
+    async def told_there(
+        self, book: Book, references: Sequence[Reference]
+    ) -> dict[Reference, ToldThere]:
+        """Those of some facts that would be booked; while the what-if is open."""
+        return {
+            Reference(row["reference"]): ToldThere(
+                _position(row), row["is_lacking"], row["is_same"]
+            )
+            for row in await self._there.fetch(SQL["told_there"], book, references)
+        }
 
 
 @asynccontextmanager
@@ -127,27 +150,47 @@ async def what_if(
             up_to = {Partition(row["topic"], row["partition"]): row["sequence"] for row in rows}
             await await_published(beside.in_use, Reached(positions, up_to))
             await beside.replay.to(positions, is_order_taken=False)
+            again = TellingAgain(
+                Supposed.on(activations, suppositions),
+                activations,
+                {(p.topic, p.partition): offset for p, offset in positions.items()},
+            )
             async with (
                 beside.in_use.transaction() as in_use,
                 beside.replay.shadow.transaction() as shadow,
             ):
-                there = await content_of(shadow)
-                exponents = {
-                    row["currency"]: row["exponent"]
-                    for tx in (in_use, shadow)
-                    for row in await tx.fetch(SQL["exponents"])
-                }
-                yield WhatIf(
-                    messages=beside.replay.messages,
-                    entries_here=here.entries,
-                    entries_there=there.entries,
-                    balances=balances_apart(here.balances, there.balances, exponents),
-                    up_to=up_to,
-                    _here=in_use,
-                    _there=shadow,
+                yield await _laid_beside(
+                    in_use, shadow, here, up_to, again, messages=beside.replay.messages
                 )
         finally:
             await drop_beside(beside)
+
+
+async def _laid_beside(
+    in_use: Tx,
+    shadow: Tx,
+    here: Content,
+    up_to: Mapping[Partition, int],
+    again: TellingAgain,
+    *,
+    messages: int,
+) -> WhatIf:
+    there = await content_of(shadow)
+    exponents = {
+        row["currency"]: row["exponent"]
+        for tx in (in_use, shadow)
+        for row in await tx.fetch(SQL["exponents"])
+    }
+    return WhatIf(
+        messages=messages,
+        entries_here=here.entries,
+        entries_there=there.entries,
+        balances=balances_apart(here.balances, there.balances, exponents),
+        again=again,
+        up_to=up_to,
+        _here=in_use,
+        _there=shadow,
+    )
 
 
 async def entries_apart(
@@ -190,23 +233,28 @@ async def _told(here: Tx, there: Tx, rows: Sequence[Columns]) -> list[EntryDiffe
         await _entries_at(tx, [place for place in places if place is not None])
         for tx, places in zip((here, there), sides, strict=True)
     ]
-    return [
-        EntryDifference(
-            entries[0][one] if one is not None else None,
-            entries[1][other] if other is not None else None,
-        )
-        for one, other in zip(*sides, strict=True)
-    ]
+    found: list[EntryDifference] = []
+    for one, other in zip(*sides, strict=True):
+        is_, _ = entries[0][one] if one is not None else _NOTHING
+        would_be, told_at = entries[1][other] if other is not None else _NOTHING
+        found.append(EntryDifference(is_, would_be, told_at))
+    return found
 
 
-async def _entries_at(tx: Tx, places: Sequence[_Place]) -> dict[_Place, Entry]:
-    """The entries at places that are there."""
+async def _entries_at(
+    tx: Tx, places: Sequence[_Place]
+) -> dict[_Place, tuple[Entry | None, Position | None]]:
+    """The entries at places that are there, each with where its message stands."""
     arguments = ([origin_id for origin_id, _ in places], [sequence for _, sequence in places])
     legs: dict[_Place, list[Columns]] = {place: [] for place in places}
     for row in await tx.fetch(SQL["postings_at"], *arguments):
         legs[row["origin_id"], row["sequence"]].append(row)
     return {
-        place: entry_of(row, map(posting_of, legs[place]))
+        place: (entry_of(row, map(posting_of, legs[place])), _position(row))
         for row in await tx.fetch(SQL["entries_at"], *arguments)
         for place in ((row["origin_id"], row["sequence"]),)
     }
+
+
+def _position(row: Columns) -> Position:
+    return Position(topic=row["topic"], partition=row["partition"], offset=row["caused_offset"])

@@ -30,12 +30,13 @@ where u.digest is distinct from r.digest
 order by coalesce(u.book, r.book), coalesce(u.reference, r.reference)
 
 -- name: entries_at
--- Entries at certain places.
+-- Entries at certain places, with where the message stands that each is from.
 select
     e.origin_id, e.sequence, e.book, e.reference, e.kind, e.effective_at, e.rules_version,
-    e.description, e.reverses
+    e.description, e.reverses, o.topic, o.partition, e.caused_offset
 from unnest($1::integer[], $2::bigint[]) as n (origin_id, sequence)
 join entries as e on e.origin_id = n.origin_id and e.sequence = n.sequence
+join origins as o on o.origin_id = e.origin_id
 
 -- name: postings_at
 -- Their postings, in order.
@@ -50,3 +51,29 @@ order by p.origin_id, p.sequence, p.ordinal
 select distinct reverses
 from entries
 where book = $1 and reverses = any($2::text[])
+
+-- name: told_there
+-- Of some facts those that the journal of the search path tells, with where the message stands that
+-- does, and what the journal in use says of them: nothing, the same, or something else.
+select
+    r.reference, o.topic, o.partition, r.caused_offset,
+    u.reference is null as is_lacking, u.digest is not distinct from r.digest as is_same
+from claims as r
+join origins as o on o.origin_id = r.origin_id
+left join ledger.claims as u on u.book = r.book and u.reference = r.reference
+where r.book = $1 and r.reference = any($2::text[])
+
+-- name: booked_before
+-- Of some facts those that are booked.
+select reference
+from claims
+where book = $1 and reference = any($2::text[])
+
+-- name: corrections_before
+-- What commands of earlier corrections booked in a book, and nothing reverses.
+select c.reference
+from claims as c
+where
+    c.book = $1
+    and c.reference like 'command:%:correct:%'
+    and not exists (select 1 from entries as e where e.book = c.book and e.reverses = c.reference)
