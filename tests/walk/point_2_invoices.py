@@ -64,8 +64,8 @@ def _cash_books_nothing(w: Walk) -> None:
     w.same(POINT, "on cash basis, the default, an invoice books nothing, and an outcome says so",
            ([t["outcome"] for t in told], w.postings(f"stripe:invoice:{shown['id']}")),
            (["nothing_to_book"], []))  # fmt: skip
-    w.tell("charge.succeeded", charge(w.new("ch"), 43_435))
     before = w.balance(REVENUE)
+    w.tell("charge.succeeded", charge(w.new("ch"), 43_435))
     w.booked()
     w.same(POINT, "there its charge is the revenue", w.balance(REVENUE) - before, -43_435)
 
