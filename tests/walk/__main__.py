@@ -30,6 +30,7 @@ POINTS: Final[Mapping[str, str]] = {
     "6-everywhere": "point_6_everywhere",
     "7": "point_7_exports",
     "7-tools": "point_7_tools",
+    "9": "point_9_rebuild",
     "8": "point_8_proof",
     "8-tampering": "point_8_tampering",
     # point: the module beside this one whose walk() goes through it
