@@ -190,7 +190,7 @@ def _against(entry: Booked, told: list[Told], books: Books) -> Iterator[Differen
     name = entry.name.reference
     contents = {telling.fact.legs for telling in told}
     teller = min(
-        (t for t in told if t.position == entry.caused_by or _goes_before(t, entry, books)),
+        (t for t in told if t.position == entry.caused_by or _goes_before(t, entry)),
         key=lambda t: t.position,
         default=None,
     )
@@ -217,14 +217,10 @@ def _against(entry: Booked, told: list[Told], books: Books) -> Iterator[Differen
         )
 
 
-def _goes_before(telling: Told, entry: Booked, books: Books) -> bool:
-    """Whether a telling must have been booked before the entry's own: same origin, and sure.
-
-    One that was refused may have been sent again, and booked then.
-    """
+def _goes_before(telling: Told, entry: Booked) -> bool:
+    """Whether a telling must have been booked before the entry's own: same origin, and sure."""
     return (
         telling.fact.is_sure
-        and not (telling.is_request and telling.position in books.refused)
         and telling.position.origin == entry.origin
         and telling.position < entry.caused_by
     )

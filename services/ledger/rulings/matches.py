@@ -29,10 +29,8 @@ OF_THE_RULES: Final = frozenset(
         accounts.EXCHANGE,
     }
 )
-_MENDED_BY_OPENING: Final = ("account_known", "account_open")
-_SEND_AGAIN: Final = (
-    "open the account (`tallystick accounts open`) and send the match again"
-    " (`tallystick dead-letters redrive`), or book by hand what it says, on another account"
+_BY_HAND: Final = (
+    "book by hand what it clears (`tallystick book entry`), on an account of the chart"
 )
 
 
@@ -50,28 +48,18 @@ def wanted_by_match(booked: Entry) -> Wanted:
     )
 
 
-def asked_of_refusals(booked: Entry) -> tuple[str, ...]:
-    """The references of which a match has to know whether they were refused before."""
-    if booked.reverses is not None:
-        return (booked.reference,)
-    return (booked.reference, _undone(booked))
-
-
-def refusal_of_match(
-    booked: Entry, case: Case, refused: Mapping[str, Remark], *, is_sent_again: bool
-) -> Remark | None:
+def refusal_of_match(booked: Entry, case: Case, refused: Mapping[str, Remark]) -> Remark | None:
     """Why a match, or its undoing, is not booked; ``None``: it may be.
 
-    ``refused`` are earlier refusals by reference. What was refused stays refused however often it
-    is told, unless a person has sent it again. What is booked already passes: its claim knows.
+    ``refused`` are earlier refusals by reference: what was refused stays refused however often it
+    is told, for somebody may have booked it by hand. What is booked already passes, to its claim.
     """
     if booked.reference in case.standing.entries:
         return None
-    before = refused.get(booked.reference)
-    if before is not None and not is_sent_again:
-        return before
+    if booked.reference in refused:
+        return refused[booked.reference]
     try:
-        _require_its_match(booked, case, refused)
+        _require_its_match(booked, case)
         for posting in _chosen(booked):
             _require_usable(posting, case, is_undoing=booked.reverses is not None)
     except CommandRefused as why:
@@ -79,31 +67,19 @@ def refusal_of_match(
     return None
 
 
-def _undone(booked: Entry) -> str:
-    """The reference that the undoing of a match has."""
-    return f"{booked.reference}:undone"
-
-
 def _chosen(booked: Entry) -> list[Posting]:
     return [posting for posting in booked.postings if posting.account not in OF_THE_RULES]
 
 
-def _require_its_match(booked: Entry, case: Case, refused: Mapping[str, Remark]) -> None:
-    """Undo what stands and nothing else, and book nothing that was undone since."""
+def _require_its_match(booked: Entry, case: Case) -> None:
+    """Undo what stands and nothing else."""
     match = booked.reverses
     if match is not None and match not in case.standing.entries:
         raise CommandRefused(
             f"nothing was booked of {match}, so nothing of it is undone",
             rule="entry_known",
             values={"reference": match},
-            way_out="there is nothing left to do in the books",
-        )
-    if match is None and _undone(booked) in refused:
-        raise CommandRefused(
-            f"{booked.reference} was undone since",
-            rule="match_stands",
-            values={"reference": booked.reference},
-            way_out="there is nothing left to do: the reconciler has matched anew, or waits",
+            way_out="there is nothing left to do, but to reverse what was booked by hand instead",
         )
 
 
@@ -118,11 +94,9 @@ def _require_usable(posting: Posting, case: Case, *, is_undoing: bool) -> None:
     try:
         usable(posting.account, case.find, key=posting.key)
     except CommandRefused as why:
-        if why.rule not in _MENDED_BY_OPENING:
-            raise
         # Whoever asks for an entry may name another account; a match was decided elsewhere.
         said = str(why).removesuffix(f"; {why.way_out}")
-        raise CommandRefused(said, rule=why.rule, values=why.values, way_out=_SEND_AGAIN) from None
+        raise CommandRefused(said, rule=why.rule, values=why.values, way_out=_BY_HAND) from None
 
 
 def _remark(booked: Entry, why: CommandRefused) -> Remark:

@@ -49,9 +49,8 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         ),
         K.PENDING_CHANGED: "Ask the bank why it did not post the line; the payout is waited for.",
         K.MATCH_REFUSED: (
-            "What it settles is done with here and still open in the books: open the account and"
-            " send the match again from the dead letters, or book it there by hand, as the match"
-            " says, on accounts of the chart; then close this by hand."
+            "What it settles is done with here and still open in the books: book it there by hand,"
+            " as the match says, on accounts of the chart; then close this by hand."
         ),
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles, and match it by hand.",
     }

@@ -13,7 +13,7 @@ from services.ledger.activation.in_force import BookInForce
 from services.ledger.decisions import Remark, subject_of
 from services.ledger.rulings.cases import Case
 from services.ledger.rulings.judging import Recorded
-from services.ledger.rulings.matches import asked_of_refusals, is_judged, refusal_of_match
+from services.ledger.rulings.matches import is_judged, refusal_of_match
 from services.ledger.rulings.standing import Standing
 from services.ledger.shell.booking.batch import Batch, Told
 from services.ledger.shell.booking.deciding import Decided
@@ -22,7 +22,6 @@ from services.ledger.shell.queries import SQL
 from shared.contracts.journal import Book
 from shared.contracts.messages import OutcomeKind
 from shared.contracts.topics import MATCHES
-from shared.runtime.dead_letters import attempts_of
 from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Tx
 
@@ -84,12 +83,7 @@ async def judge_matches(
         remark = (
             _followed(told, record)
             if record is not None
-            else refusal_of_match(
-                told.entry,
-                case,
-                refused.setdefault(book.name, {}),
-                is_sent_again=attempts_of(told.by.record.headers) > 0,
-            )
+            else refusal_of_match(told.entry, case, refused.setdefault(book.name, {}))
         )
         if remark is None:
             case.standing.take(told.entry, book, recorded_at=case.recorded_at)
@@ -116,9 +110,7 @@ def _followed(told: Told, record: Recorded) -> Remark | None:
 
 async def _refused_before(tx: Tx, asked: Sequence[MatchAsked]) -> dict[Book, dict[str, Remark]]:
     """The first refusal of each of these references that was refused before the batch."""
-    names = sorted(
-        {(each.book.name, name) for each in asked for name in asked_of_refusals(each.told.entry)}
-    )
+    names = sorted({(each.book.name, each.told.entry.reference) for each in asked})
     found: dict[Book, dict[str, Remark]] = {}
     for row in await tx.fetch(
         SQL["read_refused_references"],
