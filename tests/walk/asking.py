@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -121,6 +122,17 @@ class Asking:
         return answer
 
     # -------------------------------------------------------------- Stripe
+
+    def at_once(
+        self, times: int, book: str, command: Json, *, key: str = ""
+    ) -> list[httpx.Response]:
+        """The same command so many times at once, under keys of their own unless one is given."""
+
+        def one(_: int) -> httpx.Response:
+            return self.ask(book, command, key=key)
+
+        with ThreadPoolExecutor(times) as pool:
+            return list(pool.map(one, range(times)))
 
     def new(self, prefix: str) -> str:
         """An id that nothing else of this walk has."""

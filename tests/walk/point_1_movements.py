@@ -11,7 +11,7 @@ from tests.support.stripe_library import (
 from tests.walk.payloads import charge, dispute, movement, payout, refund, reversal, transfer
 from tests.walk.point_1_simulated import walk_simulated
 from tests.walk.standing import ROOT
-from tests.walk.walking import Json, Walk
+from tests.walk.walking import NO_ENTRY, NOTHING_OPEN, Json, Walk
 
 POINT = "1"
 BALANCE, FEES = "assets:stripe:balance", "expenses:stripe-fees"
@@ -156,7 +156,7 @@ def _balances(w: Walk) -> None:
     w.poll(*legs)
     w.booked()
     w.same(POINT, "both legs of a reserve meet: it is held, and nothing is open under its key",
-           (w.balance("assets:stripe:reserve") - reserve, w.open_keys(hold)), (900, {}))  # fmt: skip
+           (w.balance("assets:stripe:reserve") - reserve, w.open_keys(hold)), (900, NOTHING_OPEN))  # fmt: skip
 
 
 def _what_no_rule_explains(w: Walk) -> None:
@@ -270,7 +270,7 @@ def _returned(w: Walk) -> None:
     )  # fmt: skip
     w.booked()
     w.same(POINT, "a debit that fails later earns nothing, costs its fee, and leaves nothing open",
-           (w.balance("revenue:stripe") - revenue, w.open_keys(debit, form)), (0, {}))  # fmt: skip
+           (w.balance("revenue:stripe") - revenue, w.open_keys(debit, form)), (0, NOTHING_OPEN))  # fmt: skip
     part, rest = w.new("ch"), w.new("re")
     w.tell("charge.captured", charge(part, 10_000, amount_captured=7_000))
     w.poll(
@@ -281,7 +281,7 @@ def _returned(w: Walk) -> None:
     )  # fmt: skip
     w.booked()
     w.same(POINT, "of a charge captured in part, the rest is released and is no refund",
-           (w.open_keys(part, rest), w.postings(f"stripe:refund:{rest}")), ({}, []))  # fmt: skip
+           (w.open_keys(part, rest), w.postings(f"stripe:refund:{rest}")), (NOTHING_OPEN, NO_ENTRY))  # fmt: skip
     w.entry(POINT, "the failure of a payment names the payment that it undoes",
             f"stripe:payment:{debit}:failed", "Dr revenue:stripe 10000 usd",
             f"Cr {SETTLING}[{debit}] 10000 usd")  # fmt: skip
@@ -295,7 +295,7 @@ def _returned(w: Walk) -> None:
     )
     w.booked()
     w.same(POINT, "a refund of which only its failure was told ends at nothing given and open",
-           (w.balance("revenue:refunds") - refunds, w.open_keys(given)), (0, {}))  # fmt: skip
+           (w.balance("revenue:refunds") - refunds, w.open_keys(given)), (0, NOTHING_OPEN))  # fmt: skip
     w.entry(POINT, "both of it are on the books: the refund …", f"stripe:refund:{given}",
             "Dr revenue:refunds 2500 usd", f"Cr {SETTLING}[{given}] 2500 usd")  # fmt: skip
     w.entry(POINT, "… and its failure", f"stripe:refund:{given}:failed",

@@ -14,7 +14,7 @@ from tests.walk.payloads import (
     invoice_payment,
     refund,
 )
-from tests.walk.walking import Json, Walk
+from tests.walk.walking import NO_ENTRY, NOTHING_OPEN, Json, Walk
 
 POINT = "2"
 RECEIVABLE, REVENUE, TAX = "assets:receivable", "revenue:stripe", "liabilities:tax"
@@ -63,7 +63,7 @@ def _cash_books_nothing(w: Walk) -> None:
     told = w.sql("select outcome from ledger_read.outcomes where message_id = $1", event)
     w.same(POINT, "on cash basis, the default, an invoice books nothing, and an outcome says so",
            ([t["outcome"] for t in told], w.postings(f"stripe:invoice:{shown['id']}")),
-           (["nothing_to_book"], []))  # fmt: skip
+           (["nothing_to_book"], NO_ENTRY))  # fmt: skip
     before = w.balance(REVENUE)
     w.tell("charge.succeeded", charge(w.new("ch"), 43_435))
     w.booked()
@@ -117,7 +117,7 @@ def _voided_before_it_was_served(w: Walk) -> None:
     w.booked()
     w.same(POINT, "a void undoes the receivable, the tax and what was unearned",
            (w.open_keys(str(shown["id"]), line, book="studio"),
-            w.balance(TAX, book="studio") - tax), ({}, 2_280))  # fmt: skip
+            w.balance(TAX, book="studio") - tax), (NOTHING_OPEN, 2_280))  # fmt: skip
     w.same(POINT, "and earns nothing: revenue was never more by it",
            w.balance(REVENUE, book="studio") - revenue, 0)  # fmt: skip
 
@@ -234,7 +234,7 @@ def _other_ends(w: Walk) -> None:
     rows = w.sql("select outcome from ledger_read.outcomes where message_id = $1", event)
     w.same(POINT, "a zero invoice books nothing, and an outcome says so",
            ([r["outcome"] for r in rows], w.postings(f"stripe:invoice:{zero['id']}", book="studio")),
-           (["nothing_to_book"], []))  # fmt: skip
+           (["nothing_to_book"], NO_ENTRY))  # fmt: skip
     for name, told in (("amount_paid_off_stripe", 8_000), ("paid_out_of_band", True)):
         shown = invoice(w.new("in"), [invoice_line(w.new("il"), 8_000, AT, 30)], at=AT)
         done = ended(shown, "paid", AT + 500, amount_paid=8_000, amount_remaining=0, paid=True)
@@ -269,7 +269,7 @@ def _balances_and_what_is_odd(w: Walk) -> None:
     w.same(POINT, "a customer's balance that was applied is no longer owed, nor receivable",
            (w.at_key("liabilities:customer-balance", customer, book="studio"),
             w.at_key(RECEIVABLE, str(shown["id"]), book="studio")), (3_000, 7_000))  # fmt: skip
-    draft = shown | {"id": w.new("in"), "status": "draft", "status_transitions": {}}
+    draft: Json = {**shown, "id": w.new("in"), "status": "draft", "status_transitions": {}}
     w.tell("invoice.created", draft, endpoint="studio")
     w.booked()
     w.entry(POINT, "a draft asks for nothing", f"stripe:invoice:{draft['id']}", book="studio")

@@ -1,7 +1,5 @@
 """Point 3: customers' credits, fed once, spent by command, never below zero unless allowed."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import orjson
 
 from shared.contracts.topics import LEDGER_ENTRIES
@@ -129,8 +127,7 @@ def _at_once(w: Walk) -> None:
     customer = w.new("cus")
     grant = {"kind": "grant_credits", "customer": customer, "amount": amount(1_000)}
     w.ask("shop", grant)
-    with ThreadPoolExecutor(8) as pool:
-        asked = list(pool.map(lambda _: w.ask("shop", _spend(customer, 300)), range(8)))
+    asked = w.at_once(8, "shop", _spend(customer, 300))
     codes = sorted(answer.status_code for answer in asked)
     w.same(POINT, "eight at once for 3.00 of 10.00: three have it, five are refused",
            (codes, _has(w, customer)), ([201] * 3 + [422] * 5, 100))  # fmt: skip

@@ -1,6 +1,5 @@
 """Point 4: what people and agents ask for, over HTTP and on the command line, and its decisions."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import orjson
@@ -83,10 +82,7 @@ def _asked_twice(w: Walk) -> None:
     w.holds(POINT, "the same on the command line: the second time it says that it was asked before",
             [s.code for s in said] == [0, 0] and "asked before" in said[1].all
             and w.balance(BANK, book="desk") == 502_200, said[1].all)  # fmt: skip
-    with ThreadPoolExecutor(6) as pool:
-        shared = w.new("k")
-        codes = sorted(a.status_code for a in pool.map(
-            lambda _: w.ask("desk", entry(300), key=shared), range(6)))  # fmt: skip
+    codes = sorted(a.status_code for a in w.at_once(6, "desk", entry(300), key=w.new("k")))
     w.holds(POINT, "six at once under one key book once",
             codes.count(201) + codes.count(200) == 6
             and w.balance(BANK, book="desk") == 502_500, codes)  # fmt: skip
@@ -164,8 +160,7 @@ def _available(w: Walk) -> None:
     w.ask("desk", {"kind": "open_account", "account": "assets:till", "display": "Till"})
     w.ask("desk", entry(10_000, "assets:till"), key=key)
     hold: Json = {"kind": "place_hold", "account": "assets:till", "amount": amount(3_000)}
-    with ThreadPoolExecutor(6) as pool:
-        asked = list(pool.map(lambda _: w.ask("desk", hold), range(6)))
+    asked = w.at_once(6, "desk", hold)
     granted = [a for a in asked if a.status_code == 201]
     w.same(POINT, "six holds at once of 30.00 on 100.00: three are granted, under one lock",
            sorted(a.status_code for a in asked), [201] * 3 + [422] * 3)  # fmt: skip

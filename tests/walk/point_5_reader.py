@@ -88,8 +88,9 @@ def _read(w: Walk, how: str, changed: Callable[[object], object]) -> None:
         found = booked.get(messages[path], {})
         if found != _expected(payload["books"]):
             wrong.setdefault(path.parent.name, []).append(f"{path.name}: {found}")
-        elif sorted(outcomes.get(messages[path], [])) != sorted(map(tuple, payload["outcomes"])):
-            told = outcomes.get(messages[path])
+        expected: list[list[str]] = payload["outcomes"]
+        told = outcomes.get(messages[path], [])
+        if sorted(told) != sorted(tuple(each) for each in expected):
             wrong.setdefault(path.parent.name, []).append(f"{path.name}: {told}")
     for kind in sorted({path.parent.name for path in FILES}):
         count = sum(path.parent.name == kind for path in FILES)

@@ -7,11 +7,14 @@ import httpx
 
 from tests.walk.asking import Asking, Json, Said, say
 
-__all__ = ["Asking", "Check", "Json", "Said", "Walk", "say"]
+__all__ = ["NOTHING_OPEN", "NO_ENTRY", "Check", "Json", "Said", "Walk", "say"]
 
 SEEN_CHARACTERS_MAX: Final = 400
 REFUSED_EXIT_CODE: Final = 4
 REFUSED_STATUS: Final = 422
+# No key that waits for its other half, and no posting.
+NOTHING_OPEN: Final[dict[str, list[int]]] = {}
+NO_ENTRY: Final[list[str]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Walk(Asking):
         else:
             code, is_refusal = found.status_code, found.status_code == REFUSED_STATUS
             told = found.json()
-        decided = told.get("decided") or {}
+        decided: Json = told.get("decided") or {}
         known = {name: str(decided.get("values", {}).get(name)) for name in values}
         seen = f"{code} {decided.get('rule')}: {told.get('reason') or told}"
         is_told = decided.get("rule") == rule and decided.get("values") and decided.get("way_out")
