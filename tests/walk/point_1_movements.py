@@ -9,6 +9,7 @@ from tests.support.stripe_library import (
     reporting_categories,
 )
 from tests.walk.payloads import charge, dispute, movement, payout, refund, reversal, transfer
+from tests.walk.point_1_orders import walk_orders
 from tests.walk.point_1_simulated import walk_simulated
 from tests.walk.standing import ROOT
 from tests.walk.walking import NO_ENTRY, NOTHING_OPEN, Json, Walk
@@ -38,6 +39,7 @@ def walk(w: Walk) -> None:
     _returned(w)
     _disputes(w)
     _currencies(w)
+    walk_orders(w)
     _balance_is_the_sum(w)
     walk_simulated(w)
 

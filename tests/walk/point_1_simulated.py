@@ -151,6 +151,18 @@ def _balance_is_stripes(w: Walk) -> None:
     w.holds(POINT, "there is more than one currency, and money in it",
             len([minor for minor in own.values() if minor]) >= 2, own,
             command="GET /v1/balance of the simulated Stripe")  # fmt: skip
+
+    def read() -> dict[str, int]:
+        rows = w.sql(
+            "select distinct on (currency) currency, minor from reconciler_read.stripe_balances"
+            " where book = 'main' order by currency, told_at desc",
+            role="reconciler_reader",
+        )
+        return {str(row["currency"]): int(row["minor"]) for row in rows}
+
+    w.until("the poller to have read the balance as it is", lambda: read() == own)
+    w.same(POINT, "and so is what the reconciler holds against it, as the poller read it",
+           read(), ours)  # fmt: skip
     truth = w.cli("audit", "--truth", f"{w.at.stripe.url}/sim/truth", "--json")
     w.same(POINT, "an audit from the raw topics agrees with books and simulator, and ends with 0",
            truth.code, 0)  # fmt: skip
