@@ -123,7 +123,7 @@ def _entries(
             continue
         stands = booked.get(name)
         if stands is None:
-            if _may_be_absent(told, books, standing):
+            if _may_be_absent(told, books, standing) or _undoes_nothing(told, booked):
                 continue
             first = min(told, key=lambda telling: telling.position)
             expected[name] = first.fact
@@ -155,6 +155,16 @@ def _may_be_absent(told: Iterable[Told], books: Books, standing: Standing) -> bo
         telling.position in standing.open
         or not telling.fact.is_sure
         or (telling.is_request and telling.position in books.refused)
+        for telling in told
+    )
+
+
+def _undoes_nothing(told: Iterable[Told], booked: Mapping[Name, Booked]) -> bool:
+    """Whether it takes back what was refused: that this stands nowhere is told by itself."""
+    return all(
+        telling.is_request
+        and telling.fact.reverses
+        and Name(telling.fact.name.book, telling.fact.reverses) not in booked
         for telling in told
     )
 

@@ -69,6 +69,8 @@ def hooks(fact: Fact) -> frozenset[str]:
         case Concern():
             if fact.kind is DiscrepancyKind.UNKNOWN_BALANCE_TRANSACTION:
                 return frozenset({fact.key, f"suspense:{fact.subject}"})
+            if fact.kind is DiscrepancyKind.MATCH_REFUSED:
+                return frozenset({fact.key, f"refused:{fact.subject}"})
             return frozenset({fact.key})
         case _:
             return frozenset({fact.key})
@@ -95,6 +97,7 @@ def match_hooks(made: MatchMade) -> frozenset[str]:
     if made.match_kind is MatchKind.WRITE_OFF:
         found |= {f"object:{leg.key}" for leg in made.clears if leg.account == IN_TRANSIT}
         found |= {f"suspense:{leg.key}" for leg in made.clears if leg.account == SUSPENSE}
+        found.add(f"refused:{made.id}")
     for reference in made.evidence:
         parts = reference.split(":")
         if len(parts) > 2 and parts[0] == "stripe" and parts[1] in {"payment", "transfer"}:

@@ -219,8 +219,23 @@ async def test_write_off_goes_through_whole_or_both_sides_say_that_it_did_not(
             (report,) = [r for r in await rig.reports() if r.subject == made.id]
             assert "account_known: an entry posts to accounts of the chart" in report.explanation
             assert "'expenses:typo' is not one" in report.explanation
+            # So it has no effect here either: the line waits again, and is written off elsewhere.
+            await rig.quiet(running)
             lives = await rig.lives()
-            assert lives["unidentified_bank_debit l1"] == ["open", "resolved"]
+            assert lives["unidentified_bank_debit l1"] == ["open", "resolved", "open"]
+            await rig.publish(asked("k3", "l1", "expenses:bank-fees"))
+            await rig.quiet(running)
+            await books.caught_up()
+            assert [record.kind for record in await rig.matches()] == [
+                "match_made", "match_undone", "match_made",
+            ]  # fmt: skip
+            fees = "select minor from ledger_read.balances where account = 'expenses:bank-fees'"
+            assert [row["minor"] for row in await books.fetch(fees)] == [300]
+            open_items = await books.fetch("select account, key from ledger_read.open_items")
+            assert [row["key"] for row in open_items] == ["l2"]
+            lives = await rig.lives()
+            assert lives["unidentified_bank_debit l1"][-1] == "resolved"
+            assert lives[f"match_refused {made.id}"] == ["open"]
             # One that no chart can hold is refused where it was decided, and the line stays open.
             assert lives["unidentified_bank_debit l2"] == ["open"]
             refused = [
@@ -255,4 +270,4 @@ async def test_write_off_goes_through_whole_or_both_sides_say_that_it_did_not(
             await until("the refusal to come back", lambda: is_refused("mat_wrong"))
             (report,) = [r for r in await rig.reports() if r.subject == "mat_wrong"]
             assert (report.state, "'expenses:a::b'" in report.explanation) == ("open", True)
-            assert "book it there by hand" in report.next_step
+            assert "write it off to an account of the chart" in report.next_step

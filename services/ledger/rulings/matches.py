@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from services.ledger import accounts
-from services.ledger.decisions import Remark, subject_of
+from services.ledger.decisions import NO_BOOKING, Remark, subject_of
 from services.ledger.rules.refusals import CommandRefused
 from services.ledger.rules.usable import usable
 from services.ledger.rulings.cases import Case
@@ -29,9 +29,7 @@ OF_THE_RULES: Final = frozenset(
         accounts.EXCHANGE,
     }
 )
-_BY_HAND: Final = (
-    "book by hand what it clears (`tallystick book entry`), on an account of the chart"
-)
+_WAY_OUT: Final = "write it off, or book by hand what it clears, on an account that is open"
 
 
 def is_judged(named: Iterable[str]) -> bool:
@@ -58,8 +56,10 @@ def refusal_of_match(booked: Entry, case: Case, refused: Mapping[str, Remark]) -
         return None
     if booked.reference in refused:
         return refused[booked.reference]
+    if booked.reverses is not None and booked.reverses not in case.standing.entries:
+        said = f"nothing was booked of {booked.reverses}, so nothing of it is undone"
+        return Remark(OutcomeKind.NOTHING_TO_BOOK, NO_BOOKING, subject_of(booked.reference), said)
     try:
-        _require_its_match(booked, case)
         for posting in _chosen(booked):
             _require_usable(posting, case, is_undoing=booked.reverses is not None)
     except CommandRefused as why:
@@ -69,18 +69,6 @@ def refusal_of_match(booked: Entry, case: Case, refused: Mapping[str, Remark]) -
 
 def _chosen(booked: Entry) -> list[Posting]:
     return [posting for posting in booked.postings if posting.account not in OF_THE_RULES]
-
-
-def _require_its_match(booked: Entry, case: Case) -> None:
-    """Undo what stands and nothing else."""
-    match = booked.reverses
-    if match is not None and match not in case.standing.entries:
-        raise CommandRefused(
-            f"nothing was booked of {match}, so nothing of it is undone",
-            rule="entry_known",
-            values={"reference": match},
-            way_out="there is nothing left to do, but to reverse what was booked by hand instead",
-        )
 
 
 def _require_usable(posting: Posting, case: Case, *, is_undoing: bool) -> None:
@@ -96,7 +84,7 @@ def _require_usable(posting: Posting, case: Case, *, is_undoing: bool) -> None:
     except CommandRefused as why:
         # Whoever asks for an entry may name another account; a match was decided elsewhere.
         said = str(why).removesuffix(f"; {why.way_out}")
-        raise CommandRefused(said, rule=why.rule, values=why.values, way_out=_BY_HAND) from None
+        raise CommandRefused(said, rule=why.rule, values=why.values, way_out=_WAY_OUT) from None
 
 
 def _remark(booked: Entry, why: CommandRefused) -> Remark:

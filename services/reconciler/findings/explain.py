@@ -49,8 +49,9 @@ NEXT_STEPS: Final[Mapping[DiscrepancyKind, str]] = MappingProxyType(
         ),
         K.PENDING_CHANGED: "Ask the bank why it did not post the line; the payout is waited for.",
         K.MATCH_REFUSED: (
-            "What it settles is done with here and still open in the books: book it there by hand,"
-            " as the match says, on accounts of the chart; then close this by hand."
+            "A write-off has no effect then: write it off to an account of the chart. What was"
+            " matched is still open in the books: book it there by hand, as the match says. Then"
+            " close this by hand."
         ),
         K.AMBIGUOUS_MATCH: "Decide which candidate the line settles, and match it by hand.",
     }

@@ -2,8 +2,8 @@
 
 What they settle is taken off what is due, as if it had been booked by hand, and their lines are
 kept from the rules; so the passes see only what is left. A ruling that the facts contradict (its
-line is gone or has another amount, its payout has failed) has no effect, and the rules have both
-sides again.
+line is gone or has another amount, its payout has failed, the ledger has refused to write it off)
+has no effect, and the rules have both sides again.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from services.reconciler.matching.shelf import shelf_of
 from services.reconciler.matching.table import Table, table_of
 from services.reconciler.rules.calendars import midnight
 from services.reconciler.rules.expectations import Expectation
-from shared.contracts.discrepancies import match_id
+from shared.contracts.discrepancies import DiscrepancyKind, match_id
 from shared.contracts.messages import MatchKind
 from shared.contracts.observations import LineState
 
@@ -55,6 +55,7 @@ class _Hands:
     booked_at: Mapping[str, datetime]
     found: ByHand
     moved: dict[tuple[str, str], int]
+    refused: frozenset[str]
 
     def left(self, line: Line) -> int:
         """What of a line no ruling has dealt with."""
@@ -73,6 +74,7 @@ def by_hand(facts: Facts) -> ByHand:
         _booked_at(facts),
         found,
         defaultdict(int),
+        frozenset(c.subject for c in facts.concerns if c.kind is DiscrepancyKind.MATCH_REFUSED),
     )
     for ruling in sorted(facts.rulings, key=lambda r: (r.what is Ruled.WRITE_OFF, r.number, r.key)):
         match ruling.what:
@@ -154,8 +156,12 @@ def _match(hands: _Hands, ruling: Ruling) -> None:
 
 
 def _write_off(hands: _Hands, ruling: Ruling) -> None:
+    book = hands.facts.book.name
+    name = match_id(book, MatchKind.WRITE_OFF, [ruling.name, ruling.to])
     line = hands.lines.get(ruling.line_key)
     expected = hands.expected.get(ruling.object)
+    if name in hands.refused:
+        return
     if line is not None and line.currency == ruling.currency:
         if not _is_part(ruling.minor, hands.left(line)):
             return
@@ -168,10 +174,9 @@ def _write_off(hands: _Hands, ruling: Ruling) -> None:
         result = Leg(ruling.to, "", expected.currency, ruling.minor)
     else:
         return
-    book = hands.facts.book.name
     hands.found.matches.append(
         Match(
-            id=match_id(book, MatchKind.WRITE_OFF, [ruling.name, ruling.to]),
+            id=name,
             kind=MatchKind.WRITE_OFF,
             book=book,
             effective_at=ruling.at,

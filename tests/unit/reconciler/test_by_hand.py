@@ -9,13 +9,15 @@ import pytest
 from services.reconciler.acts.deciding import Asked, matched_by_hand, unmatched, written_off
 from services.reconciler.acts.working import NotAllowed
 from services.reconciler.breaks.waits import WaitState, waits_of
-from services.reconciler.facts.kinds import Fact
+from services.reconciler.facts.kinds import Concern, Fact
 from services.reconciler.facts.rulings import Ruling
 from services.reconciler.findings.found import Match, Reconciliation
 from services.reconciler.matching.by_hand import by_hand
 from services.reconciler.matching.table import table_of
 from services.reconciler.rules.expectations import Stage
+from services.reconciler.scope import hooks, match_hooks
 from shared.contracts.acts import MatchByHand, UnmatchLines, WriteOff
+from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.errors import AccountInvalid
 from shared.contracts.messages import MatchKind
 from shared.contracts.observations import LineState
@@ -223,6 +225,44 @@ def test_write_off_beyond_the_limit_or_of_more_than_is_left_is_refused(
 ) -> None:
     with pytest.raises(NotAllowed, match=says):
         write_off([line(STRANGE, 100_000)], item)
+
+
+def refused(made: Match) -> Concern:
+    """The ledger's word that it has booked nothing of a match."""
+    return Concern(DiscrepancyKind.MATCH_REFUSED, made.id, detail="account_known: …")
+
+
+def test_write_off_that_the_ledger_refused_has_no_effect_and_another_may_be_asked_for() -> None:
+    known: list[Fact] = [line("ACCOUNT CHARGE", -300)]
+    to_typo = write_off(known, {"line": named(), "account": "expenses:typo"})
+    known += to_typo
+    made = by_kind(found(*known), MatchKind.WRITE_OFF)
+    known.append(refused(made))
+    result = found(*known, at=LATER)
+    assert result.matches == ()
+    assert said(result) == [f"match_refused {made.id}", "unidentified_bank_debit l1 300"]
+    known += [replace(each, number=2, name="write_off:2:1") for each in
+              write_off(known, {"line": named()})]  # fmt: skip
+    result = found(*known, at=LATER)
+    assert [leg.account for leg in by_kind(result, MatchKind.WRITE_OFF).clears] == [
+        "liabilities:suspense", "expenses:bank-fees",
+    ]  # fmt: skip
+    assert said(result) == [f"match_refused {made.id}"]
+
+
+def test_refused_write_off_of_a_payout_leaves_it_due() -> None:
+    known: list[Fact] = [payout(), line(f"STRIPE {A}", 9_900)]
+    known += write_off(known, {"object": A, "account": "expenses:typo"})
+    known.append(refused(by_kind(found(*known), MatchKind.WRITE_OFF)))
+    result = found(*known, at=LATER)
+    assert f"payout_amount_mismatch {A} 100" in said(result)
+
+
+def test_refusal_wakes_the_write_off_that_it_is_about() -> None:
+    known: list[Fact] = [line("ACCOUNT CHARGE", -300)]
+    known += write_off(known, {"line": named()})
+    made = by_kind(found(*known), MatchKind.WRITE_OFF)
+    assert hooks(refused(made)) & match_hooks(made.made(1))
 
 
 @pytest.mark.parametrize("name", ["expenses:bank:", "expenses:a::b", "expenses:a:-b"])

@@ -89,7 +89,8 @@ async def judge_matches(
             case.standing.take(told.entry, book, recorded_at=case.recorded_at)
             tellings.append(told)
         else:
-            refused.setdefault(book.name, {}).setdefault(told.entry.reference, remark)
+            if remark.outcome is OutcomeKind.REFUSED:
+                refused.setdefault(book.name, {}).setdefault(told.entry.reference, remark)
             batch.remark(told.by, remark)
     return tellings
 
