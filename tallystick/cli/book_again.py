@@ -57,10 +57,10 @@ def tell(due: Due, *, book: str) -> None:
         Problem: Some are not booked in time.
     """
     booked = asyncio.run(_told(due, book))
-    print(f"{booked} facts booked" + (f", {due.before} before" if due.before else ""))
+    print(f"{booked:,} facts booked" + (f", {due.before:,} before" if due.before else ""))
     if booked < len(due.lines):
         raise Problem(
-            f"The messages were sent, and {len(due.lines) - booked} facts are not booked yet",
+            f"The messages were sent, and {len(due.lines) - booked:,} facts are not booked yet",
             why=f"none came for {SILENCE_SECONDS_MAX:g} seconds",
             fix="look with `tallystick status`, then send the file again: what is booked by then"
             " is not sent again",
@@ -72,11 +72,11 @@ def lines_of(due: Due) -> list[str]:
     """What is due, in words."""
     if not due.lines:
         return (
-            [f"{due.before} facts to be told again: all of them are booked"] if due.before else []
+            [f"{due.before:,} facts to be told again: all of them are booked"] if due.before else []
         )
-    before = f", and {due.before} are booked already" if due.before else ""
+    before = f", and {due.before:,} are booked already" if due.before else ""
     return [
-        f"{len(due.messages)} messages tell {len(due.lines)} facts again{before}",
+        f"{len(due.messages):,} messages tell {len(due.lines):,} facts again{before}",
         *(f"  {row}" for row in Facts.of(due.lines).rows()),
     ]
 
