@@ -31,8 +31,12 @@ POINTS: Final[Mapping[str, str]] = {
     "7": "point_7_exports",
     "7-tools": "point_7_tools",
     "9": "point_9_rebuild",
+    "10": "point_10_monitors",
+    "11": "point_11_scale",
+    "12": "point_12_consumers",
     "8": "point_8_proof",
     "8-tampering": "point_8_tampering",
+    "end": "oracle_at_the_end",
     # point: the module beside this one whose walk() goes through it
 }
 
