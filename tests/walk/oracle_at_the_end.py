@@ -3,7 +3,7 @@
 from tests.support.tampering import Books, set_postings
 from tests.walk import atelier
 from tests.walk.copied import copied, resting, touched
-from tests.walk.walking import Walk
+from tests.walk.walking import Json, Walk
 
 POINT = "end"
 
@@ -12,9 +12,19 @@ async def _amount(books: Books) -> None:
     await set_postings(books, "minor = minor + 5")
 
 
+def _are_booked(w: Walk, made: Json) -> bool:
+    told = (
+        f"stripe:payment:{made['charge']}",
+        f"stripe:balance_transaction:{made['balance_transaction']}",
+    )
+    return all(w.postings(reference, book="main") for reference in told)
+
+
 def walk(w: Walk) -> None:
     """A copy with one amount changed is told; the books themselves are equal."""
     atelier.tell(w)
+    made = w.sim("charge", amount=2_300)
+    w.until("the charge to be booked", lambda: _are_booked(w, made))
     w.booked()
     with resting(w):
         with copied(w):
