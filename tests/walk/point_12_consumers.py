@@ -31,7 +31,7 @@ def walk(w: Walk) -> None:
         with tempfile.TemporaryDirectory() as made:
             try:
                 example = built(language, Path(made))
-            except pytest.skip.Exception as why:
+            except pytest.skip.Exception as why:  # not every machine has every language
                 say(f" 12  not tried: {language.name}: {why}")
                 continue
             asyncio.run(_database(w, make=True))

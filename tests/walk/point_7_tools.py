@@ -50,7 +50,7 @@ def walk(w: Walk) -> None:
 def _beancount(w: Walk, folder: Path) -> None:
     try:
         program = bean_check()
-    except pytest.skip.Exception as why:
+    except pytest.skip.Exception as why:  # Beancount is not in our locks
         say(f"  7  not tried: {why}")
         return
     for words, what in ((WHOLE_STORY, "the story"), (PART, "a part, with what stood before")):
