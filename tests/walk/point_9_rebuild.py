@@ -169,13 +169,14 @@ def _back_and_dropped(w: Walk) -> None:
         f"exit {said.code}: {now} {said.err[-300:]}",
         command=said.command,
     )
+    serving = [number for number, state in now.items() if state == "in use"]
     said = w.cli("rebuild", "drop-old")
     left = [number for number, _, _ in _entries_of_status(w)]
     w.same(
         POINT,
         "what is not in use is dropped",
         (said.code, left),
-        (0, [former]),
+        (0, serving),
         command=said.command,
     )
 
