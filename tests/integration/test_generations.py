@@ -23,7 +23,7 @@ from shared.contracts.books import BookMap
 from shared.runtime.kafka import end_offsets
 from tests.integration.test_decision_faults import tell as decide
 from tests.support.generations import known, reading, require_sound, swap, tell
-from tests.support.ledger import ROOT, LedgerRig, charge, event, until
+from tests.support.ledger import ROOT, LedgerRig, charge, event, garbage, until
 from tests.support.swapping import EXIT_CODE
 
 pytestmark = pytest.mark.stack
@@ -79,6 +79,20 @@ async def test_swap_back_to_the_generation_before_catches_it_up_first(rig: Ledge
     used, *others = await known(rig)
     assert (used.number, used.entries, [each.was_in_use for each in others]) == (1, 40, [True])
     await require_sound(rig, 40)
+
+
+async def test_generation_that_kept_open_items_before_it_had_entries_is_gone_back_to(
+    rig: LedgerRig,
+) -> None:
+    async with rig.ledger():
+        await rig.publish(garbage("bad", b"{"))
+        await rig.caught_up()  # what stands open was kept now, and nothing was booked yet
+        await tell(rig, 0, 20)
+        await rig.caught_up()
+        kept = (await swap(rig)).kept
+        back = await swap(rig, onto=kept)
+    assert (back.comparison.differences, back.kept) == ((), "ledger_g2")
+    await require_sound(rig, 20)
 
 
 @pytest.mark.parametrize("place", PLACES)

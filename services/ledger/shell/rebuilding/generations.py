@@ -29,8 +29,9 @@ from shared.runtime.postgres import (
 )
 
 # What a commit under way is to check, decisions that are to be followed, where they are not those
-# that the journal made itself, and what stood open when a replay came by, which may be nothing.
-_PASSING: Final = frozenset({"journal_notes", "decisions", "kept_items"})
+# that the journal made itself, and what stood open when a replay came by: nothing, or before the
+# first entry.
+_PASSING: Final = frozenset({"journal_notes", "decisions", "kept", "kept_heads", "kept_items"})
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
