@@ -286,6 +286,24 @@ def _standing(wrong: int, proofs: int, words: int) -> tuple[str, str]:
     return "every position agrees", SOUND
 
 
+@dataclass(frozen=True, slots=True)
+class LineWrittenOff:
+    """What people took out of suspense of a bank line, signed as it, and to which accounts."""
+
+    minor: int = 0
+    accounts: frozenset[str] = frozenset()
+
+    def told(self, whole_minor: int) -> str:
+        """It in words, beside what the line came with; empty where there is nothing."""
+        if not self.minor:
+            return ""
+        part = "" if self.minor == whole_minor else "in part "
+        return f"written off {part}to {', '.join(sorted(self.accounts))}"
+
+
+_NOTHING_OFF: Final = LineWrittenOff()
+
+
 def lines_paper(
     book: str,
     account: str,
@@ -293,22 +311,25 @@ def lines_paper(
     matched: Mapping[str, tuple[str, str]],
     said: Mapping[str, str],
     *,
+    off: Mapping[str, LineWrittenOff],
     clocks: Clocks,
     span: str,
 ) -> Paper:
-    """Each bank line with what it settles, or with what is said of it."""
+    """Each bank line with what it settles, what was written off of it, or what is said of it."""
     told: list[tuple[Cell, ...]] = []
     open_lines = 0
     for line in lines:
         settles, rule = matched.get(line["id"], ("", ""))
         what = said.get(line["id"], "")
-        open_lines += not settles
+        written_off = off.get(line["id"], _NOTHING_OFF)
+        open_lines += not settles and written_off.minor != line["minor"]
+        done = " + ".join(t for t in (settles, written_off.told(line["minor"])) if t)
         told.append(
             (
                 f"{account}/{line['id']}",
                 line["booked_on"],
                 Money.of(line["minor"], line["currency"]),
-                settles or what or "waits",
+                done or what or "waits",
                 rule,
                 " / ".join(t for t in (line["counterparty"], line["description"]) if t)[:60],
             )

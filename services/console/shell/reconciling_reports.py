@@ -259,14 +259,29 @@ class _Views:
         for row in await self.reconciler.rows("matches_of_account", book, account):
             settles = " + ".join(each["object"] for each in row["record"]["settles"])
             matched[row["line_id"]] = (settles, row["rule"])
+        off = await self._written_off_of([row["id"] for row in rows])
         said = {
             record["subject"]: record["discrepancy"].replace("_", " ")
             for record in await self.unresolved()
             if record["discrepancy"] in _LINE_KINDS
         }
         return reports.lines_paper(
-            book, account, rows, matched, said, clocks=await self.clocks(), span=told.span
+            book, account, rows, matched, said, off=off, clocks=await self.clocks(), span=told.span
         )
+
+    async def _written_off_of(self, lines: Sequence[str]) -> dict[str, reports.LineWrittenOff]:
+        """What was written off of lines, by the line."""
+        found: dict[str, reports.LineWrittenOff] = {}
+        for row in await self.reconciler.rows(
+            "write_offs_of_lines", self.told.book.name, list(lines)
+        ):
+            name, clears = row["line_id"], row["record"]["clears"]
+            before = found.get(name, reports.LineWrittenOff())
+            found[name] = reports.LineWrittenOff(
+                before.minor + sum(int(c["amount"]["minor"]) for c in clears if c["key"] == name),
+                before.accounts | {c["account"] for c in clears if c["key"] != name},
+            )
+        return found
 
     async def statement(self) -> Paper:
         told, book, account = self.told, self.told.book.name, self.account

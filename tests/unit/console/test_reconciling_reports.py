@@ -23,6 +23,7 @@ from services.console.reconciling.paper import (
     paper_lines,
 )
 from services.console.reconciling.reports import (
+    LineWrittenOff,
     PayoutRows,
     aging_paper,
     custody_paper,
@@ -136,10 +137,33 @@ def test_a_report_takes_the_words_that_make_a_difference_to_it(name: ReportName)
 def test_a_period_without_anything_says_so() -> None:
     none = PayoutRows((), {}, {}, {}, {}, {})
     assert custody_paper("main", none, CLOCKS, span="x").verdict == "no payout"
-    lines = lines_paper("main", "ops", (), {}, {}, clocks=CLOCKS, span="x")
+    lines = lines_paper("main", "ops", (), {}, {}, off={}, clocks=CLOCKS, span="x")
     assert lines.verdict == "no line was booked in these days"
     position = position_paper("main", (), (), {}, CLOCKS, span="x")
     assert (position.verdict, position.style) == ("no bank balance of these days was told", "waits")
+
+
+def test_line_that_was_written_off_settles_nothing_and_waits_for_nothing() -> None:
+    line = {
+        "id": "l1", "minor": -700, "currency": "usd", "booked_on": AT.date(), "counterparty": "",
+        "description": "FEE",
+    }  # fmt: skip
+    two = [line, line | {"id": "l2"}, line | {"id": "l3"}]
+    off = {
+        "l1": LineWrittenOff(-700, frozenset({"expenses:bank-fees"})),
+        "l2": LineWrittenOff(-200, frozenset({"expenses:bank-fees"})),
+    }
+    said = {"l2": "unmatched bank line"}
+    paper = lines_paper("main", "ops", two, {}, said, off=off, clocks=CLOCKS, span="x")
+    told = [row["settles"] for row in paper_json(paper)["sections"][0]["rows"]]
+    assert told == [
+        "written off to expenses:bank-fees",
+        "written off in part to expenses:bank-fees",
+        "waits",
+    ]
+    assert (paper.style, paper.verdict) == ("waits", "2 of 3 lines settle nothing")
+    paper = lines_paper("main", "ops", two[:1], {}, {}, off=off, clocks=CLOCKS, span="x")
+    assert (paper.style, paper.verdict) == ("sound", "all settled")
 
 
 def test_payout_report_has_summary_payouts_ending_balance_and_what_failed() -> None:

@@ -154,6 +154,14 @@ from matches as m
 where m.book = $1 and m.line_account = $2 and m.state = 'made'
 order by m.line_id
 
+-- name: write_offs_of_lines
+-- The write-offs that stand and take something of these lines out of suspense.
+select m.id, o.line_id, m.record::jsonb as record
+from line_write_offs as o
+join matches as m on m.id = o.id
+where o.book = $1 and o.line_id = any($2::text[]) and m.state = 'made'
+order by m.id
+
 -- name: bank_lines_of
 -- The posted lines of a bank account between two days.
 select id, minor, currency, booked_on, description, reference, counterparty
