@@ -87,6 +87,5 @@ class EntryUnbalanced(Refused):
         self.reference = reference
         self.currency = currency
         self.excess_minor = excess_minor
-        super().__init__(
-            f"{reference}: debits exceed credits by {excess_minor} minor units of {currency}"
-        )
+        side = "debits exceed credits" if excess_minor > 0 else "credits exceed debits"
+        super().__init__(f"{reference}: {side} by {abs(excess_minor)} minor units of {currency}")

@@ -48,12 +48,13 @@ def show_answer(
 
 
 def refused(told: Json, *, what: str = "Refused") -> Problem:
-    """A refusal, in the rule's own words."""
+    """A refusal, with the rule's name and in its own words."""
     why = str(told.get("reason") or "")
     decided = cast("Mapping[str, object]", told.get("decided") or {})
     way_out = str(decided.get("way_out") or "")
+    rule = decided.get("rule")
     return Problem(
-        what,
+        f"{what} by the rule {rule}" if rule else what,
         why=why.removesuffix(f"; {way_out}") if way_out else why,
         fix=way_out,
         code=ExitCode.REFUSED,

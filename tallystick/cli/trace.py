@@ -22,6 +22,7 @@ from shared.runtime import log
 from shared.runtime.settings import Settings
 from tallystick.cli.problems import ExitCode, Problem
 from tallystick.cli.reach import require_database, settings_here
+from tallystick.events.proof import ANY_ENDPOINT
 from tallystick.journal_here import journal_at
 from tallystick.local_door import local_door
 from tallystick.trace import show
@@ -89,14 +90,14 @@ def trace(
 def _with_older(
     secrets: Mapping[str, Sequence[Secret]], secret_file: Path | None
 ) -> Mapping[str, Sequence[Secret]]:
-    """The secrets of every endpoint, and the one of a file behind them."""
+    """The secrets of every endpoint, and the one of a file, whichever endpoint it was of."""
     if secret_file is None:
         return secrets
     try:
         older = Secret("given", secret_file.read_text("utf-8").strip())
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"--secret-file: {error}") from None
-    return {name: [*known, older] for name, known in secrets.items()}
+    return {**secrets, ANY_ENDPOINT: [older]}
 
 
 async def _traced(

@@ -4,10 +4,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from services.ingest.admission import VIA_FETCHED
 from services.ingest.signature import Secret, verify
 from shared.contracts.envelope import Envelope
+
+# The name that secrets go by of which nobody says whose they are.
+ANY_ENDPOINT: Final = ""
 
 
 class Standing(StrEnum):
@@ -33,13 +37,17 @@ class Proof:
 def proof_of(
     envelope: Envelope, secrets: Mapping[str, Sequence[Secret]], *, tolerance_seconds: int
 ) -> Proof:
-    """The proof of a delivery with the secrets of its endpoint, judged at the time when it came."""
+    """The proof of a delivery with the secrets of its endpoint, judged at the time when it came.
+
+    Those of ``ANY_ENDPOINT`` are tried behind them.
+    """
     digest = hashlib.sha256(envelope.data).hexdigest()
     if envelope.extension("via") == VIA_FETCHED:
         detail = "fetched through Stripe's API, which signs nothing"
         return Proof(Standing.FETCHED, detail, digest)
     endpoint = envelope.extension("endpoint")
-    known = [s for s in secrets.get(endpoint, ()) if s.is_in_force(envelope.time)]
+    tried = (*secrets.get(endpoint, ()), *secrets.get(ANY_ENDPOINT, ()))
+    known = [secret for secret in tried if secret.is_in_force(envelope.time)]
     if not known:
         detail = f"cannot prove: no secret here for the endpoint {endpoint or 'without a name'}"
         return Proof(Standing.NO_SECRET, detail, digest)

@@ -149,7 +149,7 @@ class Checker:
         if sequence <= last:
             raise Wrong(f"it stands behind entry {last}")
         if sequence != last + 1:
-            if self.whole:
+            if self.whole or "previous" not in line:
                 missing = f"{last + 1}" if sequence == last + 2 else f"{last + 1} to {sequence - 1}"
                 raise Wrong(f"before it, what was entry {missing} is missing")
             link = line["previous"]

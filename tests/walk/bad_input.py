@@ -101,8 +101,9 @@ def _command_lines(w: Walk) -> None:
               w.cli(*booking(f"{BANK}=1.01 usd", f"{OWNER}=1 usd")), "balanced",
               excess_minor="1")  # fmt: skip
     person = w.cli(*booking(f"{BANK}=1.01 usd", f"{OWNER}=1 usd")[:-1])
-    w.holds(POINT, "a person reads why, by how much, and what to do",
-            person.code == 4 and "exceed credits by 0.01 USD" in person.all
+    w.holds(POINT, "a person reads the rule, why, by how much, and what to do",
+            person.code == 4 and "by the rule balanced" in person.all
+            and "exceed credits by 0.01 USD" in person.all
             and "add the missing posting" in person.all, f"exit {person.code}: {person.all}")  # fmt: skip
     for text, said in (
         ("12.505 usd", "decimals"),

@@ -49,10 +49,6 @@ IN_SQL: Final[Mapping[str, str]] = {
         "select * from ledger_read.page_of_account('main', 'expenses:domain', 'UTC', '2026-07-01',"
         " null, null, '-infinity', 0, 0, 0::smallint, 50)"
     ),
-    "the newest movements of an account": (
-        "select * from ledger_read.movements where book = 'main' and account = 'assets:bank:main'"
-        " order by effective_at desc limit 20"
-    ),
 }
 _SCANS: Final = """
     select coalesce(sum(seq_scan), 0) as scans, coalesce(sum(seq_tup_read), 0) as rows

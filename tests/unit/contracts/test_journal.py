@@ -87,6 +87,8 @@ def test_entry_whose_sides_differ_is_not_built_and_says_by_how_much(excess: int)
         booked(debit(BALANCE, usd(100 + excess)), credit(SETTLING, usd(100)))
     assert refused.value.excess_minor == excess
     assert refused.value.currency == "usd"
+    side = "debits exceed credits" if excess > 0 else "credits exceed debits"
+    assert f"{side} by {abs(excess)} minor units of usd" in str(refused.value)
 
 
 def test_entry_must_balance_in_each_currency_by_itself() -> None:

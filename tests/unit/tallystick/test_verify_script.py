@@ -206,6 +206,11 @@ def test_verify_of_a_part_proves_each_link_by_the_one_before_it() -> None:
     some = [STORY[1]._replace(previous=STORY[0].chain), STORY[7]._replace(previous=STORY[6].chain)]
     assert verdict(json_lines(some, header)) == ""
     lines = read(json_lines(some, header))
+    del lines[2]["previous"]
+    said = "line 3: stripe.events/0 entry 8 (stripe:payment:ch_8): before it, what was entry"
+    assert verdict(sealed(lines)).startswith(said.split(" (", maxsplit=1)[0]), verdict(sealed(lines))
+    assert "is missing" in verdict(sealed(lines))
+    lines = read(json_lines(some, header))
     lines[2]["kind"] = "x"
     assert verdict(sealed(lines)).startswith("line 3: stripe.events/0 entry 8")
 
