@@ -207,8 +207,7 @@ def test_verify_of_a_part_proves_each_link_by_the_one_before_it() -> None:
     assert verdict(json_lines(some, header)) == ""
     lines = read(json_lines(some, header))
     del lines[2]["previous"]
-    said = "line 3: stripe.events/0 entry 8 (stripe:payment:ch_8): before it, what was entry"
-    assert verdict(sealed(lines)).startswith(said.split(" (", maxsplit=1)[0]), verdict(sealed(lines))
+    assert verdict(sealed(lines)).startswith("line 3: stripe.events/0 entry 8 ")
     assert "is missing" in verdict(sealed(lines))
     lines = read(json_lines(some, header))
     lines[2]["kind"] = "x"
