@@ -24,7 +24,6 @@ from shared.contracts.errors import InvariantBroken
 from shared.contracts.tree_heads import TreeHead
 from shared.runtime.kafka import producer
 from shared.runtime.metrics import Health
-from shared.runtime.postgres import set_codecs
 from tests.support.ledger import LedgerRig, charge, event, fresh_topics, until
 from tests.support.stack import RunningStack
 from tests.support.tampering import (
@@ -36,6 +35,7 @@ from tests.support.tampering import (
     delete_entry,
     make_anew,
     move,
+    owned,
     place_of_last,
     put_in_the_middle,
     set_entry,
@@ -76,24 +76,9 @@ async def books(original: LedgerRig, stack: RunningStack) -> AsyncGenerator[Book
     await admin.execute(f'create database "{name}" template "{template}"')
     await admin.close()
     dsn = urlunsplit(urlsplit(original.dsn)._replace(path=f"/{name}"))
-    owner = await asyncpg.connect(dsn)
-    await set_codecs(owner)
-    await owner.execute("set session_replication_role = replica; set search_path = ledger")
-    row = await owner.fetchrow(
-        "select origin_id, topic || '/' || partition as origin, sequence from origins"
-        " order by sequence desc, origin_id limit 1"
-    )
-    assert row is not None
-    entry = row["sequence"] // 2
-    reference = await owner.fetchval(
-        "select reference from entries where origin_id = $1 and sequence = $2",
-        *(row["origin_id"], entry),
-    )
-    yield Books(
-        original.bootstrap,
-        *(dsn, owner, row["origin_id"], row["origin"], row["sequence"], entry, reference),
-    )
-    await owner.close()
+    made = await owned(original.bootstrap, dsn)
+    yield made
+    await made.owner.close()
     stack.drop_database(dsn)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
+
 from services.ledger.proof.hash_chain import GENESIS
 from services.ledger.proof.merkle import Frontier
 from services.ledger.proof.proving import Finding, LegRow, Row, digest_of, link_of
@@ -11,6 +13,7 @@ from services.ledger.shell.proof.verify import Verified, verify_journal
 from services.ledger.shell.proof.witnesses import Witnesses
 from services.ledger.shell.store import open_journal
 from shared.runtime.kafka import KafkaAddress
+from shared.runtime.postgres import set_codecs
 
 KEY: Final = SigningKey.of("ed25519-secret:" + "7f" * 32)
 CHARGES: Final = 120
@@ -54,6 +57,27 @@ class Books:
         # Without the topics an entry that is gone has no name, and one put in its own.
         assert first.reference == self.reference or alone, verified.problems
         return first
+
+
+async def owned(bootstrap: str, dsn: str) -> Books:
+    """Books as their owner has them, whom no trigger stops; ``owner`` is to be closed.
+
+    What is touched is the middle of the origin with the most entries.
+    """
+    owner: Connection = await asyncpg.connect(dsn)
+    await set_codecs(owner)
+    await owner.execute("set session_replication_role = replica; set search_path = ledger")
+    row = await owner.fetchrow(
+        "select origin_id, topic || '/' || partition as origin, sequence from origins"
+        " order by sequence desc, origin_id limit 1"
+    )
+    entry = row["sequence"] // 2
+    reference = await owner.fetchval(
+        "select reference from entries where origin_id = $1 and sequence = $2",
+        *(row["origin_id"], entry),
+    )
+    place = (row["origin_id"], row["origin"], row["sequence"], entry, reference)
+    return Books(bootstrap, dsn, owner, *place)
 
 
 async def set_entry(books: Books, what: str, *arguments: object) -> None:

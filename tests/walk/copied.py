@@ -10,8 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import orjson
 
-from shared.runtime.postgres import set_codecs
-from tests.support.tampering import Books
+from tests.support.tampering import Books, owned
 from tests.walk.walking import Walk
 
 # What brings new messages without being asked; while they rest, the copy has all that was told.
@@ -89,30 +88,11 @@ def touched(w: Walk, change: Callable[[Books], Awaitable[None]]) -> tuple[str, B
         finally:
             await admin.close()
         dsn = address_of(w, TOUCHED)
-        owner = await asyncpg.connect(dsn)
+        books = await owned(w.at.kafka, dsn)
         try:
-            await set_codecs(owner)
-            await owner.execute("set session_replication_role = replica; set search_path = ledger")
-            books = await _in_the_middle(w, dsn, owner)
             await change(books)
         finally:
-            await owner.close()
+            await books.owner.close()
         return dsn, books
 
     return asyncio.run(made())
-
-
-async def _in_the_middle(w: Walk, dsn: str, owner: "asyncpg.Connection[asyncpg.Record]") -> Books:
-    row = await owner.fetchrow(
-        "select origin_id, topic || '/' || partition as origin, sequence from origins"
-        " order by sequence desc, origin_id limit 1"
-    )
-    assert row is not None
-    entry = row["sequence"] // 2
-    reference = await owner.fetchval(
-        "select reference from entries where origin_id = $1 and sequence = $2",
-        row["origin_id"],
-        entry,
-    )
-    place = (row["origin_id"], row["origin"], row["sequence"], entry, reference)
-    return Books(w.at.kafka, dsn, owner, *place)
