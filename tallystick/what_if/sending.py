@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from msgspec import structs
+
 from services.ledger.activation.in_force import InForce
 from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.queries import SQL
@@ -137,17 +139,8 @@ class Sending:
     def _require_told(self, lines: Sequence[ToldAgain], record: Record, decider: Decider) -> None:
         """Refuse a message that books now, at the topic's end, something else than lines say."""
         end = self._ends.get(Partition(record.topic, record.partition), record.offset)
-        decided = decider.decided(
-            Record(
-                topic=record.topic,
-                partition=record.partition,
-                offset=max(end, record.offset),
-                key=record.key,
-                value=record.value,
-                headers=record.headers,
-                timestamp_ms=record.timestamp_ms,
-            )
-        )
+        there = structs.replace(record, offset=max(end, record.offset))
+        decided = decider.decided(there)
         if decided.decision is None:
             why = decided.refusal.detail if decided.refusal is not None else "it tells nothing"
             raise NotToldAgain(f"{record.position} cannot be booked: {why}")
