@@ -152,7 +152,10 @@ async def test_rebuild_in_any_order_follows_what_was_decided_on_matches(
     log, dice = InputLog(), random.Random(5)
     for number in range(120):
         name = f"expenses:now-and-then-{number % 3}"
-        if dice.random() < 0.5:
+        if number % 5 == 0:
+            # Of the same partition, and not judged: the chain is one.
+            log.match(f"l{number}", "assets:stripe:in-transit")
+        elif dice.random() < 0.5:
             log.match(f"l{number}", name)
         elif dice.random() < 0.5:
             log.ask("open_account", account=name, display="Now and then")

@@ -29,7 +29,7 @@ from services.ledger.shell.booking.activated import (
     read_activations,
     require_decided_under_all,
 )
-from services.ledger.shell.booking.batch import Batch, Booked, Moves, Told
+from services.ledger.shell.booking.batch import Batch, Booked, Moves, Place, Told
 from services.ledger.shell.booking.claiming import claimed, look_into_conflicts, remember
 from services.ledger.shell.booking.clock_store import write_unearned
 from services.ledger.shell.booking.deciding import Decided
@@ -158,7 +158,9 @@ class Books:
             known = Activations(self._first, await read_activations(tx))
             facts, matches = set_apart(batch, judged, known)
         fresh = await claimed(tx, batch, facts)
-        fresh += await claimed(tx, batch, await judge_batch(tx, batch, fresh, matches))
+        later = await claimed(tx, batch, await judge_batch(tx, batch, fresh, matches))
+        if later:
+            fresh = sorted(fresh + later, key=_in_their_order)
         await keep_what_was_put_in_force(tx, batch)
         await answer_again(tx, batch)
         await write_effects(tx, batch, self._zones)
@@ -215,3 +217,11 @@ class Books:
             tx, entries, postings, added, known=self._open_months
         )
         await write_late_entries(tx, late)
+
+
+def _in_their_order(told: Told) -> Place:
+    """By its message, so that a chain is the same however many messages a batch has.
+
+    What is judged is told behind all facts of its batch, of the same partition or not.
+    """
+    return told.place
