@@ -56,6 +56,25 @@ class Books:
         known = self.by_name.get(name)
         return known is not None and known.wants.invoices
 
+    def by_rules(self, version: object) -> "Books":
+        """The same by another version of the ledger's rules.
+
+        Raises:
+            CannotRead: There is no reading of it here.
+        """
+        if not isinstance(version, int) or not 1 <= version <= stripe.LATEST_RULES:
+            raise CannotRead(f"there is no reading of rules version {version} here")
+        return Books(
+            {
+                name: replace(book, wants=replace(book.wants, rules=version))
+                for name, book in self.by_name.items()
+            }
+        )
+
+    def rules(self) -> int:
+        """The version of the rules that all books are read by."""
+        return next(book.wants.rules for book in self.by_name.values())
+
     def on_basis(self, name: str, *, is_accrual: bool) -> "Books":
         """The same with another basis of a book."""
         known = self.by_name.get(name, BookData())
@@ -137,28 +156,23 @@ def _applied(books: Books, told: Json) -> Books:
     match text(told, "what"):
         case "genesis":
             began = an_object(value, "what the books began with")
-            _require_first_rules(began.get("rules_version"))
             named = Books.told(items(an_object(began.get("book_map"), "a book map").get("books")))
+            named = named.by_rules(began.get("rules_version"))
             for name, basis in (maybe_object(began.get("bases")) or {}).items():
                 named = named.on_basis(name, is_accrual=basis == "accrual")
             return named
         case "book_map":
             named = Books.told(items(an_object(value, "a book map").get("books")))
+            named = named.by_rules(books.rules())
             for name in books.by_name.keys() & named.by_name.keys():
                 named = named.on_basis(name, is_accrual=books.is_on_accrual(name))
             return named
         case "basis":
             return books.on_basis(told.get("book") or "main", is_accrual=value == "accrual")
         case "rules_version":
-            _require_first_rules(value)
-            return books
+            return books.by_rules(value)
         case "chart":
             # A chart refuses commands, and refusals are on record.
             return books
         case unknown:
             raise CannotRead(f"{unknown} is nothing that can be put in force")
-
-
-def _require_first_rules(version: object) -> None:
-    if version != 1:
-        raise CannotRead(f"there is no reading of rules version {version} here")

@@ -18,6 +18,8 @@ from oracle.values import (
     CannotRead,
     Fact,
     Leg,
+    Name,
+    Regained,
     Service,
     Taken,
     fact,
@@ -35,11 +37,11 @@ LOSS: Final = "expenses:bad-debt"
 _MONTH_SECONDS: Final = 31 * 86_400
 _ENDED: Final = {"open", "paid", "uncollectible", "void"}
 
-Attempt = Fact | CannotBook | None
+Attempt = Fact | Regained | CannotBook | None
 
 
-def invoice(book: str, told: Json) -> Iterator[Attempt]:
-    """Every fact of a finalized invoice."""
+def invoice(book: str, told: Json, rules: int) -> Iterator[Attempt]:
+    """Every fact of a finalized invoice, by a version of the ledger's rules."""
     passed = maybe_object(told.get("status_transitions")) or {}
     status = optional_text(told, "status")
     finalized = passed.get("finalized_at") or told.get("finalized_at")
@@ -48,12 +50,14 @@ def invoice(book: str, told: Json) -> Iterator[Attempt]:
     name, since = text(told, "id"), _seconds(finalized or told.get("created"))
     try:
         # All of it is read before any of it counts.
-        yield from list(_invoice(book, told, name, since))
+        yield from list(_invoice(book, told, name, since, rules))
     except CannotBook as why:
         yield why
 
 
-def _invoice(book: str, told: Json, name: str, since: int) -> Iterator[Fact | None]:
+def _invoice(
+    book: str, told: Json, name: str, since: int, rules: int
+) -> Iterator[Fact | Regained | None]:
     passed = maybe_object(told.get("status_transitions")) or {}
     status, customer = optional_text(told, "status"), id_of(told.get("customer"))
     total, currency = stripe_money(told, "total")
@@ -81,6 +85,7 @@ def _invoice(book: str, told: Json, name: str, since: int) -> Iterator[Fact | No
     balance = of_customer(by_balance)
     yield fact(book, f"{key}:balance", balance)
     yield from _settled(book, told, key, currency)
+    yield from _lost_or_not(book, told, key, currency, rules)
     if is_void:
         rest = total - taken_off
         part = tax - (tax * taken_off // total if taken_off and total else 0)
@@ -107,9 +112,8 @@ def _line_undone(first: Fact, at: object) -> Fact | None:
 
 
 def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | None]:
-    """What was paid, overpaid, given up, and not lost after all."""
+    """What was paid of an invoice that is, and what was too much."""
     name, status = text(told, "id"), optional_text(told, "status")
-    passed = maybe_object(told.get("status_transitions")) or {}
 
     def owed(amount: int) -> Leg:
         return Leg(RECEIVABLE, name, currency, amount)
@@ -122,14 +126,32 @@ def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | 
         over = _or_zero(told, "amount_overpaid")
         credit = Leg(CUSTOMER, id_of(told.get("customer")), currency, -over)
         yield fact(book, f"{key}:overpaid", [owed(over), credit])
-    if status == "uncollectible" or passed.get("marked_uncollectible_at") is not None:
-        lost = _lost(told, status, passed.get("marked_uncollectible_at"))
-        loss = fact(book, f"{key}:uncollectible", [Leg(LOSS, "", currency, lost), owed(-lost)])
-        yield loss
-        is_void = status == "void" or passed.get("voided_at") is not None
-        if loss is not None and (is_void or status == "paid"):
-            again = reversed_legs(loss.legs)
-            yield fact(book, f"{key}:recovered", again, reverses=loss.name.reference)
+
+
+def _lost_or_not(
+    book: str, told: Json, key: str, currency: str, rules: int
+) -> Iterator[Fact | Regained | None]:
+    """What was given up, and that it is not lost after all.
+
+    Since the second rules the first is told while it is so, and the second by whatever stands of
+    the first; under the first rules an invoice that is paid or voided tells both.
+    """
+    status = optional_text(told, "status")
+    passed = maybe_object(told.get("status_transitions")) or {}
+    given_up = passed.get("marked_uncollectible_at")
+    if status != "uncollectible" and given_up is None:
+        return
+    is_over = status in ("void", "paid") or passed.get("voided_at") is not None
+    if is_over and rules > 1:
+        yield Regained(Name(book, f"{key}:recovered"), f"{key}:uncollectible")
+        return
+    lost = _lost(told, status, given_up)
+    owed = Leg(RECEIVABLE, text(told, "id"), currency, -lost)
+    loss = fact(book, f"{key}:uncollectible", [Leg(LOSS, "", currency, lost), owed])
+    yield loss
+    if loss is not None and is_over:
+        again = reversed_legs(loss.legs)
+        yield fact(book, f"{key}:recovered", again, reverses=loss.name.reference)
 
 
 def _later(book: str, served: Service) -> Fact | None:

@@ -9,7 +9,18 @@ from typing import Final
 from oracle import by_request, ours, stripe
 from oracle.in_force import BookData, Books, InForce, PutInForce
 from oracle.reading import Json, json_object, maybe_object, optional_text, text
-from oracle.values import CannotBook, CannotRead, Fact, Model, Name, Position, Record, Tick, Told
+from oracle.values import (
+    CannotBook,
+    CannotRead,
+    Fact,
+    Model,
+    Name,
+    Position,
+    Record,
+    Regained,
+    Tick,
+    Told,
+)
 
 STRIPE_EVENTS: Final = "stripe.events"
 THIN_EVENT: Final = "v2.core.event"
@@ -18,6 +29,7 @@ BANK_OBSERVATIONS: Final = "bank.observations"
 LEDGER_COMMANDS: Final = "ledger.commands"
 MATCHES: Final = "reconciliation.matches"
 SENT_AGAIN: Final = "redriveattempt"
+Attempt = Fact | Regained | CannotBook
 __all__ = ["INPUTS", "BookData", "Books", "PutInForce", "model_of"]
 
 INPUTS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS, LEDGER_COMMANDS, MATCHES)
@@ -93,24 +105,28 @@ def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
         case unknown:
             raise CannotRead(f"{unknown} is no input of the ledger")
     # All are read before any is kept: a message that cannot be read to its end tells nothing.
-    found = list(attempts)
+    found: list[Attempt] = list(attempts)
     if identity:
         positions = model.versions.setdefault((book, identity), {})
         before = positions.setdefault(digest, [])
         if _is_repeated(record, before):
-            found = [_unsure(attempt) for attempt in found]
+            found = [_unsure(each) for each in found if not isinstance(each, Regained)]
         before.append(record.position)
     for attempt in found:
-        if isinstance(attempt, CannotBook):
-            model.refused.append((record.position, str(attempt)))
-        else:
-            told_fact = Told(
-                attempt,
-                record.position,
-                record.attributes.get("id", ""),
-                is_request=_is_request(record.position.topic, attempt),
-            )
-            model.tellings.setdefault(attempt.name, []).append(told_fact)
+        _keep(model, attempt, record)
+
+
+def _keep(model: Model, attempt: Attempt, record: Record) -> None:
+    position, message_id = record.position, record.attributes.get("id", "")
+    match attempt:
+        case CannotBook():
+            model.refused.append((position, str(attempt)))
+        case Regained():
+            model.regained.setdefault(attempt, []).append((position, message_id))
+        case Fact():
+            is_request = _is_request(position.topic, attempt)
+            told = Told(attempt, position, message_id, is_request=is_request)
+            model.tellings.setdefault(attempt.name, []).append(told)
 
 
 def _is_repeated(record: Record, before: Sequence[Position]) -> bool:
@@ -175,9 +191,7 @@ def _digest(told: Json) -> bytes:
     return hashlib.sha256(canonical.encode()).digest()
 
 
-def _event_attempts(
-    record: Record, books: Books, book: str, told: Json
-) -> Iterator[Fact | CannotBook]:
+def _event_attempts(record: Record, books: Books, book: str, told: Json) -> Iterator[Attempt]:
     """The facts of the object inside an event, unless it is another account's."""
     if told["object"] == THIN_EVENT:
         return
@@ -198,9 +212,7 @@ def _event_attempts(
     yield from _of_our_mode(record, books, book, told, inner)
 
 
-def _object_attempts(
-    record: Record, books: Books, book: str, told: Json
-) -> Iterator[Fact | CannotBook]:
+def _object_attempts(record: Record, books: Books, book: str, told: Json) -> Iterator[Attempt]:
     """The facts of an object that the API told, unless it is another account's."""
     account = record.attributes.get("account", "")
     if account and account not in books.by_name.get(book, BookData()).stripe_accounts:
@@ -210,7 +222,7 @@ def _object_attempts(
 
 def _of_our_mode(
     record: Record, books: Books, book: str, told: Json, inner: Json
-) -> Iterator[Fact | CannotBook]:
+) -> Iterator[Attempt]:
     """The facts of an object, when everything that names a mode names that of the book."""
     text(inner, "object")
     mode, said = books.by_name.get(book, BookData()).mode, record.attributes.get("livemode", "")

@@ -27,7 +27,16 @@ from oracle.reading import (
     stripe_money,
     text,
 )
-from oracle.values import CannotBook, CannotRead, Fact, Leg, fact, reference, reversed_legs
+from oracle.values import (
+    CannotBook,
+    CannotRead,
+    Fact,
+    Leg,
+    Regained,
+    fact,
+    reference,
+    reversed_legs,
+)
 
 REVENUE: Final = "revenue:stripe"
 REFUNDS: Final = "revenue:refunds"
@@ -69,15 +78,21 @@ _INSIDE: Final = {
 }
 _MAY_BE_NAMELESS: Final = {"list", "invoice", "credit_note"}
 
-Attempt = Fact | CannotBook | None
+Attempt = Fact | Regained | CannotBook | None
+# A ledger that begins now begins with these.
+LATEST_RULES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What a book takes in beside money: invoices, and credits at so many for each unit paid."""
+    """What a book takes in beside money: invoices, and credits at so many for each unit paid.
+
+    ``rules`` is the version of the ledger's rules that it is read by.
+    """
 
     invoices: bool = False
     credits: Fraction | None = None
+    rules: int = LATEST_RULES
 
 
 def facts_of(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
@@ -112,7 +127,7 @@ def _billed(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     """What an object without money of its own tells to a book that wants to hear of it."""
     kind, rate = told.get("object"), wants.credits
     if wants.invoices and kind == "invoice":
-        yield from invoices.invoice(book, told)
+        yield from invoices.invoice(book, told, wants.rules)
     elif wants.invoices and kind == "invoice_payment":
         yield _attempt(invoices.invoice_payment, book, told)
     elif wants.invoices and kind == "credit_note":

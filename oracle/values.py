@@ -96,6 +96,13 @@ class Fact:
     takes: tuple[Taken, ...] = ()
 
 
+class Regained(NamedTuple):
+    """That what was ``lost`` is no loss after all: what stands of that one is turned round."""
+
+    name: Name
+    lost: str
+
+
 class Tick(NamedTuple):
     """A clock tick as it was asked for; ``zone`` is its book's."""
 
@@ -120,6 +127,7 @@ class Model:
 
     ``closings`` are the commands that close a book, with the book and the day through which.
     ``reversals`` are those of entries that no record tells, as releases are: what each reverses.
+    ``regained`` are losses that are none, each with the messages that say so.
     """
 
     tellings: dict[Name, list[Told]] = field(default_factory=dict[Name, list[Told]])
@@ -134,6 +142,9 @@ class Model:
         default_factory=dict[Position, tuple[str, str]]
     )
     reversals: dict[Name, Name] = field(default_factory=dict[Name, Name])
+    regained: dict[Regained, list[tuple[Position, str]]] = field(
+        default_factory=dict[Regained, list[tuple[Position, str]]]
+    )
 
 
 def fact(book: str, reference: str, legs: Iterable[Leg], reverses: str = "") -> Fact | None:

@@ -1,7 +1,7 @@
 """The rule behind an entry: the function that its kind was booked by, and what that books."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib import import_module
 from inspect import cleandoc
@@ -10,7 +10,8 @@ from types import FunctionType, MappingProxyType
 from typing import Any, Final
 
 import services.ledger.rules as rules_package
-from services.ledger.activation.rule_versions import ONE, RULES
+from services.ledger import bad_debts
+from services.ledger.activation.rule_versions import RULES, RuleTable
 from services.ledger.exports.journal import Told
 from services.ledger.readers import stripe
 from services.ledger.readers.exact_json import as_object, parse_object
@@ -41,33 +42,36 @@ class Rule:
     booking: str
 
 
-# What one rule of the table is made of: the kinds that it books, each with its own function. They
-# count for every version that has that rule of the table as version 1 has it.
-_PARTS: Final[Mapping[str, Mapping[str, Function]]] = MappingProxyType(
+# What one rule of the table is made of: the kinds that it books, each with its own function.
+_OF_INVOICE: Final[Mapping[str, Function]] = MappingProxyType(
     {
-        "invoice": {
-            "invoice": invoices.finalized,
-            "revenue_deferred": invoices.deferred,
-            "invoice_balance_applied": invoices.balance_applied,
-            "invoice_paid_out_of_band": invoices.paid_out_of_band,
-            "invoice_overpaid": invoices.overpaid,
-            "invoice_uncollectible": invoices.uncollectible,
-            "invoice_recovered": invoices.recovered,
-            "invoice_voided": invoices.voided,
-            "revenue_deferral_voided": invoices.deferral_voided,
-            "invoice_balance_returned": invoices.balance_returned,
-        },
-        "invoice_payment": {"invoice_paid": invoices.paid},
-        "credit_note": {
+        "invoice": invoices.finalized,
+        "revenue_deferred": invoices.deferred,
+        "invoice_balance_applied": invoices.balance_applied,
+        "invoice_paid_out_of_band": invoices.paid_out_of_band,
+        "invoice_overpaid": invoices.overpaid,
+        "invoice_uncollectible": invoices.uncollectible,
+        "invoice_recovered": bad_debts.recovered_as_booked,
+        "invoice_voided": invoices.voided,
+        "revenue_deferral_voided": invoices.deferral_voided,
+        "invoice_balance_returned": invoices.balance_returned,
+    }
+)
+_PARTS: Final[Mapping[Function, Mapping[str, Function]]] = MappingProxyType(
+    {
+        invoices.invoice: {**_OF_INVOICE, "invoice_recovered": invoices.recovered},
+        invoices.invoice_recovered_as_booked: _OF_INVOICE,
+        invoices.paid: {"invoice_paid": invoices.paid},
+        credit_notes.credit_note: {
             "credit_note": credit_notes.credited,
             "credit_note_voided": credit_notes.credit_voided,
         },
-        "credits_bought": {
+        customer_credits.bought: {
             "credits_issued": customer_credits.issued,
             "credits_returned": customer_credits.returned,
             "credits_unassigned": customer_credits.unassigned,
         },
-        "credits_assigned": {"credits_assigned": customer_credits.assigned},
+        customer_credits.assigned: {"credits_assigned": customer_credits.assigned},
     }
 )
 # What commands book is decided once, by whichever version.
@@ -131,9 +135,9 @@ def movement_of(message: bytes, reference: str, version: int) -> Function | None
 
 def _function(kind: str, version: int) -> Function | None:
     table = RULES.get(version)
-    for name, parts in _PARTS.items():
-        if kind in parts and getattr(table, name, None) is getattr(ONE, name):
-            return parts[kind]
+    for rule in _rules_of(table):
+        if kind in _PARTS.get(rule, ()):
+            return _PARTS[rule][kind]
     if kind in _OF_COMMANDS:
         return _OF_COMMANDS[kind]
     names = (kind, f"{kind}_made")
@@ -148,6 +152,11 @@ def _function(kind: str, version: int) -> Function | None:
             if isinstance(function, FunctionType):
                 return function
     return None
+
+
+def _rules_of(table: RuleTable | None) -> list[Function]:
+    found = [getattr(table, each.name) for each in fields(table)] if table is not None else []
+    return [each for each in found if isinstance(each, FunctionType)]
 
 
 def _booking(docstring: str) -> str:

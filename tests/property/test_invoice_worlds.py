@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from oracle.model import BookData as OracleBook
 from oracle.model import Books as OracleBooks
 from oracle.model import model_of
+from oracle.regained import regained_differences
 from oracle.stripe import Wants
 from oracle.values import Position, Record
 from services.ledger.activation.in_force import InForce
@@ -20,7 +21,8 @@ from services.ledger.posting_rules import Input, decide
 from shared.contracts.books import Basis, BookData, BookMap
 from shared.contracts.envelope import Envelope
 from tallystick.preview.books import Books
-from tests.support.invoice_worlds import Billing, invoice_worlds
+from tests.support.invoice_bills import Billing
+from tests.support.invoice_worlds import invoice_worlds
 from tests.support.stripe_worlds import At, Json
 
 NOW: Final = datetime(2026, 11, 21, tzinfo=UTC)
@@ -50,8 +52,10 @@ def oracles_books(told: Told, basis: Basis) -> dict[At, int]:
     assert not model.unreadable
     assert not model.refused
     sums: Counter[At] = Counter()
-    for tellings in model.tellings.values():
-        for leg in tellings[0].fact.legs:
+    facts = {name: tellings[0].fact for name, tellings in model.tellings.items()}
+    list(regained_differences(model, {}, facts, set()))
+    for fact in facts.values():
+        for leg in fact.legs:
             sums[leg.account, leg.key, leg.currency] += leg.minor
     return {at: minor for at, minor in sums.items() if minor}
 

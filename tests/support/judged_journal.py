@@ -24,13 +24,19 @@ from services.ledger.shell.rebuilding.comparing import Content, content_of
 from services.ledger.shell.store import SCHEMA, bring_up_to_date, open_journal
 from services.ledger.shell.tails import Seeding, read_through, write_tails
 from services.ledger.shell.wire import entry_publication, outcome_publication
-from shared.contracts.books import BankAccount, BookData, BookMap
+from shared.contracts.books import BankAccount, Basis, BookData, BookMap
 from shared.contracts.commands import LEDGER_COMMAND
 from shared.contracts.envelope import Envelope
 from shared.contracts.journal import DEFAULT_BOOK
 from shared.contracts.messages import MatchMade, MatchUndone
 from shared.contracts.schemas import type_of
-from shared.contracts.topics import BANK_OBSERVATIONS, LEDGER_COMMANDS, MATCHES, origin
+from shared.contracts.topics import (
+    BANK_OBSERVATIONS,
+    LEDGER_COMMANDS,
+    MATCHES,
+    STRIPE_OBJECTS,
+    origin,
+)
 from shared.runtime.kafka import Partition, Publication, Record
 from shared.runtime.positions import Log
 from shared.runtime.postgres import Database, Tx
@@ -135,6 +141,22 @@ class InputLog:
                 subject=match_id,
                 extensions={"book": str(DEFAULT_BOOK)}
                 | ({"redriveattempt": "1"} if is_sent_again else {}),
+            ),
+        )
+
+    def stripe_object(self, shown: Json, *, at: int) -> Record:
+        """An object as Stripe's API tells it, on a partition."""
+        self.count += 1
+        return self._tell(
+            Partition(STRIPE_OBJECTS, at),
+            Envelope(
+                id=f"object_{self.count}",
+                source="test",
+                type="com.stripe.object",
+                time=self.now,
+                data=orjson.dumps(shown),
+                subject=str(shown["id"]),
+                extensions={"book": str(DEFAULT_BOOK)},
             ),
         )
 
@@ -267,6 +289,7 @@ async def judged_journal(
     dsn: str,
     *,
     zone: str = "UTC",
+    basis: Basis = Basis.CASH,
     is_new: bool = True,
     schema: str = SCHEMA,
     banks: tuple[BankAccount, ...] = (),
@@ -274,7 +297,7 @@ async def judged_journal(
     """A journal of one book; one that is not new is another process at the same."""
     if is_new:
         await bring_up_to_date(dsn, schema=schema)
-    book_map = BookMap(books=(BookData(time_zone=zone, bank_accounts=banks),))
+    book_map = BookMap(books=(BookData(time_zone=zone, basis=basis, bank_accounts=banks),))
     books = Books(LOG, book_map)
     database = await open_journal(dsn, schema=schema)
     inputs = [Partition(topic, n) for topic in INPUT_TOPICS for n in range(PARTITIONS)]

@@ -1,20 +1,25 @@
-"""What a fact of billing gives: an entry, and what it changes of what is yet to be earned."""
+"""What a fact of billing gives: an entry, and what it says beside it."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.ledger.activation.in_force import BookInForce
+from services.ledger.bad_debts import Recovery
 from services.ledger.unearned import Cut, Schedule
 from shared.contracts.journal import Entry, Line, Reference, entry
 
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """An entry, or ``None`` where every amount is zero, and what it changes of what is unearned."""
+    """An entry, or ``None`` where every amount is zero, and what it changes of what is unearned.
+
+    A ``recovery`` has no entry of its own: what it takes back is known where it is booked.
+    """
 
     entry: Entry | None
     schedules: tuple[Schedule, ...] = ()
     cuts: tuple[Cut, ...] = ()
+    recovery: Recovery | None = None
 
 
 def billed_entry(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from services.ledger import accounts
 from services.ledger.activation.in_force import BookInForce
+from services.ledger.bad_debts import RECOVERED, UNCOLLECTIBLE, Recovery, recovery_text
 from services.ledger.readers.billed import Invoice, InvoicePayment, ServedLine
 from services.ledger.rules.billings import Billing, billed_entry
 from services.ledger.unearned import Cut, Schedule
@@ -18,7 +19,34 @@ from shared.contracts.money import Money
 
 
 def invoice(told: Invoice, book: BookInForce) -> Iterator[Billing]:
-    """Everything that a finalized invoice tells, in the order in which it happened."""
+    """Everything that a finalized invoice tells, in the order in which it happened.
+
+    What had been given up of one that is paid or voided by now is worked out from it.
+    """
+    yield from _asked_for_and_paid(told, book)
+    if told.written_off is not None:
+        yield uncollectible(told, told.written_off, book)
+        if told.recovered_at is not None:
+            yield recovered(told, told.written_off, told.recovered_at, book)
+    yield from _taken_back(told, book)
+
+
+def invoice_recovered_as_booked(told: Invoice, book: BookInForce) -> Iterator[Billing]:
+    """The same since version 2: what had been given up is told while it is so, and only then.
+
+    Paid or voided it says that this is over, and no longer how much it was: what stands of it is
+    reversed, see ``bad_debts``.
+    """
+    yield from _asked_for_and_paid(told, book)
+    if told.recovered_at is not None:
+        recovery = Recovery(told.id, told.recovered_at, book.rules_version)
+        yield Billing(None, recovery=recovery)
+    elif told.written_off is not None:
+        yield uncollectible(told, told.written_off, book)
+    yield from _taken_back(told, book)
+
+
+def _asked_for_and_paid(told: Invoice, book: BookInForce) -> Iterator[Billing]:
     yield finalized(told, book)
     for line in told.lines:
         yield deferred(told, line, book)
@@ -29,10 +57,9 @@ def invoice(told: Invoice, book: BookInForce) -> Iterator[Billing]:
         yield paid_out_of_band(told, told.out_of_band, book)
     if told.overpaid is not None:
         yield overpaid(told, told.overpaid, book)
-    if told.written_off is not None:
-        yield uncollectible(told, told.written_off, book)
-        if told.recovered_at is not None:
-            yield recovered(told, told.written_off, told.recovered_at, book)
+
+
+def _taken_back(told: Invoice, book: BookInForce) -> Iterator[Billing]:
     if told.voided_at is not None:
         yield voided(told, told.voided_at, book)
         for line in told.lines:
@@ -209,7 +236,7 @@ def uncollectible(told: Invoice, amount: Money, book: BookInForce) -> Billing:
         billed_entry(
             book,
             references.invoice_uncollectible(told.id),
-            "invoice_uncollectible",
+            UNCOLLECTIBLE,
             told.written_off_at,
             [
                 debit(accounts.BAD_DEBT, amount),
@@ -230,13 +257,13 @@ def recovered(told: Invoice, amount: Money, at: datetime, book: BookInForce) -> 
         billed_entry(
             book,
             references.invoice_recovered(told.id),
-            "invoice_recovered",
+            RECOVERED,
             at,
             [
                 debit(accounts.RECEIVABLE, amount, key=told.id),
                 credit(accounts.BAD_DEBT, amount),
             ],
-            about=f"Invoice {told.id} was given up too early",
+            about=recovery_text(told.id),
             reverses=references.invoice_uncollectible(told.id),
         )
     )

@@ -1,12 +1,19 @@
 """Invoices, their payments and credit notes as Stripe tells them, for tests of the rules."""
 
+from datetime import UTC, datetime
+from typing import Final, cast
+
+from msgspec import structs
+
 from services.ledger.activation.in_force import InForce
 from services.ledger.posting_rules import Decision, decide
 from shared.contracts import topics
 from shared.contracts.books import Basis, BookData, BookMap
+from tallystick.preview.books import Books
 from tests.unit.ledger.telling import CREATED, Json, event, listed, told
 
 DAY = 86_400
+RECEIVED: Final = datetime(2024, 6, 12, tzinfo=UTC)
 FINALIZED = CREATED + 100
 PAID = CREATED + 7_200
 ACCRUAL = InForce(BookMap(books=(BookData(basis=Basis.ACCRUAL),)))
@@ -121,3 +128,26 @@ def credit_note(total: int, tax: int = 0, **fields: object) -> Json:
 def told_by(shown: Json, in_force: InForce = ACCRUAL, kind: str = "invoice.updated") -> Decision:
     """What an event that shows this object means."""
     return decide(told(topics.STRIPE_EVENTS, event(kind, shown)), in_force)
+
+
+MONTH: Final = line(10_000, 31)
+
+
+def given_up(status: str = "uncollectible", **fields: object) -> Json:
+    """An invoice of 119.00 that was given up, and what became of it."""
+    shown = invoice(MONTH, tax=1_900, status=status, **fields)
+    passed = shown["status_transitions"]
+    given_up_at = {"marked_uncollectible_at": FINALIZED + 60}
+    return shown | {"status_transitions": cast("Json", passed) | given_up_at}
+
+
+def left(*shown: Json, in_force: InForce = ACCRUAL) -> dict[str, int]:
+    """What is left on each account and key after all of these, each an event, in their order."""
+    taken = Books()
+    for each in shown:
+        taken.take(structs.replace(told_by(each, in_force), identity=None), RECEIVED)
+    found = {
+        f"{b.account}[{b.key}]" if b.key else str(b.account): b.minor for b in taken.balances()
+    }
+    assert sum(found.values()) == 0
+    return found

@@ -35,7 +35,8 @@ BOOKED: Final[Since] = MappingProxyType({EVENTS: 10, LINES: 0})
 CHART_TEXT: Final = DEFAULT_CHART.read_text("utf-8")
 OTHER_CHART: Final = CHART_TEXT + '\n[[account]]\nname = "expenses:rent"\ndisplay = "Rent"\n'
 TWO_BOOKS: Final = BookMap(books=(BookData(), BookData(name="other")))
-NOTHING: Final = Activations(InForce())
+BEGUN: Final = InForce(rules_version=1)
+NOTHING: Final = Activations(BEGUN)
 
 
 def asked(what: Activated, value: JsonValue, *positions: tuple[str, int, int]) -> Activate:
@@ -65,7 +66,7 @@ def refusal(
 
 def test_before_any_activation_holds_what_the_books_began_with() -> None:
     assert NOTHING.number == 0
-    assert NOTHING.at(*EVENTS, 5) == InForce()
+    assert NOTHING.at(*EVENTS, 5) == BEGUN
 
 
 def test_activation_without_positions_holds_from_where_each_input_stands() -> None:
@@ -268,6 +269,6 @@ def test_in_force_is_that_of_the_last_decided_activation_that_covers_the_positio
         Activation(n, Activated.RULES_VERSION, MAIN, v, v, {EVENTS: here, LINES: there})
         for n, (v, here, there) in enumerate(told, 1)
     )
-    known = Activations(InForce(), one)
+    known = Activations(BEGUN, one)
     covering = [v for v, here, _ in told if here <= offset]
     assert known.at(*EVENTS, offset).rules_version == (covering or [1])[-1]

@@ -76,7 +76,7 @@ def test_digest_on_the_wire_is_the_entry_s_own() -> None:
         {"recorded_at": datetime(2020, 1, 1, tzinfo=UTC)},
         {"description": "else"},
         {"reverses": "stripe:payment:ch_1"},
-        {"rules_version": 2},
+        {"rules_version": 9},
         {"message_id": "evt_9"},
         {"caused_by": Position(topic="stripe.events", partition=3, offset=1)},
         {"postings": ()},

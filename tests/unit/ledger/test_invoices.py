@@ -1,7 +1,6 @@
 """Invoices on accrual basis: what is asked for, earned, paid, given up and taken back."""
 
 from textwrap import dedent
-from typing import cast
 
 import pytest
 
@@ -12,9 +11,12 @@ from tests.unit.ledger.invoicing import (
     ACCRUAL,
     CASH,
     FINALIZED,
+    MONTH,
     PAID,
     credit_note,
+    given_up,
     invoice,
+    left,
     line,
     payment,
     taxed,
@@ -32,20 +34,7 @@ from tests.unit.ledger.telling import (
     told,
 )
 
-MONTH = line(10_000, 31)
 YEAR = line(120_000, 365)
-
-
-def left(*shown: Json) -> dict[str, int]:
-    """What is left on each account and key after all of these, each fact once."""
-    entries = {e.reference: e for each in shown for e in told_by(each).entries}
-    sums: dict[str, int] = {}
-    for entry in entries.values():
-        for posting in entry.postings:
-            name = f"{posting.account}[{posting.key}]" if posting.key else str(posting.account)
-            sums[name] = sums.get(name, 0) + posting.signed_minor
-    assert sum(sums.values()) == 0
-    return {name: minor for name, minor in sums.items() if minor}
 
 
 def test_invoice_on_cash_basis_books_nothing_and_names_what_tells_its_money() -> None:
@@ -221,47 +210,6 @@ def test_what_is_overpaid_stands_to_the_customers_credit() -> None:
         "liabilities:customer-balance[cus_1]": -500,
         "revenue:stripe": -10_000,
     }
-
-
-def given_up(status: str = "uncollectible", **fields: object) -> Json:
-    shown = invoice(MONTH, tax=1_900, status=status, **fields)
-    passed = shown["status_transitions"]
-    given_up_at = {"marked_uncollectible_at": FINALIZED + 60}
-    return shown | {"status_transitions": cast("Json", passed) | given_up_at}
-
-
-def test_invoice_that_is_given_up_is_a_bad_debt_and_its_tax_stays() -> None:
-    assert left(given_up()) == {
-        "expenses:bad-debt": 11_900,
-        "liabilities:tax": -1_900,
-        "revenue:stripe": -10_000,
-    }
-
-
-def test_invoice_given_up_and_paid_after_all_is_no_loss_in_any_order() -> None:
-    paid, by = given_up("paid"), payment(11_900)
-    sale = charge(id="ch_1", amount=11_900, amount_captured=11_900)
-    assert (
-        left(given_up(), paid, by, sale)
-        == left(sale, by, paid)
-        == {
-            "assets:stripe:settling[ch_1]": 11_900,
-            "liabilities:tax": -1_900,
-            "revenue:stripe": -10_000,
-        }
-    )
-
-
-def test_invoice_given_up_after_a_part_was_paid_loses_the_rest() -> None:
-    early = payment(4_000, status_transitions={"paid_at": FINALIZED + 30})
-    late = payment(7_900, id="inpay_2", payment={"type": "charge", "charge": "ch_2"})
-    lost = given_up(amount_paid=4_000, amount_remaining=7_900)
-    assert left(lost, early)["expenses:bad-debt"] == 7_900
-    regained = given_up("paid", payments=listed(early, late))
-    references = {e.reference: e.digest() for e in told_by(regained).entries}
-    for entry in told_by(lost).entries:
-        assert references[entry.reference] == entry.digest()
-    assert "expenses:bad-debt" not in left(regained)
 
 
 def test_voided_invoice_leaves_nothing_behind() -> None:

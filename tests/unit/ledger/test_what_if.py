@@ -49,14 +49,14 @@ def booked(account: str, minor: int, kind: str = "charge") -> Entry:
 
 
 def test_supposition_from_the_beginning_holds_over_what_was_put_in_force_later() -> None:
-    history = Activations(InForce(), (made(1, Activated.RULES_VERSION, 2, 10),))
+    history = Activations(InForce(rules_version=1), (made(1, Activated.RULES_VERSION, 2, 10),))
     asked = Supposed.on(history, [supposed(Activated.RULES_VERSION, 3, book=MAIN)])
     assert [asked.at(*EVENTS, at).rules_version for at in (0, 9, 10, 99)] == [3, 3, 3, 3]
     assert asked.number == history.number
 
 
 def test_supposition_from_a_position_on_leaves_what_was_before_it() -> None:
-    history = Activations(InForce(), (made(1, Activated.RULES_VERSION, 2, 10),))
+    history = Activations(InForce(rules_version=1), (made(1, Activated.RULES_VERSION, 2, 10),))
     later = supposed(Activated.RULES_VERSION, 3, book=MAIN, since={EVENTS: 20})
     asked = Supposed.on(history, [later])
     assert [asked.at(*EVENTS, at).rules_version for at in (9, 10, 19, 20)] == [1, 2, 2, 3]

@@ -100,7 +100,7 @@ def test_event_that_is_repeated_since_is_not_asked_again_and_one_that_was_sent_a
     ("records", "said"),
     [
         ([billed(0)], "has no command"),
-        ([asked("rules_version", 2)], "no reading of rules version 2"),
+        ([asked("rules_version", 9)], "no reading of rules version 9"),
         ([asked("mood", "good")], "nothing that can be put in force"),
     ],
 )

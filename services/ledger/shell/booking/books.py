@@ -3,6 +3,7 @@
     move the positions        fenced: what another process has moved is not ours to book
     remember the messages     same id, other content: nothing of it is booked
     claim the references      ours, or booked already, or a conflict
+    look up bad debts         that are none after all: claim what takes them back
     judge what is asked       matches that name an account which somebody chose, and commands, by
                               where the books stand with these facts; claim what they book
     number and chain          per origin, in the order of the messages
@@ -29,6 +30,7 @@ from services.ledger.shell.booking.activated import (
     read_activations,
     require_decided_under_all,
 )
+from services.ledger.shell.booking.bad_debts import recovered_now
 from services.ledger.shell.booking.batch import Batch, Booked, Moves, Place, Told
 from services.ledger.shell.booking.claiming import claimed, look_into_conflicts, remember
 from services.ledger.shell.booking.clock_store import write_unearned
@@ -158,7 +160,8 @@ class Books:
             known = Activations(self._first, await read_activations(tx))
             facts, matches = set_apart(batch, judged, known)
         fresh = await claimed(tx, batch, facts)
-        later = await claimed(tx, batch, await judge_batch(tx, batch, fresh, matches))
+        later = await claimed(tx, batch, await recovered_now(tx, batch, fresh))
+        later += await claimed(tx, batch, await judge_batch(tx, batch, fresh + later, matches))
         if later:
             fresh = sorted(fresh + later, key=_in_their_order)
         await keep_what_was_put_in_force(tx, batch)
@@ -222,6 +225,6 @@ class Books:
 def _in_their_order(told: Told) -> Place:
     """By its message, so that a chain is the same however many messages a batch has.
 
-    What is judged is told behind all facts of its batch, of the same partition or not.
+    What is looked up or judged is told behind all facts of its batch, of the same partition or not.
     """
     return told.place

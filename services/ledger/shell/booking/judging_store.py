@@ -75,14 +75,14 @@ async def read_standings(
         reading.want(each.book.name, wanted_at_first(each.command))
     named = [("hold", *pair) for pair in reading.pairs("holds")]
     named += [("entry", *pair) for pair in reading.pairs("references")]
-    await _hold(tx, dict.fromkeys(named, False))
+    await hold_names(tx, dict.fromkeys(named, False))
     await _read_holds(tx, reading)
     await _read_entries(tx, reading)
     for each in asked:
         standing = reading.standings[each.book.name]
         found = Found(standing.holds, standing.entries)
         reading.want(each.book.name, wanted(each.command, each.book, found))
-    await _hold(tx, _names(reading))
+    await hold_names(tx, _names(reading))
     await _read_accounts(tx, reading)
     await _read_posted(tx, reading)
     await _read_open_holds(tx, reading, earliest)
@@ -104,7 +104,8 @@ def _names(reading: _Reading) -> dict[tuple[str, ...], bool]:
     return names
 
 
-async def _hold(tx: Tx, names: Mapping[tuple[str, ...], bool]) -> None:
+async def hold_names(tx: Tx, names: Mapping[tuple[str, ...], bool]) -> None:
+    """Hold names, each shared or alone, until the transaction ends."""
     if not names:
         return
     locks: dict[int, bool] = {}

@@ -1,0 +1,159 @@
+"""Invoices that were given up in the journal: recovered as booked, in any order and any batches."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from itertools import permutations
+
+import pytest
+
+from shared.contracts.books import Basis
+from shared.runtime.kafka import Record
+from tests.support.judged_journal import (
+    InputLog,
+    Journal,
+    Json,
+    cut,
+    in_another_order,
+    judged_journal,
+)
+from tests.unit.ledger.invoicing import FINALIZED, invoice, line, payment
+
+pytestmark = pytest.mark.stack
+LEFT = {"liabilities:tax": -1_900, "revenue:stripe": 1_900}
+
+
+def tellings(key: str) -> list[Json]:
+    """An invoice of 119.00: 40.00 paid, 79.00 given up, then paid after all; a telling each.
+
+    The paid invoice is told without its payments, as events tell it since 2025-03-31.
+    """
+    shown = invoice(line(10_000, 31) | {"id": f"il_{key}"}, tax=1_900, id=f"in_{key}")
+    passed = {"finalized_at": FINALIZED, "marked_uncollectible_at": FINALIZED + 60}
+    paid = passed | {"paid_at": FINALIZED + 90}
+    rest: Json = {"id": f"inpay_{key}_2", "payment": {"type": "charge", "charge": f"ch_{key}"}}
+    first = payment(4_000, id=f"inpay_{key}_1", invoice=f"in_{key}")
+    first["payment"] = {"type": "payment_intent", "payment_intent": f"pi_{key}"}
+    given_up = {"status": "uncollectible", "amount_paid": 4_000, "amount_remaining": 7_900}
+    over = {"status": "paid", "amount_paid": 11_900, "amount_remaining": 0}
+    return [
+        first,
+        shown | given_up | {"status_transitions": passed},
+        payment(7_900, **rest) | {"invoice": f"in_{key}"},
+        shown | over | {"status_transitions": paid},
+    ]
+
+
+async def balances(journal: Journal) -> dict[str, int]:
+    """What stands on each account."""
+    rows = await journal.read(
+        "select account, (sum(debit_minor) - sum(credit_minor))::int as minor from balances"
+        " group by account having sum(debit_minor) <> sum(credit_minor)"
+    )
+    return {row["account"]: row["minor"] for row in rows}
+
+
+async def open_receivables(journal: Journal) -> list[Json]:
+    """The invoices of which something stands open."""
+    return await journal.read(
+        "select key, minor from open_items where account = 'assets:receivable' and minor <> 0"
+    )
+
+
+async def recovered(journal: Journal) -> list[Json]:
+    """What was recovered of bad debts: of each the partition that booked it, and what it undoes."""
+    return await journal.read(
+        "select e.reference, e.reverses, e.rules_version, e.effective_at, o.partition"
+        " from entries as e join origins as o on o.origin_id = e.origin_id"
+        " where e.kind = 'invoice_recovered' order by 1"
+    )
+
+
+@pytest.mark.parametrize("are_apart", [False, True])
+async def test_bad_debt_that_was_paid_leaves_nothing_in_any_order_of_its_tellings(
+    fresh_database: Callable[[], str], *, are_apart: bool
+) -> None:
+    """All 24 orders, in one batch each, or in a batch for each telling."""
+    log, batches = InputLog(), list[list[Record]]()
+    for number, order in enumerate(permutations(range(4))):
+        told = tellings(str(number))
+        records = [log.stripe_object(told[each], at=number % 8) for each in order]
+        batches += [[each] for each in records] if are_apart else [records]
+    async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as journal:
+        for batch in batches:
+            assert (await journal.book(batch)).conflicts == 0
+        assert await balances(journal) == {name: 24 * minor for name, minor in LEFT.items()}
+        assert await open_receivables(journal) == []
+        assert await journal.read("select 1 from outcomes") == []
+        found = await recovered(journal)
+        assert len(found) == 24
+        assert {row["rules_version"] for row in found} == {2}
+        assert {int(row["effective_at"].timestamp()) for row in found} == {FINALIZED + 90}
+        # Told once more, by other messages, nothing is booked and nothing contradicts.
+        again = [log.stripe_object(each, at=7) for each in tellings("3")]
+        booked = await journal.book(again)
+        assert (booked.entries, booked.conflicts) == (0, 0)
+
+
+async def test_rebuild_in_another_order_books_what_was_recovered_by_the_same_messages(
+    fresh_database: Callable[[], str],
+) -> None:
+    """Which of the two tellings came last differs; the chain is what was published."""
+    dice, log = random.Random(11), InputLog()
+    told = [(each, dice.randrange(8)) for number in range(30) for each in tellings(str(number))]
+    dice.shuffle(told)
+    for shown, at in told:
+        log.stripe_object(shown, at=at)
+    async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as first:
+        for batch in cut(log.records, dice):
+            await first.book(batch)
+        content, heads, booked = await first.content(), await first.heads(), await recovered(first)
+        assert len(booked) == 30
+        assert await open_receivables(first) == []
+        published = await first.published()
+    for seed in range(3):
+        order = random.Random(seed)
+        async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as again:
+            await again.learn(published)
+            for batch in cut(in_another_order(log.records, order), order):
+                await again.book(batch)
+            assert await recovered(again) == booked
+            assert (await again.content(), await again.heads()) == (content, heads)
+            assert await again.read("select 1 from outcomes") == []
+        # A journal that takes no order from the other comes to the same books all the same.
+        async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as anew:
+            for batch in cut(in_another_order(log.records, order), order):
+                await anew.book(batch)
+            assert (await anew.content()).digest == content.digest
+            assert await open_receivables(anew) == []
+
+
+async def test_two_processes_that_book_both_tellings_at_once_miss_none(
+    fresh_database: Callable[[], str],
+) -> None:
+    """Neither sees what the other has not committed, so one of them waits."""
+    dsn, log = fresh_database(), InputLog()
+    async with AsyncExitStack() as stack:
+        journals = [
+            await stack.enter_async_context(
+                judged_journal(dsn, basis=Basis.ACCRUAL, is_new=number == 0)
+            )
+            for number in range(2)
+        ]
+        for number in range(20):
+            told = tellings(str(number))
+            # What both tell is booked before, so that neither waits for the other's claim.
+            await journals[0].book([log.stripe_object(invoice_as_open(told[1]), at=2)])
+            sides = [log.stripe_object(told[side], at=at) for at, side in enumerate((1, 3))]
+            rest = [log.stripe_object(told[side], at=2) for side in (0, 2)]
+            await asyncio.gather(*(j.book([each]) for j, each in zip(journals, sides, strict=True)))
+            await journals[0].book(rest)
+        assert len(await recovered(journals[0])) == 20
+        assert await open_receivables(journals[0]) == []
+
+
+def invoice_as_open(shown: Json) -> Json:
+    """The same invoice while nothing had come of it."""
+    passed = {"finalized_at": FINALIZED}
+    return shown | {"status": "open", "amount_paid": 0, "status_transitions": passed}
