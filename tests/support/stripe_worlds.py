@@ -21,6 +21,13 @@ SETTLING: Final = "assets:stripe:settling"
 IN_TRANSIT: Final = "assets:stripe:in-transit"
 AMOUNTS: Final = st.integers(1, 10**9) | st.just(2**63) | st.just(10**20)
 FEES: Final = st.integers(-50, 500)
+# The types and categories under which the money of a refund that failed has come back.
+RETURNS: Final = (
+    ("refund_failure", "refund_failure"),
+    ("adjustment", "refund_failure"),
+    ("payment_refund", "refund"),
+    ("refund", "refund"),
+)
 
 
 @dataclass(slots=True)
@@ -128,7 +135,7 @@ def refund_of(stripe: Stripe, charge: Json, amount: int) -> Json:
 
 
 def refunded_sale(stripe: Stripe) -> None:
-    """A refund that may fail, in both forms of its return, told apart or inside its charge."""
+    """A refund that may fail, in all forms of its return, told apart or inside its charge."""
     charge = sale(stripe)
     amount = stripe.amount(charge["amount"])
     refund = refund_of(stripe, charge, amount)
@@ -137,8 +144,8 @@ def refunded_sale(stripe: Stripe) -> None:
     stripe.event(stripe.either(refund, inside), "charge.refunded")
     if stripe.either(True, False):
         stripe.event(refund | {"status": stripe.either("failed", "canceled")}, "refund.failed")
-        kind = stripe.either("refund_failure", "adjustment")
-        stripe.move(kind, amount, refund["id"], category="refund_failure")
+        kind, category = stripe.either(*RETURNS)
+        stripe.move(kind, amount, refund["id"], category=category)
 
 
 def captured_in_part(stripe: Stripe) -> None:

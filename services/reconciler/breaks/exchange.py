@@ -24,6 +24,7 @@ _FAILURE: Final = "failed"
 _FAILURE_CATEGORIES: Final = frozenset(
     {"charge_failure", "refund_failure", "transfer_failure", "payment_failure_refund"}
 )
+_REFUNDS: Final = frozenset({"refund", "payment_refund"})
 _OBJECTS: Final = ("payment", "refund", "transfer", "transfer_reversal")
 
 
@@ -100,8 +101,10 @@ def _group(
 ) -> str | None:
     """Whether a movement settles what was done or what failed; ``None`` where it cannot be told."""
     if category is not None:
-        failed = category in _FAILURE_CATEGORIES or kind in _FAILURE_CATEGORIES
-        return _FAILURE if failed else _SUCCESS
+        named = {category, kind}
+        # A refund only ever goes out: money that comes in under its name is that of its failure.
+        is_back = not named.isdisjoint(_REFUNDS) and half.leg.minor < 0
+        return _FAILURE if is_back or named & _FAILURE_CATEGORIES else _SUCCESS
     if done_sign and (half.leg.minor > 0) != (done_sign > 0):
         return _SUCCESS
     if not objects.get(_FAILURE):

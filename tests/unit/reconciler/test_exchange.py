@@ -100,6 +100,73 @@ def test_failure_is_cleared_apart_from_what_was_done() -> None:
     assert reordered.matches == result.matches
 
 
+RETURNS = (
+    ("refund_failure", "refund_failure"),
+    ("adjustment", "refund_failure"),
+    ("payment_refund", "refund_failure"),
+    ("payment_refund", "refund"),
+    ("refund", "refund"),
+    ("adjustment", "refund"),
+    ("payment_refund", ""),
+    ("refund", ""),
+)
+
+
+@pytest.mark.parametrize(("kind", "category"), RETURNS)
+def test_money_of_a_failed_refund_comes_back_under_whatever_name(kind: str, category: str) -> None:
+    """100.00 EUR go out for 106.12 USD and come back as 107.00: 0.88 is the rates' own."""
+    facts: list[Fact] = [
+        half("stripe:refund:re_1", "re_1", -10_000, "eur"),
+        half("stripe:refund:re_1:failed", "re_1", 10_000, "eur", kind="refund_failed"),
+        txn(1, "re_1", 10_612),
+        txn(2, "re_1", -10_700),
+        told(1, "refund"),
+        BalanceTransaction("txn_2", kind, category),
+    ]
+    result = found(*facts, at=LATER)
+    assert cleared(result) == [
+        (SETTLING, "re_1", "eur", -10_000),
+        (SETTLING, "re_1", "eur", 10_000),
+        (SETTLING, "re_1", "usd", -10_612),
+        (SETTLING, "re_1", "usd", 10_700),
+    ]
+    assert said(result) == []
+    assert found(*reversed(facts), at=LATER).matches == result.matches
+
+
+@pytest.mark.parametrize(("kind", "category"), RETURNS)
+def test_money_of_a_failed_refund_waits_until_the_failure_is_told(kind: str, category: str) -> None:
+    facts: list[Fact] = [
+        half("stripe:refund:re_1", "re_1", -10_000, "eur"),
+        txn(1, "re_1", 10_612),
+        txn(2, "re_1", -10_700),
+        told(1, "refund"),
+        BalanceTransaction("txn_2", kind, category),
+    ]
+    result = found(*facts, at=LATER)
+    assert cleared(result) == [
+        (SETTLING, "re_1", "eur", 10_000),
+        (SETTLING, "re_1", "usd", -10_612),
+    ]
+    assert said(result) == ["clearing_overdue re_1 10700"]
+
+
+def test_refund_in_parts_is_what_was_done_however_many_movements_it_has() -> None:
+    facts: list[Fact] = [
+        half("stripe:refund:re_1", "re_1", -10_000, "eur"),
+        txn(1, "re_1", 6_612),
+        txn(2, "re_1", 4_000),
+        told(1, "refund"),
+        BalanceTransaction("txn_2", "payment_refund", "refund"),
+    ]
+    result = found(*facts, at=LATER)
+    assert cleared(result) == [
+        (SETTLING, "re_1", "eur", 10_000),
+        (SETTLING, "re_1", "usd", -10_612),
+    ]
+    assert said(result) == []
+
+
 def test_movement_of_which_it_is_unknown_what_it_settles_waits() -> None:
     facts: list[Fact] = [
         half("stripe:refund:re_1:failed", "re_1", 5_000, "eur", kind="refund_failed"),
