@@ -91,8 +91,11 @@ _OF_A_REFUND_ITEM: Final = {"adjustment", "refund", "payment_refund"}
 _NO_BALANCES: Final = {"balance", "settling", "in-transit"}
 
 
-def balance_transaction(book: str, told: Json) -> Fact | None:
-    """A movement of the balance: net into it, the fee, and the gross to where its type says."""
+def balance_transaction(book: str, told: Json, charge: str = "") -> Fact | None:
+    """A movement of the balance: net into it, the fee, and the gross to where its type says.
+
+    ``charge`` is the one that it is told with: of its refund, or itself the charge that failed.
+    """
     txn = text(told, "id")
     (amount, currency), (net, _) = stripe_money(told, "amount"), stripe_money(told, "net")
     fee, _ = stripe_money(told, "fee")
@@ -101,7 +104,7 @@ def balance_transaction(book: str, told: Json) -> Fact | None:
         raise CannotBook(f"{txn}: net {net} is not {amount} - {fee}")
     balance = _balance_account(optional_text(told, "balance_type") or "payments")
     name = reference("stripe", "balance_transaction", txn)
-    other = _other_side(told)
+    other = _other_side(told, charge)
     if other is None:
         return fact(
             book, name, [Leg(balance, "", currency, net), Leg(SUSPENSE, txn, currency, -net)]
@@ -124,7 +127,7 @@ def _balance_account(balance_type: str) -> str:
     return f"assets:stripe:{name}"
 
 
-def _other_side(told: Json) -> tuple[str, str] | None:
+def _other_side(told: Json, around: str) -> tuple[str, str] | None:
     """Account and key that take the gross; ``None`` where there is no rule, or no key for one."""
     kind, category = optional_text(told, "type"), optional_text(told, "reporting_category")
     source = id_of(told.get("source"))
@@ -133,7 +136,7 @@ def _other_side(told: Json) -> tuple[str, str] | None:
     if _is_of_charge_failure(kind, category) or (
         category == "partial_capture_reversal" and kind in _OF_A_REFUND_ITEM
     ):
-        charge = _charge_behind(told.get("source"))
+        charge = _charge_behind(told.get("source"), around)
         return (SETTLING, charge) if charge else None
     if _is_of_payout(kind, category, told.get("source")):
         kind = "payout"
@@ -166,13 +169,13 @@ def _is_of_payout(kind: str, category: str, source: object) -> bool:
     )
 
 
-def _charge_behind(source: object) -> str:
-    """The charge whose uncaptured part came back: the source, or the charge that it names."""
+def _charge_behind(source: object, around: str) -> str:
+    """The charge that came back, whole or in part: the source, what it names, or the one around."""
     told = maybe_object(source)
     if told is not None and told.get("object") != "charge":
         return id_of(told.get("charge"))
     charge = id_of(source)
-    return charge if charge.startswith(("ch_", "py_")) else ""
+    return charge if charge.startswith(("ch_", "py_")) else around
 
 
 def gives_back_a_charge(movement: Json) -> bool:

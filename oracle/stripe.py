@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-from oracle import customer_credits, invoices
+from oracle import customer_credits, invoices, refunds
 from oracle.movements import (
     SETTLING,
     balance_transaction,
@@ -39,7 +39,6 @@ from oracle.values import (
 )
 
 REVENUE: Final = "revenue:stripe"
-REFUNDS: Final = "revenue:refunds"
 CONNECT: Final = "liabilities:connect"
 
 _INSIDE: Final = {
@@ -95,11 +94,12 @@ class Wants:
     rules: int = LATEST_RULES
 
 
-def facts_of(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
+def facts_of(book: str, told: Json, wants: Wants, charge: Json | None = None) -> Iterator[Attempt]:
     """Each fact that a Stripe object tells, or why one of them is no money.
 
     An object that stands inside another in full tells itself, unless it is another account's
-    (the payment that a transfer became, the charge behind an application fee).
+    (the payment that a transfer became, the charge behind an application fee). ``charge`` is the
+    one around it, of which it is told.
 
     Raises:
         CannotRead: The object lacks what a rule needs.
@@ -111,16 +111,19 @@ def facts_of(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
         case "charge":
             yield from _charge(book, told, wants)
         case "refund":
-            yield from _refund(book, told)
+            charge = refunds.charge_of(told, charge)
+            for rule in refunds.rules_of(told, charge):
+                yield _attempt(rule, book, told)
         case "transfer":
-            yield from _transfer(book, told, wants)
+            yield from _transfer(book, told, wants, charge)
         case "transfer_reversal":
             yield from _reversal(book, told, destination=_destination(told.get("transfer")))
         case "balance_transaction":
-            yield _attempt(balance_transaction, book, told)
+            behind = id_of(charge)
+            yield _attempt(lambda b, t: balance_transaction(b, t, behind), book, told)
         case _:
             yield from _billed(book, told, wants)
-    yield from _inside(book, told, wants)
+    yield from _inside(book, told, wants, told if kind == "charge" else charge)
 
 
 def _billed(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
@@ -136,8 +139,8 @@ def _billed(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
         yield _attempt(lambda b, t: customer_credits.whose(b, t, rate), book, told)
 
 
-def _inside(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
-    """The facts of the objects that stand in full inside another."""
+def _inside(book: str, told: Json, wants: Wants, charge: Json | None) -> Iterator[Attempt]:
+    """The facts of the objects that stand in full inside another, or inside that one's charge."""
     for name in _INSIDE.get(str(told.get("object")), ()):
         if name == "payments" and not wants.invoices:
             continue
@@ -150,7 +153,8 @@ def _inside(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
             if name == "source" and gives_back_a_charge(told) and item.get("object") == "refund":
                 # The refund item of a returned debit or of an uncaptured part books nothing.
                 continue
-            yield from facts_of(book, item | {"source": told["id"]} if is_disputes else item, wants)
+            shown = item | {"source": told["id"]} if is_disputes else item
+            yield from facts_of(book, shown, wants, charge)
 
 
 def _attempt(rule: Callable[[str, Json], Fact | None], book: str, told: Json) -> Attempt:
@@ -176,23 +180,12 @@ def _charge(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     if came_back or (has_succeeded and is_captured is not False):
         yield from _paid(book, told, wants, came_back=came_back)
     for item in items(told.get("refunds")):
-        # Stripe once gave back an uncaptured part by a refund item: of one that is just as large,
-        # or of a charge that was never captured, nobody can say which it is.
-        is_sure = is_captured is not False and not _may_be_uncaptured(told, item)
-        for attempt in facts_of(book, item, wants):
+        is_sure = not refunds.may_be_uncaptured(item, told)
+        for attempt in facts_of(book, item, wants, told):
             if is_sure:
                 yield attempt
             elif isinstance(attempt, Fact):
                 yield replace(attempt, is_sure=False)
-
-
-def _may_be_uncaptured(told: Json, item: Json) -> bool:
-    whole, captured, given_back = (
-        told.get("amount"),
-        told.get("amount_captured"),
-        item.get("amount"),
-    )
-    return type(whole) is int and type(captured) is int and 0 < whole - captured == given_back
 
 
 def _paid(book: str, told: Json, wants: Wants, *, came_back: bool) -> Iterator[Attempt]:
@@ -248,53 +241,16 @@ def _payment_failed(book: str, told: Json) -> Fact | None:
     return fact(book, f"{name}:failed", reversed_legs(_payment_legs(told)))
 
 
-def _refund(book: str, told: Json) -> Iterator[Attempt]:
-    if _is_uncaptured_part(told):
-        return
-    yield _attempt(_refunded, book, told)
-    if told.get("status") in ("failed", "canceled"):
-        yield _attempt(_refund_failed, book, told)
-
-
-def _is_uncaptured_part(told: Json) -> bool:
-    """Whether a refund item only gives back what was authorized and never captured."""
-    movement = maybe_object(told.get("balance_transaction")) or {}
-    charge = maybe_object(told.get("charge")) or {}
-    return (
-        charge.get("captured") is False
-        or is_of_uncaptured_part(movement)
-        or told.get("reason") == "expired_uncaptured_charge"
-    )
-
-
-def _refund_legs(told: Json) -> list[Leg]:
-    refund = text(told, "id")
-    amount, currency = stripe_money(told, "amount")
-    if amount < 0:
-        raise CannotBook(f"{refund}: {amount} refunded")
-    created(told)
-    return [Leg(REFUNDS, "", currency, amount), Leg(SETTLING, refund, currency, -amount)]
-
-
-def _refunded(book: str, told: Json) -> Fact | None:
-    return fact(book, reference("stripe", "refund", text(told, "id")), _refund_legs(told))
-
-
-def _refund_failed(book: str, told: Json) -> Fact | None:
-    name = reference("stripe", "refund", text(told, "id"))
-    return fact(book, f"{name}:failed", reversed_legs(_refund_legs(told)))
-
-
 def _destination(transfer: object) -> str:
     return id_of((maybe_object(transfer) or {}).get("destination"))
 
 
-def _transfer(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
+def _transfer(book: str, told: Json, wants: Wants, charge: Json | None) -> Iterator[Attempt]:
     if told.get("type") not in ("bank_account", "card"):  # What versions before 2017 call a payout.
         yield _attempt(_transferred, book, told)
     for item in items(told.get("reversals")):
         yield from _reversal(book, item, destination=_destination(told))
-        yield from _inside(book, item, wants)
+        yield from _inside(book, item, wants, charge)
 
 
 def _transferred(book: str, told: Json) -> Fact | None:
@@ -312,7 +268,7 @@ def _reversal(book: str, told: Json, *, destination: str) -> Iterator[Attempt]:
     is_refund = bool(id_of(told.get("source_refund")))
     if not is_refund and not destination:
         return
-    account = (REFUNDS, "") if is_refund else (CONNECT, destination)
+    account = (refunds.REFUNDS, "") if is_refund else (CONNECT, destination)
     yield _attempt(lambda book, told: _came_back(book, told, account), book, told)
 
 

@@ -58,6 +58,10 @@ class Stripe:
         value = {"id": self.new("evt"), "object": "event", "type": kind, "created": T0}
         self.told.append((topics.STRIPE_EVENTS, value | {"data": {"object": shown}}))
 
+    def poll(self, shown: Json) -> None:
+        """The API tells an object."""
+        self.told.append((topics.STRIPE_OBJECTS, shown))
+
     def move(
         self, kind: str, amount: int, source: object, *, fee: int = 0, currency: str = "usd",
         category: str | None = None, balance: str = "payments",
@@ -71,7 +75,7 @@ class Stripe:
         if balance != "payments" or self.either(True, False):
             movement["balance_type"] = balance
         self.held[balance, currency] += amount - fee
-        self.told.append((topics.STRIPE_OBJECTS, movement))
+        self.poll(movement)
         return movement
 
     def charge(self, **more: Any) -> Json:
@@ -149,21 +153,27 @@ def refunded_sale(stripe: Stripe) -> None:
 
 
 def captured_in_part(stripe: Stripe) -> None:
-    """The whole authorization, then the uncaptured part back: a refund in form only."""
+    """The whole authorization, then the uncaptured part back: a refund in form only.
+
+    The poller's list of refunds tells that one whole, with what it is told by.
+    """
     charge = stripe.charge()
     whole = charge["amount"] + stripe.amount()
     charge |= {"amount": whole, "amount_captured": charge["amount"]}
     item = refund_of(stripe, charge, whole - charge["amount_captured"])
     stripe.move("charge", whole, charge["id"], fee=30)
-    stripe.move(
-        "refund", -item["amount"], stripe.either(item, charge["id"]), fee=-3,
-        category="partial_capture_reversal",
-    )  # fmt: skip
+    source = stripe.either(item, charge["id"])
+    back = stripe.move(
+        "refund", -item["amount"], source, fee=-3, category="partial_capture_reversal"
+    )
     stripe.event(charge, "charge.captured")
+    if source is item and stripe.either(True, False):
+        by_its_id = back | {"source": item["id"]}
+        stripe.poll(item | {"balance_transaction": by_its_id, "charge": charge})
 
 
 def debit_that_fails(stripe: Stripe) -> None:
-    """An asynchronous debit that settles, and comes back later."""
+    """An asynchronous debit that settles, and comes back later, told in one of its shapes."""
     charge = stripe.charge()
     item = refund_of(stripe, charge, charge["amount"]) | {"id": stripe.new("pyr")}
     stripe.move("payment", charge["amount"], charge["id"], fee=80, category="charge")
@@ -171,8 +181,13 @@ def debit_that_fails(stripe: Stripe) -> None:
         "payment_failure_refund", -charge["amount"], item, fee=400, category="charge_failure"
     )
     stripe.event(charge, "charge.succeeded")
-    failed = {"status": "failed", "failure_balance_transaction": back["id"]}
-    stripe.event(charge | failed, "charge.failed")
+    bare = charge | {"status": "failed", "failure_balance_transaction": back["id"]}
+    full = bare | {"failure_balance_transaction": back | {"source": item["id"]}}
+    listed = {"object": "list", "data": [item | {"balance_transaction": back["id"]}]}
+    stripe.event(stripe.either(bare, full, bare | {"refunds": listed}), "charge.failed")
+    if stripe.either(True, False):
+        by_its_id = back | {"source": item["id"]}
+        stripe.poll(item | {"balance_transaction": by_its_id, "charge": full})
 
 
 def dispute(stripe: Stripe) -> None:
