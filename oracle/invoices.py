@@ -17,9 +17,8 @@ from oracle.values import (
     CannotBook,
     CannotRead,
     Fact,
+    GivenUp,
     Leg,
-    Name,
-    Regained,
     Service,
     Taken,
     fact,
@@ -37,7 +36,7 @@ LOSS: Final = "expenses:bad-debt"
 _MONTH_SECONDS: Final = 31 * 86_400
 _ENDED: Final = {"open", "paid", "uncollectible", "void"}
 
-Attempt = Fact | Regained | CannotBook | None
+Attempt = Fact | GivenUp | CannotBook | None
 
 
 def invoice(book: str, told: Json, rules: int) -> Iterator[Attempt]:
@@ -57,9 +56,9 @@ def invoice(book: str, told: Json, rules: int) -> Iterator[Attempt]:
 
 def _invoice(
     book: str, told: Json, name: str, since: int, rules: int
-) -> Iterator[Fact | Regained | None]:
+) -> Iterator[Fact | GivenUp | None]:
     passed = maybe_object(told.get("status_transitions")) or {}
-    status, customer = optional_text(told, "status"), id_of(told.get("customer"))
+    status, customer = optional_text(told, "status"), _whose(told, rules)
     total, currency = stripe_money(told, "total")
     tax = _tax(told, total)
     is_void = status == "void" or passed.get("voided_at") is not None
@@ -84,7 +83,7 @@ def _invoice(
     yield from later
     balance = of_customer(by_balance)
     yield fact(book, f"{key}:balance", balance)
-    yield from _settled(book, told, key, currency)
+    yield from _settled(book, told, key, currency, rules)
     yield from _lost_or_not(book, told, key, currency, rules)
     if is_void:
         rest = total - taken_off
@@ -111,7 +110,7 @@ def _line_undone(first: Fact, at: object) -> Fact | None:
     return replace(undone, takes=(taken,))
 
 
-def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | None]:
+def _settled(book: str, told: Json, key: str, currency: str, rules: int) -> Iterator[Fact | None]:
     """What was paid of an invoice that is, and what was too much."""
     name, status = text(told, "id"), optional_text(told, "status")
 
@@ -119,37 +118,37 @@ def _settled(book: str, told: Json, key: str, currency: str) -> Iterator[Fact | 
         return Leg(RECEIVABLE, name, currency, amount)
 
     if status == "paid":
-        off, by = _paid_as_of_old(told, name, currency)
+        off, by = _paid_as_of_old(told, name, currency, rules)
         yield from (fact(book, at, legs) for at, legs in by)
         outside = [Leg(SUSPENSE, name, currency, off), owed(-off)]
         yield fact(book, f"{key}:paid_out_of_band", outside)
         over = _or_zero(told, "amount_overpaid")
-        credit = Leg(CUSTOMER, id_of(told.get("customer")), currency, -over)
+        credit = Leg(CUSTOMER, _whose(told, rules), currency, -over)
         yield fact(book, f"{key}:overpaid", [owed(over), credit])
 
 
 def _lost_or_not(
     book: str, told: Json, key: str, currency: str, rules: int
-) -> Iterator[Fact | Regained | None]:
+) -> Iterator[Fact | GivenUp | None]:
     """What was given up, and that it is not lost after all.
 
-    Since the second rules the first is told while it is so, and the second by whatever stands of
-    the first; under the first rules an invoice that is paid or voided tells both.
+    Since the second rules nobody says how much: what moves on the receivable is the loss. Under
+    the first an invoice that is paid or voided tells both.
     """
     status = optional_text(told, "status")
     passed = maybe_object(told.get("status_transitions")) or {}
     given_up = passed.get("marked_uncollectible_at")
     if status != "uncollectible" and given_up is None:
         return
-    is_over = status in ("void", "paid") or passed.get("voided_at") is not None
-    if is_over and rules > 1:
-        yield Regained(Name(book, f"{key}:recovered"), f"{key}:uncollectible")
+    if rules > 1:
+        yield GivenUp(book, text(told, "id"))
         return
     lost = _lost(told, status, given_up)
     owed = Leg(RECEIVABLE, text(told, "id"), currency, -lost)
     loss = fact(book, f"{key}:uncollectible", [Leg(LOSS, "", currency, lost), owed])
     yield loss
-    if loss is not None and is_over:
+    is_void = status == "void" or passed.get("voided_at") is not None
+    if loss is not None and (is_void or status == "paid"):
         again = reversed_legs(loss.legs)
         yield fact(book, f"{key}:recovered", again, reverses=loss.name.reference)
 
@@ -183,11 +182,15 @@ def _without_discount_and_tax(line: Json, around: Json) -> int:
 
 
 def _paid_as_of_old(
-    told: Json, name: str, currency: str
+    told: Json, name: str, currency: str, rules: int
 ) -> tuple[int, list[tuple[str, list[Leg]]]]:
-    """What was paid outside of Stripe, and the one payment that versions before 2025 name."""
+    """What was paid outside of Stripe, and the one payment that versions before 2025 name.
+
+    Those versions do not count as paid what was paid outside, so since the second rules it is what
+    was due.
+    """
     if told.get("paid_out_of_band") is True:
-        return _not_negative(told, "amount_paid"), []
+        return _not_negative(told, "amount_due" if rules > 1 else "amount_paid"), []
     off = _or_zero(told, "amount_paid_off_stripe")
     by = id_of(told.get("payment_intent")) or id_of(told.get("charge"))
     if not by or "payments" in told:
@@ -230,22 +233,28 @@ def invoice_payment(book: str, told: Json) -> Fact | None:
     return fact(book, key, _paid(name, amount, currency))
 
 
-def credit_note(book: str, told: Json) -> Iterator[Attempt]:
-    """A credit note, and its undoing."""
+def _whose(told: Json, rules: int) -> str:
+    """The customer; since the second rules the account that stands for one."""
+    named = id_of(told.get("customer"))
+    return named or (optional_text(told, "customer_account") if rules > 1 else "")
+
+
+def credit_note(book: str, told: Json, rules: int) -> Iterator[Attempt]:
+    """A credit note, and its undoing, by a version of the ledger's rules."""
     if told.get("id") is None:
         return
     try:
-        yield from list(_credit_note(book, told))
+        yield from list(_credit_note(book, told, rules))
     except CannotBook as why:
         yield why
 
 
-def _credit_note(book: str, told: Json) -> Iterator[Fact | None]:
-    name, customer = text(told, "id"), id_of(told.get("customer"))
+def _credit_note(book: str, told: Json, rules: int) -> Iterator[Fact | None]:
+    name, customer = text(told, "id"), _whose(told, rules)
     total = _not_negative(told, "total" if told.get("total") is not None else "amount")
     currency = stripe_money({**told, "amount": total}, "amount")[1]
     tax = _tax(told, total)
-    on_invoice, refunded, outside = _gone_where(told, total)
+    on_invoice, refunded, outside = _gone_where(told, total, rules)
     legs = [
         Leg(REVENUE, "", currency, total - tax),
         Leg(TAX, "", currency, tax),
@@ -270,7 +279,7 @@ def _taken_back(told: Json) -> Iterator[Taken]:
             yield Taken(of, _without_discount_and_tax(line, told), _seconds(told.get("created")))
 
 
-def _gone_where(told: Json, total: int) -> tuple[int, int, int]:
+def _gone_where(told: Json, total: int, rules: int) -> tuple[int, int, int]:
     """What of a credit note lowers the invoice, was refunded, was given back outside of Stripe."""
     outside = _or_zero(told, "out_of_band_amount")
     if told.get("pre_payment_amount") is not None:
@@ -278,7 +287,9 @@ def _gone_where(told: Json, total: int) -> tuple[int, int, int]:
         for each in items(told.get("refunds")):
             part = {**each, "currency": told.get("currency")}
             parts[bool(id_of(each.get("refund")))] += _not_negative(part, "amount_refunded")
-        return _not_negative(told, "pre_payment_amount"), parts[True], outside or parts[False]
+        # The first rules took one of the two for all of it.
+        besides = outside + parts[False] if rules > 1 else outside or parts[False]
+        return _not_negative(told, "pre_payment_amount"), parts[True], besides
     if told.get("type") == "pre_payment":
         return total, 0, 0
     if not id_of(told.get("refund")):

@@ -31,8 +31,8 @@ from oracle.values import (
     CannotBook,
     CannotRead,
     Fact,
+    GivenUp,
     Leg,
-    Regained,
     fact,
     reference,
     reversed_legs,
@@ -77,7 +77,7 @@ _INSIDE: Final = {
 }
 _MAY_BE_NAMELESS: Final = {"list", "invoice", "credit_note"}
 
-Attempt = Fact | Regained | CannotBook | None
+Attempt = Fact | GivenUp | CannotBook | None
 # A ledger that begins now begins with these.
 LATEST_RULES: Final = 2
 
@@ -134,7 +134,7 @@ def _billed(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     elif wants.invoices and kind == "invoice_payment":
         yield _attempt(invoices.invoice_payment, book, told)
     elif wants.invoices and kind == "credit_note":
-        yield from invoices.credit_note(book, told)
+        yield from invoices.credit_note(book, told, wants.rules)
     elif rate is not None and kind in ("payment_intent", "checkout.session"):
         yield _attempt(lambda b, t: customer_credits.whose(b, t, rate), book, told)
 

@@ -96,11 +96,11 @@ class Fact:
     takes: tuple[Taken, ...] = ()
 
 
-class Regained(NamedTuple):
-    """That what was ``lost`` is no loss after all: what stands of that one is turned round."""
+class GivenUp(NamedTuple):
+    """That an invoice was given up: what its receivable would keep is lost."""
 
-    name: Name
-    lost: str
+    book: str
+    invoice: str
 
 
 class Tick(NamedTuple):
@@ -127,7 +127,7 @@ class Model:
 
     ``closings`` are the commands that close a book, with the book and the day through which.
     ``reversals`` are those of entries that no record tells, as releases are: what each reverses.
-    ``regained`` are losses that are none, each with the messages that say so.
+    ``given_up`` are invoices, each with the messages that say so of it.
     """
 
     tellings: dict[Name, list[Told]] = field(default_factory=dict[Name, list[Told]])
@@ -142,8 +142,8 @@ class Model:
         default_factory=dict[Position, tuple[str, str]]
     )
     reversals: dict[Name, Name] = field(default_factory=dict[Name, Name])
-    regained: dict[Regained, list[tuple[Position, str]]] = field(
-        default_factory=dict[Regained, list[tuple[Position, str]]]
+    given_up: dict[GivenUp, list[tuple[Position, str]]] = field(
+        default_factory=dict[GivenUp, list[tuple[Position, str]]]
     )
 
 

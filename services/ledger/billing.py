@@ -52,8 +52,8 @@ def book_credits(charge: Charge, book: BookInForce, rules: RuleTable, found: Fin
 def _take(billings: Iterable[Billing], found: Findings, *, subject: str) -> None:
     is_all_zero = True
     for billing in billings:
-        if billing.recovery is not None:
-            found.recoveries.append(billing.recovery)
+        if billing.given_up is not None:
+            found.given_up.append(billing.given_up)
         if billing.entry is None:
             continue
         is_all_zero = False

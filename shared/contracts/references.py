@@ -109,6 +109,11 @@ def invoice_recovered(invoice_id: str) -> Reference:
     return _reference("stripe", "invoice", invoice_id, "recovered")
 
 
+def bad_debt(of: Reference) -> Reference:
+    """What an entry moved on the receivable of an invoice that was given up, moved on."""
+    return Reference(f"{of}:bad_debt")
+
+
 def credit_note(note_id: str) -> Reference:
     """A credit note that was issued."""
     return _reference("stripe", "credit_note", note_id)

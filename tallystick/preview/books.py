@@ -10,7 +10,7 @@ from datetime import datetime
 from services.ledger.activation.activations import Activations
 from services.ledger.activation.in_force import BookInForce, InForce
 from services.ledger.activation.rule_versions import RULES
-from services.ledger.bad_debts import UNCOLLECTIBLE, Recovery, recovered_as_booked
+from services.ledger.bad_debts import GivenUp, bad_debt_of, invoices_of
 from services.ledger.posting_rules import Decision, Remark, difference, subject_of
 from services.ledger.rulings.activations import KIND, PuttingInForce
 from services.ledger.rulings.asking import Asked
@@ -58,8 +58,8 @@ class Books:
     putting: PuttingInForce = field(default_factory=lambda: putting(InForce()))
     _kept: dict[Book, Standing] = field(default_factory=dict[Book, Standing])
     _clocks: dict[Book, Clock] = field(default_factory=dict[Book, Clock])
-    _recoveries: dict[tuple[Book, str], Recovery] = field(
-        default_factory=dict[tuple[Book, str], Recovery]
+    _given_up: dict[tuple[Book, str], GivenUp] = field(
+        default_factory=dict[tuple[Book, str], GivenUp]
     )
 
     def take(self, decision: Decision, recorded_at: datetime) -> tuple[Remark, ...]:
@@ -70,7 +70,7 @@ class Books:
             return self._judge(decision, decision.asked, recorded_at)
         self._tell_clock(decision)
         told = [self._book(entry, recorded_at) for entry in decision.entries]
-        told += [self._book(each, recorded_at) for each in self._recovered(decision)]
+        told += [self._book(each, recorded_at) for each in self._bad_debts(decision)]
         conflicts = [remark for remark in told if remark is not None]
         return (*decision.remarks, *conflicts)
 
@@ -126,18 +126,27 @@ class Books:
                 standing.take(recorded.entry, book, recorded_at=recorded.recorded_at)
         return standing
 
-    def _recovered(self, decision: Decision) -> list[Entry]:
-        """What is no loss after all: by this decision, or by one before that it makes up for."""
-        book = decision.book
-        for recovery in decision.recoveries:
-            self._recoveries.setdefault((book, recovery.given_up), recovery)
-        names = [(book, recovery.given_up) for recovery in decision.recoveries]
-        names += [(book, e.reference) for e in decision.entries if e.kind == UNCOLLECTIBLE]
-        return [
-            recovered_as_booked(self._booked[name].entry, self._recoveries[name])
-            for name in names
-            if name in self._booked and name in self._recoveries
+    def _bad_debts(self, decision: Decision) -> list[Entry]:
+        """What moves on to bad debt: of invoices given up now, and of what posts to them now."""
+        book, newly = decision.book, list[GivenUp]()
+        for each in decision.given_up:
+            if self._given_up.setdefault((book, each.invoice), each) is each:
+                newly.append(each)
+        pairs = [
+            (recorded.entry, each)
+            for each in newly
+            for (named, _), recorded in self._booked.items()
+            if named == book and each.invoice in invoices_of(recorded.entry)
         ]
+        pairs += [
+            (entry, self._given_up[book, invoice])
+            for entry in decision.entries
+            for invoice in invoices_of(entry)
+            if (book, invoice) in self._given_up
+        ]
+        # What contradicts the books is not in them.
+        standing = [self._booked[entry.book, entry.reference].entry for entry, _ in pairs]
+        return [bad_debt_of(e, each) for e, (_, each) in zip(standing, pairs, strict=True)]
 
     def _tell_clock(self, decision: Decision) -> None:
         """Know what of a decision's new entries is to be released by the clock."""

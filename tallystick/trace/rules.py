@@ -50,22 +50,25 @@ _OF_INVOICE: Final[Mapping[str, Function]] = MappingProxyType(
         "invoice_balance_applied": invoices.balance_applied,
         "invoice_paid_out_of_band": invoices.paid_out_of_band,
         "invoice_overpaid": invoices.overpaid,
-        "invoice_uncollectible": invoices.uncollectible,
-        "invoice_recovered": bad_debts.recovered_as_booked,
         "invoice_voided": invoices.voided,
         "revenue_deferral_voided": invoices.deferral_voided,
         "invoice_balance_returned": invoices.balance_returned,
     }
 )
+_OF_CREDIT_NOTE: Final[Mapping[str, Function]] = MappingProxyType(
+    {"credit_note": credit_notes.credited, "credit_note_voided": credit_notes.credit_voided}
+)
 _PARTS: Final[Mapping[Function, Mapping[str, Function]]] = MappingProxyType(
     {
-        invoices.invoice: {**_OF_INVOICE, "invoice_recovered": invoices.recovered},
-        invoices.invoice_recovered_as_booked: _OF_INVOICE,
-        invoices.paid: {"invoice_paid": invoices.paid},
-        credit_notes.credit_note: {
-            "credit_note": credit_notes.credited,
-            "credit_note_voided": credit_notes.credit_voided,
+        invoices.invoice: {
+            **_OF_INVOICE,
+            "invoice_uncollectible": invoices.uncollectible,
+            "invoice_recovered": invoices.recovered,
         },
+        invoices.invoice_or_bad_debt: {**_OF_INVOICE, "bad_debt": bad_debts.bad_debt_of},
+        invoices.paid: {"invoice_paid": invoices.paid},
+        credit_notes.credit_note: _OF_CREDIT_NOTE,
+        credit_notes.credit_note_given_outside: _OF_CREDIT_NOTE,
         customer_credits.bought: {
             "credits_issued": customer_credits.issued,
             "credits_returned": customer_credits.returned,

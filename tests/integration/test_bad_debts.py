@@ -1,15 +1,19 @@
-"""Invoices that were given up in the journal: recovered as booked, in any order and any batches."""
+"""Invoices that were given up, in the journal: bad debt, in any order and any batches."""
 
 import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from itertools import permutations
+from pathlib import Path
 
+import asyncpg
 import pytest
 
-from shared.contracts.books import Basis
+from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
+from shared.contracts.books import Basis, BookData, BookMap
 from shared.runtime.kafka import Record
+from tests.integration.test_oracle import audited
 from tests.support.judged_journal import (
     InputLog,
     Journal,
@@ -18,7 +22,8 @@ from tests.support.judged_journal import (
     in_another_order,
     judged_journal,
 )
-from tests.unit.ledger.invoicing import FINALIZED, invoice, line, payment
+from tests.support.ledger import LedgerRig, event, polled
+from tests.unit.ledger.invoicing import FINALIZED, PAID, invoice, line, payment
 
 pytestmark = pytest.mark.stack
 LEFT = {"liabilities:tax": -1_900, "revenue:stripe": 1_900}
@@ -61,12 +66,12 @@ async def open_receivables(journal: Journal) -> list[Json]:
     )
 
 
-async def recovered(journal: Journal) -> list[Json]:
-    """What was recovered of bad debts: of each the partition that booked it, and what it undoes."""
+async def bad_debts(journal: Journal) -> list[Json]:
+    """What moved on to bad debt: of each the partition that booked it."""
     return await journal.read(
-        "select e.reference, e.reverses, e.rules_version, e.effective_at, o.partition"
+        "select e.reference, e.rules_version, e.effective_at, o.partition, e.caused_offset"
         " from entries as e join origins as o on o.origin_id = e.origin_id"
-        " where e.kind = 'invoice_recovered' order by 1"
+        " where e.kind = 'bad_debt' order by 1"
     )
 
 
@@ -86,20 +91,25 @@ async def test_bad_debt_that_was_paid_leaves_nothing_in_any_order_of_its_telling
         assert await balances(journal) == {name: 24 * minor for name, minor in LEFT.items()}
         assert await open_receivables(journal) == []
         assert await journal.read("select 1 from outcomes") == []
-        found = await recovered(journal)
-        assert len(found) == 24
+        found = await bad_debts(journal)
+        assert [row["reference"] for row in found[:3]] == [
+            "stripe:invoice:in_0:bad_debt",
+            "stripe:invoice:in_0:paid:ch_0:bad_debt",
+            "stripe:invoice:in_0:paid:pi_0:bad_debt",
+        ]
+        assert len(found) == 3 * 24
         assert {row["rules_version"] for row in found} == {2}
-        assert {int(row["effective_at"].timestamp()) for row in found} == {FINALIZED + 90}
+        assert {int(row["effective_at"].timestamp()) for row in found} == {FINALIZED + 60, PAID}
         # Told once more, by other messages, nothing is booked and nothing contradicts.
         again = [log.stripe_object(each, at=7) for each in tellings("3")]
         booked = await journal.book(again)
         assert (booked.entries, booked.conflicts) == (0, 0)
 
 
-async def test_rebuild_in_another_order_books_what_was_recovered_by_the_same_messages(
+async def test_rebuild_in_another_order_books_bad_debts_by_the_same_messages(
     fresh_database: Callable[[], str],
 ) -> None:
-    """Which of the two tellings came last differs; the chain is what was published."""
+    """Which telling comes last differs from one reading to another; the chain is as published."""
     dice, log = random.Random(11), InputLog()
     told = [(each, dice.randrange(8)) for number in range(30) for each in tellings(str(number))]
     dice.shuffle(told)
@@ -108,8 +118,8 @@ async def test_rebuild_in_another_order_books_what_was_recovered_by_the_same_mes
     async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as first:
         for batch in cut(log.records, dice):
             await first.book(batch)
-        content, heads, booked = await first.content(), await first.heads(), await recovered(first)
-        assert len(booked) == 30
+        content, heads, booked = await first.content(), await first.heads(), await bad_debts(first)
+        assert len(booked) == 3 * 30
         assert await open_receivables(first) == []
         published = await first.published()
     for seed in range(3):
@@ -118,7 +128,7 @@ async def test_rebuild_in_another_order_books_what_was_recovered_by_the_same_mes
             await again.learn(published)
             for batch in cut(in_another_order(log.records, order), order):
                 await again.book(batch)
-            assert await recovered(again) == booked
+            assert await bad_debts(again) == booked
             assert (await again.content(), await again.heads()) == (content, heads)
             assert await again.read("select 1 from outcomes") == []
         # A journal that takes no order from the other comes to the same books all the same.
@@ -129,7 +139,7 @@ async def test_rebuild_in_another_order_books_what_was_recovered_by_the_same_mes
             assert await open_receivables(anew) == []
 
 
-async def test_two_processes_that_book_both_tellings_at_once_miss_none(
+async def test_two_processes_that_book_two_sides_of_it_at_once_miss_nothing(
     fresh_database: Callable[[], str],
 ) -> None:
     """Neither sees what the other has not committed, so one of them waits."""
@@ -145,11 +155,12 @@ async def test_two_processes_that_book_both_tellings_at_once_miss_none(
             told = tellings(str(number))
             # What both tell is booked before, so that neither waits for the other's claim.
             await journals[0].book([log.stripe_object(invoice_as_open(told[1]), at=2)])
-            sides = [log.stripe_object(told[side], at=at) for at, side in enumerate((1, 3))]
-            rest = [log.stripe_object(told[side], at=2) for side in (0, 2)]
+            # One says that it was given up, the other what was paid of it.
+            sides = [log.stripe_object(told[side], at=at) for at, side in enumerate((1, 2))]
+            rest = [log.stripe_object(told[side], at=2) for side in (0, 3)]
             await asyncio.gather(*(j.book([each]) for j, each in zip(journals, sides, strict=True)))
             await journals[0].book(rest)
-        assert len(await recovered(journals[0])) == 20
+        assert len(await bad_debts(journals[0])) == 3 * 20
         assert await open_receivables(journals[0]) == []
 
 
@@ -157,3 +168,37 @@ def invoice_as_open(shown: Json) -> Json:
     """The same invoice while nothing had come of it."""
     passed = {"finalized_at": FINALIZED}
     return shown | {"status": "open", "amount_paid": 0, "status_transitions": passed}
+
+
+async def test_bad_debts_are_the_same_to_a_rebuild_to_a_lost_database_and_to_the_oracle(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    files = tmp_path / "books.toml"
+    files.write_text('[[books]]\nname = "main"\nbasis = "accrual"\n', encoding="utf-8")
+    stands = (
+        "select reference, caused_offset from ledger.entries where kind = 'bad_debt' order by 1"
+    )
+    async with rig.ledger(books_file=files):
+        for number, order in enumerate(permutations(range(4))):
+            told = tellings(str(number))
+            for each in order:
+                shown = told[each] | {"livemode": False}
+                if (number + each) % 2:
+                    await rig.publish(polled(shown))
+                else:
+                    await rig.publish(event(f"evt_{number}_{each}", shown, "invoice.updated"))
+        await rig.caught_up()
+        booked = [tuple(row) for row in await rig.fetch(stands)]
+        assert len(booked) == 3 * 24
+        assert (await audited(rig))[1]["differences"] == []
+        books = BookMap(books=(BookData(basis=Basis.ACCRUAL),))
+        compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, books)
+        assert compared.differences == ()
+    connection = await asyncpg.connect(rig.dsn)
+    await connection.execute("drop schema ledger_read cascade")
+    await connection.execute("drop schema ledger cascade")
+    await connection.close()
+    async with rig.ledger(books_file=files):
+        await rig.caught_up()
+        assert [tuple(row) for row in await rig.fetch(stands)] == booked
+        assert (await audited(rig))[1]["differences"] == []

@@ -47,10 +47,13 @@ def pay(world: Billing, bill: Bill, *, is_old: bool) -> None:
     world.own(RECEIVABLE, key, -due)
     if world.maybe() and world.maybe():
         world.own("liabilities:suspense", key, due)
-        old = {"paid": True, "paid_out_of_band": True}
-        world.event(
-            ended(bill, "paid", **done, **(old if is_old else {"amount_paid_off_stripe": due}))
-        )
+        shown = ended(bill, "paid", **done)
+        if is_old:
+            world.event(shown | {"paid": True, "paid_out_of_band": True})
+        else:
+            # No event since 2025-03-31 says so: the poller asks.
+            world.event(shown)
+            world.answer(shown | {"amount_paid_off_stripe": due})
         return
     world.own(REVENUE, "", due)
     if is_old:
@@ -117,6 +120,9 @@ def give_up_too_early(world: Billing, bill: Bill) -> None:
     given_up = {"amount_paid": early, "amount_remaining": due - early}
     lost = ended(bill, "uncollectible", **given_up)
     world.event(lost)
+    if world.maybe():
+        # Told again in that state, from before a part was paid or credited.
+        world.event(lost | {"amount_paid": 0, "amount_remaining": max(bill.total, 0)})
     if not is_paid:
         world.own(RECEIVABLE, key, early - due)
         world.own("expenses:bad-debt", "", due - early)

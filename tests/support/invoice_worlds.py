@@ -39,14 +39,21 @@ def bill(world: Billing) -> None:
 
 
 def bill_with_a_credit_note(world: Billing) -> None:
-    """A paid or open invoice, a part of which is taken back."""
+    """An invoice that is paid, open or given up, a part of which is taken back."""
     is_old = world.maybe()
     made = finalized(world, is_old=is_old)
     take_back(world, made, is_old=is_old)
-    if world.maybe():
-        pay(world, made, is_old=is_old)
-    else:
-        world.event(made.shown)
+    end: Callable[[], None] = world.draw(
+        st.sampled_from(
+            [
+                lambda: pay(world, made, is_old=is_old),
+                lambda: give_up(world, made),
+                lambda: give_up_too_early(world, made),
+                lambda: world.event(made.shown),
+            ]
+        )
+    )
+    end()
 
 
 def sale(world: Billing) -> None:

@@ -93,9 +93,14 @@ ONE: Final = RuleTable(
     match_undone=matches.match_undone,
 )
 
-# What a paid invoice told of what had been given up was more than that, where a part had been paid
-# before and its payments were not told along: decision 0069.
-TWO: Final = replace(ONE, version=2, invoice=invoices.invoice_recovered_as_booked)
+# What version 1 leaves behind of invoices that were given up, or settled outside of Stripe: see
+# decision 0069.
+TWO: Final = replace(
+    ONE,
+    version=2,
+    invoice=invoices.invoice_or_bad_debt,
+    credit_note=credit_notes.credit_note_given_outside,
+)
 
 Rules = Mapping[int, RuleTable]
 RULES: Final[Rules] = MappingProxyType({table.version: table for table in (ONE, TWO)})

@@ -37,6 +37,10 @@ class Invoice:
     zero where the invoice left something to it. ``credited`` is what credit notes took off before
     it was paid, as far as the object shows. ``written_off`` is what was given up, and
     ``recovered_at`` when that was no loss after all. ``payment`` is the one that old shapes name.
+
+    What later versions of the rules read otherwise has fields of its own: ``paid_outside`` is what
+    was paid outside of Stripe, also where an old shape only says that it was; ``account`` whose it
+    is where no customer is named.
     """
 
     id: str
@@ -56,6 +60,8 @@ class Invoice:
     written_off: Money | None
     written_off_at: datetime
     recovered_at: datetime | None
+    paid_outside: Money | None
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,9 @@ class CreditNote:
     """A credit note: what it takes back, and where that goes.
 
     ``on_invoice`` lowers what the invoice still asks for; ``refunded`` went back to the customer
-    by refunds, ``to_balance`` to the customer's balance, ``out_of_band`` outside of Stripe.
+    by refunds, ``to_balance`` to the customer's balance, ``out_of_band`` outside of Stripe. Of what
+    later versions of the rules read otherwise, ``outside`` is all that was given back outside of
+    Stripe, ``account`` whose it is where no customer is named.
     """
 
     id: str
@@ -86,6 +94,8 @@ class CreditNote:
     lines: tuple[CreditedLine, ...]
     created_at: datetime
     voided_at: datetime | None
+    outside: Money
+    account: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ def invoice(fields: JsonObject, at: datetime) -> Invoice | Nothing:
         written_off=_written_off(fields, given_up_at, is_paid=is_paid) if is_given_up else None,
         written_off_at=given_up_at or at,
         recovered_at=recovered_at if is_given_up else None,
+        paid_outside=_paid_outside(fields) if is_paid else None,
+        account=read.text(fields, "customer_account"),
     )
 
 
@@ -106,7 +108,7 @@ def credit_note(fields: JsonObject, at: datetime) -> CreditNote | Nothing:
         return Nothing("credit_note", "a credit note that is only a forecast")
     told_id = read.ident(fields)
     total = read.not_negative(fields, "total" if fields.get("total") is not None else "amount")
-    on_invoice, refunded, out_of_band = _taken_from(fields, total)
+    on_invoice, refunded, out_of_band, outside = _taken_from(fields, total)
     return CreditNote(
         id=told_id,
         invoice=_linked(fields, "invoice"),
@@ -121,6 +123,8 @@ def credit_note(fields: JsonObject, at: datetime) -> CreditNote | Nothing:
         created_at=read.instant(fields),
         voided_at=_instant(fields, "voided_at")
         or (at if read.text(fields, "status") == "void" else None),
+        outside=outside,
+        account=read.text(fields, "customer_account"),
     )
 
 
@@ -226,6 +230,16 @@ def _out_of_band(fields: JsonObject) -> Money:
     return _amount(fields, "amount_paid_off_stripe")
 
 
+def _paid_outside(fields: JsonObject) -> Money:
+    """Shapes before 2025-03-31 say that it was, and count nothing of it as paid: it was all due.
+
+    Source: Stripe changelog, 2025-03-31, "Adds support for multiple partial payments on invoices".
+    """
+    if read.flag(fields, "paid_out_of_band"):
+        return read.not_negative(fields, "amount_due")
+    return _amount(fields, "amount_paid_off_stripe")
+
+
 def _written_off(fields: JsonObject, given_up_at: datetime | None, *, is_paid: bool) -> Money:
     """What was still to be paid when the invoice was given up.
 
@@ -241,8 +255,11 @@ def _written_off(fields: JsonObject, given_up_at: datetime | None, *, is_paid: b
     return remaining
 
 
-def _taken_from(fields: JsonObject, total: Money) -> tuple[Money, Money, Money]:
-    """What a credit note takes off its invoice, refunds, and gives back outside of Stripe."""
+def _taken_from(fields: JsonObject, total: Money) -> tuple[Money, Money, Money, Money]:
+    """What a credit note takes off its invoice, refunds, and gives back outside of Stripe.
+
+    The latter as the first rules read it, and whole: by a record of its own and besides.
+    """
     currency = fields.get("currency")
     out_of_band = _amount(fields, "out_of_band_amount")
     if fields.get("pre_payment_amount") is not None:
@@ -253,15 +270,16 @@ def _taken_from(fields: JsonObject, total: Money) -> tuple[Money, Money, Money]:
                 refunded += part
             else:
                 elsewhere += part
-        return read.not_negative(fields, "pre_payment_amount"), refunded, out_of_band or elsewhere
+        on_invoice = read.not_negative(fields, "pre_payment_amount")
+        return on_invoice, refunded, out_of_band or elsewhere, out_of_band + elsewhere
     nothing = Money.of(0, currency)
     if read.text(fields, "type") == "pre_payment":
-        return total, nothing, nothing
+        return total, nothing, nothing, nothing
     if not read.link(fields, "refund"):
-        return nothing, nothing, out_of_band
+        return nothing, nothing, out_of_band, out_of_band
     if not read.link(fields, "customer_balance_transaction"):
-        return nothing, total - out_of_band, out_of_band
+        return nothing, total - out_of_band, out_of_band, out_of_band
     refund = as_object(fields.get("refund"))
     if refund is None:
         raise Unreadable("the credit note does not say how much of it was refunded")
-    return nothing, read.not_negative(refund, "amount"), out_of_band
+    return nothing, read.not_negative(refund, "amount"), out_of_band, out_of_band

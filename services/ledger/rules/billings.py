@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.ledger.activation.in_force import BookInForce
-from services.ledger.bad_debts import Recovery
+from services.ledger.bad_debts import GivenUp
 from services.ledger.unearned import Cut, Schedule
 from shared.contracts.journal import Entry, Line, Reference, entry
 
@@ -13,13 +13,14 @@ from shared.contracts.journal import Entry, Line, Reference, entry
 class Billing:
     """An entry, or ``None`` where every amount is zero, and what it changes of what is unearned.
 
-    A ``recovery`` has no entry of its own: what it takes back is known where it is booked.
+    That an invoice was ``given_up`` has no entry of its own: what it moves is known where it is
+    booked.
     """
 
     entry: Entry | None
     schedules: tuple[Schedule, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    recovery: Recovery | None = None
+    given_up: GivenUp | None = None
 
 
 def billed_entry(

@@ -1,6 +1,7 @@
 """Credit notes of a book on accrual basis: what is taken back of an invoice, and where it goes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from services.ledger import accounts
@@ -18,6 +19,18 @@ def credit_note(told: CreditNote, book: BookInForce) -> Iterator[Billing]:
     yield credited(told, book)
     if told.voided_at is not None:
         yield credit_voided(told, told.voided_at, book)
+
+
+def credit_note_given_outside(told: CreditNote, book: BookInForce) -> Iterator[Billing]:
+    """The same since version 2: all that was given back outside of Stripe is.
+
+    Where no customer is named it is its account's.
+    """
+    to_balance = told.to_balance + told.out_of_band - told.outside
+    customer = told.customer or told.account
+    yield from credit_note(
+        replace(told, out_of_band=told.outside, to_balance=to_balance, customer=customer), book
+    )
 
 
 def credited(told: CreditNote, book: BookInForce) -> Billing:

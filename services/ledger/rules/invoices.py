@@ -5,11 +5,12 @@ stands in the object for good, so each telling of it, early or late, makes the s
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from services.ledger import accounts
 from services.ledger.activation.in_force import BookInForce
-from services.ledger.bad_debts import RECOVERED, UNCOLLECTIBLE, Recovery, recovery_text
+from services.ledger.bad_debts import GivenUp
 from services.ledger.readers.billed import Invoice, InvoicePayment, ServedLine
 from services.ledger.rules.billings import Billing, billed_entry
 from services.ledger.unearned import Cut, Schedule
@@ -31,18 +32,16 @@ def invoice(told: Invoice, book: BookInForce) -> Iterator[Billing]:
     yield from _taken_back(told, book)
 
 
-def invoice_recovered_as_booked(told: Invoice, book: BookInForce) -> Iterator[Billing]:
-    """The same since version 2: what had been given up is told while it is so, and only then.
+def invoice_or_bad_debt(told: Invoice, book: BookInForce) -> Iterator[Billing]:
+    """The same since version 2.
 
-    Paid or voided it says that this is over, and no longer how much it was: what stands of it is
-    reversed, see ``bad_debts``.
+    It says that it was given up, and never how much, see ``bad_debts``. One that was marked as paid
+    is paid by what was due. Where no customer is named it is its account's.
     """
+    told = replace(told, out_of_band=told.paid_outside, customer=told.customer or told.account)
     yield from _asked_for_and_paid(told, book)
-    if told.recovered_at is not None:
-        recovery = Recovery(told.id, told.recovered_at, book.rules_version)
-        yield Billing(None, recovery=recovery)
-    elif told.written_off is not None:
-        yield uncollectible(told, told.written_off, book)
+    if told.written_off is not None:
+        yield Billing(None, given_up=GivenUp(told.id, told.written_off_at, book.rules_version))
     yield from _taken_back(told, book)
 
 
@@ -236,7 +235,7 @@ def uncollectible(told: Invoice, amount: Money, book: BookInForce) -> Billing:
         billed_entry(
             book,
             references.invoice_uncollectible(told.id),
-            UNCOLLECTIBLE,
+            "invoice_uncollectible",
             told.written_off_at,
             [
                 debit(accounts.BAD_DEBT, amount),
@@ -257,13 +256,13 @@ def recovered(told: Invoice, amount: Money, at: datetime, book: BookInForce) -> 
         billed_entry(
             book,
             references.invoice_recovered(told.id),
-            RECOVERED,
+            "invoice_recovered",
             at,
             [
                 debit(accounts.RECEIVABLE, amount, key=told.id),
                 credit(accounts.BAD_DEBT, amount),
             ],
-            about=recovery_text(told.id),
+            about=f"Invoice {told.id} was given up too early",
             reverses=references.invoice_uncollectible(told.id),
         )
     )

@@ -1,5 +1,6 @@
 """Invoices, their payments and credit notes as Stripe tells them, for tests of the rules."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -17,6 +18,7 @@ RECEIVED: Final = datetime(2024, 6, 12, tzinfo=UTC)
 FINALIZED = CREATED + 100
 PAID = CREATED + 7_200
 ACCRUAL = InForce(BookMap(books=(BookData(basis=Basis.ACCRUAL),)))
+FIRST_RULES = replace(ACCRUAL, rules_version=1)
 CASH = InForce(BookMap(books=(BookData(),)))
 
 
@@ -141,13 +143,21 @@ def given_up(status: str = "uncollectible", **fields: object) -> Json:
     return shown | {"status_transitions": cast("Json", passed) | given_up_at}
 
 
-def left(*shown: Json, in_force: InForce = ACCRUAL) -> dict[str, int]:
-    """What is left on each account and key after all of these, each an event, in their order."""
+def left(
+    *shown: Json, in_force: InForce = ACCRUAL, until: datetime | None = None
+) -> dict[str, int]:
+    """What is left on each account and key after all of these, each an event, in their order.
+
+    With ``until``, of what had taken effect by then.
+    """
     taken = Books()
     for each in shown:
         taken.take(structs.replace(told_by(each, in_force), identity=None), RECEIVED)
-    found = {
-        f"{b.account}[{b.key}]" if b.key else str(b.account): b.minor for b in taken.balances()
-    }
-    assert sum(found.values()) == 0
-    return found
+    sums: dict[str, int] = {}
+    for recorded in taken.entries():
+        for posting in recorded.entry.postings:
+            if until is None or recorded.entry.effective_at <= until:
+                name = f"{posting.account}[{posting.key}]" if posting.key else str(posting.account)
+                sums[name] = sums.get(name, 0) + posting.signed_minor
+    assert sum(sums.values()) == 0
+    return {name: minor for name, minor in sums.items() if minor}

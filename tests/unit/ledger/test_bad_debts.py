@@ -1,14 +1,18 @@
 """Invoices on accrual basis that are given up: a loss, and none once they are paid or voided."""
 
-from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import permutations
-from typing import Final
 
 import pytest
+from msgspec import structs
 
+from tallystick.preview.books import Books
 from tests.unit.ledger.invoicing import (
     ACCRUAL,
     FINALIZED,
+    FIRST_RULES,
+    PAID,
+    RECEIVED,
     credit_note,
     given_up,
     left,
@@ -17,7 +21,6 @@ from tests.unit.ledger.invoicing import (
 )
 from tests.unit.ledger.telling import Json, charge, listed
 
-FIRST_RULES: Final = replace(ACCRUAL, rules_version=1)
 EARLY = payment(4_000, status_transitions={"paid_at": FINALIZED + 30})
 LATE = payment(7_900, id="inpay_2", payment={"type": "charge", "charge": "ch_2"})
 LOST = given_up(amount_paid=4_000, amount_remaining=7_900)
@@ -66,20 +69,58 @@ def test_invoice_given_up_after_a_part_was_paid_is_no_loss_once_it_is_paid(payme
         assert left(*order, *order) == booked
 
 
-def test_what_was_given_up_is_told_while_it_is_so() -> None:
-    assert "expenses:bad-debt" not in left(given_up("paid"))
-    assert "expenses:bad-debt" not in left(given_up("void"))
-    regained = {e.reference: e for e in told_by(given_up("paid"), FIRST_RULES).entries}
-    assert "stripe:invoice:in_1:recovered" in regained
+def test_credit_note_lowers_the_loss_whether_it_came_before_or_after_the_invoice_was_given_up() -> (
+    None
+):
+    """The invoice is told twice in that state, with what remained before the note and after it."""
+    note = credit_note(2_380, tax=380)
+    after = given_up(amount_remaining=9_520, pre_payment_credit_notes_amount=2_380)
+    for order in permutations([given_up(), note, after]):
+        for seen in (order, order[:2], order[1:]):
+            if note in seen:
+                assert left(*seen) == {
+                    "expenses:bad-debt": 9_520,
+                    "liabilities:tax": -1_520,
+                    "revenue:stripe": -8_000,
+                }
 
 
-def test_credit_note_on_an_invoice_that_was_given_up_is_no_part_of_what_is_recovered() -> None:
-    """The note lowers what is due, so the paid invoice tells less than had been given up."""
+def test_part_that_is_paid_of_an_invoice_that_was_given_up_is_no_loss() -> None:
+    after = given_up(amount_paid=4_000, amount_remaining=7_900)
+    for order in permutations([given_up(), EARLY, after]):
+        assert left(*order)["expenses:bad-debt"] == 7_900
+        assert "assets:receivable[in_1]" not in left(*order)
+
+
+def test_credit_note_after_it_was_given_up_is_no_part_of_what_is_paid() -> None:
     note = credit_note(2_000)
-    regained = given_up("paid", amount_due=9_900, amount_paid=9_900)
-    for order in permutations([given_up(), note, payment(9_900), regained]):
+    paid = given_up("paid", amount_due=9_900, amount_paid=9_900)
+    for order in permutations([given_up(), note, payment(9_900), paid]):
         assert "expenses:bad-debt" not in left(*order)
         assert "assets:receivable[in_1]" not in left(*order)
+
+
+def test_loss_takes_effect_when_the_invoice_was_given_up_and_ends_when_it_is_paid() -> None:
+    told = [EARLY, given_up(), LATE]
+    moments = {FINALIZED + 59: None, FINALIZED + 60: 7_900, PAID - 1: 7_900, PAID: None}
+    for order in permutations(told):
+        for at, lost in moments.items():
+            stands = left(*order, until=datetime.fromtimestamp(at, UTC))
+            assert stands.get("expenses:bad-debt") == lost
+            assert lost is None or "assets:receivable[in_1]" not in stands
+
+
+def test_what_the_first_rules_booked_of_a_loss_counts_for_nothing_once_later_ones_hear_of_it() -> (
+    None
+):
+    booked = Books()
+    for shown, in_force in (
+        (EARLY, FIRST_RULES), (LOST, FIRST_RULES), (LATE, FIRST_RULES),
+        (given_up("paid"), FIRST_RULES), (given_up("paid"), ACCRUAL),
+    ):  # fmt: skip
+        booked.take(structs.replace(told_by(shown, in_force), identity=None), RECEIVED)
+    stands = {b.account: b.minor for b in booked.balances()}
+    assert stands == {"liabilities:tax": -1_900, "revenue:stripe": 1_900}
 
 
 def test_first_rules_take_back_what_the_paid_invoice_says_for_as_long_as_they_are_in_force() -> (

@@ -11,6 +11,7 @@ from tests.unit.ledger.invoicing import (
     ACCRUAL,
     CASH,
     FINALIZED,
+    FIRST_RULES,
     MONTH,
     PAID,
     credit_note,
@@ -202,6 +203,41 @@ def test_invoice_paid_out_of_band_waits_in_suspense_for_the_bank(how: Json) -> N
     }
 
 
+def test_event_of_an_invoice_paid_out_of_band_leaves_it_open_until_the_api_says_so() -> None:
+    shown = invoice(MONTH, status="paid")
+    asked = shown | {"amount_paid_off_stripe": 10_000, "payments": listed()}
+    settled = {"liabilities:suspense[in_1]": 10_000, "revenue:stripe": -10_000}
+    assert left(shown)["assets:receivable[in_1]"] == 10_000
+    assert left(shown, asked) == left(asked, shown) == settled
+
+
+def test_invoice_that_the_api_tells_with_its_payments_is_settled_once() -> None:
+    shown, by = invoice(MONTH, status="paid"), payment(10_000)
+    asked = shown | {"amount_paid_off_stripe": 0, "payments": listed(by)}
+    sale = charge(id="ch_1", amount=10_000, amount_captured=10_000)
+    settled = {"assets:stripe:settling[ch_1]": 10_000, "revenue:stripe": -10_000}
+    assert left(shown, sale, by, asked) == left(asked, shown, by, sale) == settled
+
+
+def test_invoice_marked_as_paid_in_an_old_shape_was_paid_by_what_was_due() -> None:
+    """Before 2025-03-31 what is paid out of band is no part of what was paid."""
+    marked: Json = {"paid_out_of_band": True, "charge": None, "payment_intent": None}
+    shown = invoice(MONTH, status="paid") | {"amount_paid": 0, "amount_remaining": 10_000} | marked
+    assert left(shown) == {"liabilities:suspense[in_1]": 10_000, "revenue:stripe": -10_000}
+    first = left(shown, in_force=FIRST_RULES)
+    assert first == {"assets:receivable[in_1]": 10_000, "revenue:stripe": -10_000}
+
+
+def test_account_that_stands_for_a_customer_has_the_balance() -> None:
+    nobody: Json = {"customer": None, "customer_account": "acct_a"}
+    uses = invoice(MONTH, status="paid", starting_balance=-3_000) | nobody
+    leaves = invoice(line(-500, 31), id="in_2", status="paid", ending_balance=-500) | nobody
+    given = credit_note(200) | REFUNDED | {"post_payment_amount": 200} | nobody
+    stands = left(uses, leaves, given)
+    assert stands["liabilities:customer-balance[acct_a]"] == 3_000 - 500 - 200
+    assert "liabilities:customer-balance" in left(uses, leaves, given, in_force=FIRST_RULES)
+
+
 def test_what_is_overpaid_stands_to_the_customers_credit() -> None:
     shown = invoice(MONTH, status="paid", amount_overpaid=500)
     sale = charge(id="ch_1", amount=10_500, amount_captured=10_500)
@@ -265,6 +301,18 @@ def test_credit_note_to_the_balance_and_out_of_band() -> None:
     assert left(new | {"out_of_band_amount": None, "refunds": elsewhere}) == left(new)
     old = {k: v for k, v in new.items() if not k.endswith("payment_amount")}
     assert left(old | {"refund": None, "customer_balance_transaction": "cbtxn_1"}) == left(new)
+
+
+def test_credit_note_given_back_outside_by_a_record_and_besides_owes_the_customer_nothing() -> None:
+    by = [{"amount_refunded": 7_000, "refund": None, "type": "payment_record_refund"}]
+    note = credit_note(10_000, refunds=by, out_of_band_amount=3_000) | REFUNDED
+    note |= {"post_payment_amount": 10_000}
+    assert left(note) == {"liabilities:suspense[cn_1]": -10_000, "revenue:stripe": 10_000}
+    assert left(note, in_force=FIRST_RULES) == {
+        "liabilities:customer-balance[cus_1]": -7_000,
+        "liabilities:suspense[cn_1]": -3_000,
+        "revenue:stripe": 10_000,
+    }
 
 
 def test_old_credit_note_that_does_not_split_what_it_gives_back_is_set_aside() -> None:

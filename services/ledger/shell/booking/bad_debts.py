@@ -1,9 +1,8 @@
-"""Invoices that were given up and are no loss after all: both tellings met, in any order.
+"""Invoices that were given up: what posts to their receivables moves on, in any order.
 
-    told to be recovered      kept, whether it is known by then what was given up, or not
-    what was given up         stands in the journal, or is told in the very batch
-    both                      booked by the message that makes the pair whole; read once more,
-                              by the message that our own topics name
+    given up now          kept; what stands on the receivable by then moves on by that message
+    posted now            moves on by its own message, where the invoice is known to be given up
+    read once more        by the message that our own topics name
 
 Who tells either holds the invoice until the commit: of two batches the later sees the other.
 """
@@ -12,99 +11,114 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from services.ledger.bad_debts import RECOVERED, UNCOLLECTIBLE, Recovery, recovered_as_booked
-from services.ledger.decisions import subject_of
+from services.ledger.bad_debts import BAD_DEBT, ON_RECEIVABLE, GivenUp, bad_debt_of, invoices_of
 from services.ledger.shell.booking.batch import Batch, Name, Told
 from services.ledger.shell.booking.deciding import Decided
 from services.ledger.shell.booking.decision_records import records_of
 from services.ledger.shell.booking.judging_store import hold_names
 from services.ledger.shell.booking.rows import entries_of
 from services.ledger.shell.queries import SQL
-from shared.contracts.journal import Book, Entry
+from shared.contracts.journal import Entry
 from shared.runtime.postgres import Tx
 
-_LOCK: Final = "bad debt"
+_LOCK: Final = "receivable"
+_Invoice = tuple[str, str]
 
 
-class _Asked(NamedTuple):
-    """One side of a pair, and the message that tells it."""
+class _Moved(NamedTuple):
+    """What moves on, and the message that it does by."""
 
     by: Decided
-    book: Book
-    recovery: Recovery
+    booked: Entry
+    given_up: GivenUp
 
 
-async def recovered_now(tx: Tx, batch: Batch, fresh: Iterable[Told]) -> list[Told]:
-    """What the batch books of bad debts that are none; ``fresh`` are the facts that it books."""
-    told = [
-        _Asked(each, each.decision.book, recovery)
-        for each in batch.recovering
-        if each.decision is not None
-        for recovery in each.decision.recoveries
+async def bad_debts_now(tx: Tx, batch: Batch, fresh: Iterable[Told]) -> list[Told]:
+    """What moves on to bad debt with this batch; ``fresh`` are the facts that it books."""
+    posted = [
+        (each, (each.entry.book, invoice))
+        for each in fresh
+        if each.entry.kind in ON_RECEIVABLE
+        for invoice in sorted(invoices_of(each.entry))
     ]
-    given_up = [each for each in fresh if each.entry.kind == UNCOLLECTIBLE]
-    if not told and not given_up:
+    if not posted and not batch.giving_up:
         return []
-    invoices = {(each.book, each.recovery.invoice) for each in told}
-    invoices |= {(each.entry.book, subject_of(each.entry.reference)) for each in given_up}
+    told = _first_of_each(batch.giving_up)
+    invoices = sorted({*told, *(invoice for _, invoice in posted)})
     await hold_names(tx, {(_LOCK, *invoice): False for invoice in invoices})
-    asked = [*told, *await _awaited(tx, told, given_up)]
-    standing = await _standing(tx, batch, asked)
-    tellers = [*(each.by for each in told), *(each.by for each in given_up)]
-    messages = list({id(by): by for by in tellers}.values())
-    records = await records_of(tx, batch, messages)
-    found: list[Told] = []
-    for by in messages:
-        record = records.get(id(by))
-        if record is not None:
-            found += batch.tellings_of(by, (e for e in record.entries if e.kind == RECOVERED))
-    for each in asked:
-        entry = standing.get((each.book, each.recovery.given_up))
-        if entry is not None and id(each.by) not in records:
-            found += batch.tellings_of(each.by, [recovered_as_booked(entry, each.recovery)])
-    return found
-
-
-async def _awaited(tx: Tx, told: Sequence[_Asked], given_up: Sequence[Told]) -> list[_Asked]:
-    """What was given up only now, and was told to be recovered before; keeps what is told now."""
-    if told:
-        await tx.execute(
-            SQL["add_recoveries"],
-            [each.book for each in told],
-            [each.recovery.invoice for each in told],
-            [each.recovery.at for each in told],
-        )
-    if not given_up:
-        return []
-    at = await _recovered_at(tx, given_up)
-    return [
-        _Asked(each.by, each.entry.book, Recovery(invoice, moment, each.entry.rules_version))
-        for each in given_up
-        for invoice in (subject_of(each.entry.reference),)
-        for moment in (at.get((each.entry.book, invoice)),)
-        if moment is not None
+    known = await _known(tx, invoices)
+    await _keep(tx, batch.giving_up)
+    newly = {name: each for name, each in told.items() if name not in known}
+    at = {**known, **{name: given_up.at for name, (_, given_up) in newly.items()}}
+    moved = [
+        _Moved(each.by, each.entry, GivenUp(name[1], at[name], each.entry.rules_version))
+        for each, name in posted
+        if name in at
     ]
+    moved += await _standing(tx, newly)
+    tellers = [*(each.by for each, _ in posted), *batch.giving_up]
+    return await _told(tx, batch, list({id(by): by for by in tellers}.values()), moved)
 
 
-async def _recovered_at(tx: Tx, given_up: Sequence[Told]) -> Mapping[Name, datetime]:
+def _first_of_each(giving_up: Sequence[Decided]) -> dict[_Invoice, tuple[Decided, GivenUp]]:
+    first: dict[_Invoice, tuple[Decided, GivenUp]] = {}
+    for by in giving_up:
+        if by.decision is not None:
+            for each in by.decision.given_up:
+                first.setdefault((by.decision.book, each.invoice), (by, each))
+    return first
+
+
+async def _known(tx: Tx, invoices: Sequence[_Invoice]) -> Mapping[Name, datetime]:
     rows = await tx.fetch(
-        SQL["read_recoveries"],
-        [each.entry.book for each in given_up],
-        [subject_of(each.entry.reference) for each in given_up],
+        SQL["read_given_up"],
+        [book for book, _ in invoices],
+        [invoice for _, invoice in invoices],
     )
     return {(row["book"], row["invoice"]): row["at"] for row in rows}
 
 
-async def _standing(tx: Tx, batch: Batch, asked: Sequence[_Asked]) -> Mapping[Name, Entry]:
-    """What was given up of these invoices, as it stands in the journal or is booked now."""
-    names = {(str(each.book), str(each.recovery.given_up)) for each in asked}
-    found = {name: batch.fresh[name] for name in names if name in batch.fresh}
-    if elsewhere := sorted(names - found.keys()):
-        found |= entries_of(
-            await tx.fetch(
-                SQL["read_claimed_entries"],
-                [book for book, _ in elsewhere],
-                [reference for _, reference in elsewhere],
-            )
-        )
+async def _keep(tx: Tx, giving_up: Sequence[Decided]) -> None:
+    rows = [
+        (by.decision.book, each.invoice, each.at)
+        for by in giving_up
+        if by.decision is not None
+        for each in by.decision.given_up
+    ]
+    if rows:
+        await tx.execute(SQL["add_given_up"], *map(list, zip(*rows, strict=True)))
+
+
+async def _standing(tx: Tx, newly: Mapping[_Invoice, tuple[Decided, GivenUp]]) -> list[_Moved]:
+    """What stood on the receivables before the batch, of invoices that are given up only now."""
+    if not newly:
+        return []
+    rows = await tx.fetch(
+        SQL["read_on_receivables"],
+        [book for book, _ in newly],
+        [invoice for _, invoice in newly],
+        sorted(ON_RECEIVABLE),
+    )
+    found: list[_Moved] = []
+    for (book, _), entry in entries_of(rows).items():
+        for name in sorted((book, invoice) for invoice in invoices_of(entry)):
+            if name in newly:
+                by, given_up = newly[name]
+                found.append(_Moved(by, entry, given_up))
+    return found
+
+
+async def _told(
+    tx: Tx, batch: Batch, tellers: Sequence[Decided], moved: Sequence[_Moved]
+) -> list[Told]:
+    """As records of these messages tell; of those without one, as it is worked out now."""
+    records = await records_of(tx, batch, tellers)
+    found: list[Told] = []
+    for by in tellers:
+        record = records.get(id(by))
+        if record is not None:
+            found += batch.tellings_of(by, (e for e in record.entries if e.kind == BAD_DEBT))
+    for each in moved:
+        if id(each.by) not in records:
+            found += batch.tellings_of(each.by, [bad_debt_of(each.booked, each.given_up)])
     return found

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.ledger.bad_debts import RECOVERED
+from services.ledger.bad_debts import BAD_DEBT
 from services.ledger.decisions import COMMAND
 from services.ledger.rules.revenue_release import RELEASED
 from services.ledger.rulings.clock import TICKED_UNTIL
@@ -39,8 +39,8 @@ class DecisionRecords:
 
     ``booked`` is how far each origin is booked: what lies before is in the journal already. Where
     ``are_ticks_remade``, that a clock tick was accepted is all that is kept of it: what it releases
-    is a function of what stands in the books, and there other things may. What is recovered of bad
-    debts is looked up once more where ``are_bad_debts_remade``, for the same reason.
+    is a function of what stands in the books, and there other things may. What moves on to
+    bad debt is looked up once more where ``are_bad_debts_remade``, for the same reason.
     """
 
     booked: Mapping[int, int] = field(default_factory=lambda: _NOTHING_BOOKED)
@@ -53,11 +53,11 @@ class DecisionRecords:
         return len(self._outcomes.keys() | self._entries.keys())
 
     def entry(self, origin_id: int, told: EntryBooked) -> None:
-        """Take in an entry that a command caused, a match that was judged, a bad debt's end."""
+        """Take in an entry that a command caused, a match that was judged, a bad debt."""
         place = (origin_id, told.caused_by.offset)
         if self.are_ticks_remade and told.kind == RELEASED:
             return
-        if self.are_bad_debts_remade and told.kind == RECOVERED:
+        if self.are_bad_debts_remade and told.kind == BAD_DEBT:
             return
         if _is_decided(told) and self._is_to_come(place):
             self._entries.setdefault(place, []).append(told)
@@ -113,7 +113,7 @@ def _is_decided(told: EntryBooked) -> bool:
     topic = told.caused_by.topic
     return (
         topic == LEDGER_COMMANDS
-        or told.kind == RECOVERED
+        or told.kind == BAD_DEBT
         or (topic == MATCHES and is_judged(posting.account for posting in told.postings))
     )
 

@@ -1,0 +1,72 @@
+"""What the oracle says of invoices that were given up."""
+
+from dataclasses import replace
+
+from oracle.bad_debts import bad_debt_differences, bad_debts
+from oracle.journal import Booked
+from oracle.values import Fact, GivenUp, Leg, Model, Name, Position, Told
+
+RECEIVABLE, LOSS, REVENUE = "assets:receivable", "expenses:bad-debt", "revenue:stripe"
+OBJECTS = "stripe.objects"
+ASKED_AT, GIVEN_UP_AT = Position(OBJECTS, 0, 4), Position(OBJECTS, 3, 9)
+ASKED = Fact(
+    Name("main", "stripe:invoice:in_1"),
+    (Leg(RECEIVABLE, "in_1", "usd", 100), Leg(REVENUE, "", "usd", -100)),
+)
+LOST = Name("main", "stripe:invoice:in_1:bad_debt")
+MOVED = (Leg(RECEIVABLE, "in_1", "usd", -100), Leg(LOSS, "", "usd", 100))
+
+
+def booked(*legs: Leg, at: Position = ASKED_AT, message_id: str = "m_asked") -> Booked:
+    return Booked(
+        name=LOST,
+        kind="bad_debt",
+        legs=legs,
+        effective_at="",
+        recorded_at="",
+        rules_version=2,
+        caused_by=at,
+        message_id=message_id,
+        sequence=1,
+        digest="",
+        chain="",
+    )
+
+
+def said(stands: Booked | None, unheard: Position | None = None) -> tuple[list[str], bool]:
+    """The kinds of difference, and whether a loss is expected."""
+    model = Model({ASKED.name: [Told(ASKED, ASKED_AT, "m_asked")]})
+    model.given_up[GivenUp("main", "in_1")] = [(GIVEN_UP_AT, "m_given_up")]
+    expected = {ASKED.name: ASKED}
+    found = bad_debt_differences(
+        model,
+        {LOST: stands} if stands is not None else {},
+        expected,
+        {unheard} if unheard is not None else set(),
+    )
+    return [each.kind for each in found], LOST in expected
+
+
+def test_what_an_invoice_asked_for_is_lost_by_either_of_its_two_messages() -> None:
+    assert said(booked(*MOVED)) == ([], True)
+    assert said(booked(*MOVED, at=GIVEN_UP_AT, message_id="m_given_up")) == ([], True)
+
+
+def test_loss_that_is_not_booked_or_otherwise_or_by_another_message_is_a_difference() -> None:
+    assert said(None) == (["missing"], True)
+    less = [leg._replace(minor=leg.minor // 2) for leg in MOVED]
+    assert said(booked(*less))[0] == ["legs_differ"]
+    elsewhere = Position(OBJECTS, 0, 5)
+    assert said(booked(*MOVED, at=elsewhere))[0] == ["not_the_first_telling"]
+    assert said(booked(*MOVED, message_id="m_other"))[0] == ["message_differs"]
+
+
+def test_nothing_is_lost_where_nobody_who_counts_has_said_so() -> None:
+    assert said(booked(*MOVED), unheard=GIVEN_UP_AT) == ([], False)
+
+
+def test_only_what_rules_book_on_the_receivable_of_that_invoice_moves_on() -> None:
+    by_hand = replace(ASKED, name=Name("main", "command:k1"))
+    of_another = replace(ASKED, legs=(Leg(RECEIVABLE, "in_2", "usd", 5), Leg(LOSS, "", "usd", -5)))
+    for told in (by_hand, of_another, replace(ASKED, name=Name("other", ASKED.name.reference))):
+        assert list(bad_debts({told.name: told}, GivenUp("main", "in_1"))) == []
