@@ -120,6 +120,18 @@ class Billing:
         store.emit(at, "invoice.payment_succeeded", invoice)
         return charge
 
+    def collect_elsewhere(self, at: int, invoice_id: str) -> Invoice:
+        """What is due of an invoice was paid outside of Stripe, and somebody says so."""
+        store = self.store
+        invoice = store.get(Invoice, invoice_id)
+        due = invoice.amount_due
+        invoice = store.put(
+            replace(invoice, status="paid", paid_at=at, amount_paid=due, amount_paid_off_stripe=due)
+        )
+        for kind in ("invoice.updated", "invoice.paid", "invoice.payment_succeeded"):
+            store.emit(at, kind, invoice)
+        return invoice
+
     def void(self, at: int, invoice_id: str) -> Invoice:
         """An open invoice is taken back whole; the customer's balance gets its part again."""
         invoice = self.store.get(Invoice, invoice_id)

@@ -10,10 +10,14 @@ from sandbox.world.jsons import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Where expansion finds things: an object by id, and the refunds of a charge as a list."""
+    """Where expansion finds things: an object by id, and what objects leave out, by their id.
+
+    That is a charge's refunds as a list, and how an invoice was paid.
+    """
 
     find: Callable[[str], JsonObject | None]
     refunds: Callable[[str], JsonObject]
+    how_paid: Callable[[str], JsonObject]
 
 
 _EXPANDABLE: Final = frozenset(
@@ -33,6 +37,9 @@ _EXPANDABLE: Final = frozenset(
         "transfer",
     }
 )
+
+
+_HOW_PAID: Final = ("amount_paid_off_stripe", "payments")
 
 
 def expanded(shown: JsonObject, paths: Iterable[str], lookup: Lookup) -> JsonObject:
@@ -59,6 +66,8 @@ def _expand(shown: JsonObject, steps: list[str], path: str, lookup: Lookup) -> N
     if step == "refunds" and shown.get("object") == "charge":
         # Left out of a charge unless somebody asks for it.
         shown["refunds"] = lookup.refunds(str(shown["id"]))
+    elif step in _HOW_PAID and shown.get("object") == "invoice":
+        shown[step] = lookup.how_paid(str(shown["id"]))[step]
     elif step not in shown or (not rest and step not in _EXPANDABLE):
         if step in ("transfer", "failure_balance_transaction"):
             return

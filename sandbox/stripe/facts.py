@@ -233,6 +233,7 @@ class Invoice(Fact):
     voided_at: int | None = None
     given_up_at: int | None = None
     amount_paid: int = 0
+    amount_paid_off_stripe: int = 0
     credited_before: int = 0
     credited_after: int = 0
     payments: tuple[str, ...] = ()

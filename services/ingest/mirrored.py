@@ -32,10 +32,16 @@ _PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "transfer": "/v1/transfers",
     }
 )
+# Of these no list is mirrored: they are asked for by their id, where there is a reason.
+_ASKED_ALONE: Final[Mapping[str, str]] = MappingProxyType({"invoice": "/v1/invoices"})
 # A balance transaction tells with its source what it is about; a refund tells with its movement
-# and its charge whether it is one at all.
+# and its charge whether it is one at all; an invoice tells how it was paid only where it is asked.
 _EXPANDED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"balance_transaction": ("source",), "refund": ("balance_transaction", "charge")}
+    {
+        "balance_transaction": ("source",),
+        "invoice": ("amount_paid_off_stripe", "payments"),
+        "refund": ("balance_transaction", "charge"),
+    }
 )
 _FINAL: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -65,7 +71,7 @@ class Asked:
 def asked_of(path: str) -> Asked:
     """What to ask for at the path of a single object, such as ``/v1/refunds/re_1``."""
     folder, _, object_id = path.rpartition("/")
-    kinds = (kind for kind, known in _PATHS.items() if known == folder)
+    kinds = (kind for kind, known in {**_PATHS, **_ASKED_ALONE}.items() if known == folder)
     return Asked(object_id or path, path, _EXPANDED.get(next(kinds, ""), ()))
 
 

@@ -1,4 +1,4 @@
-"""Long invoices before the simulated Stripe: told whole, expected until they are."""
+"""Invoices that events show in part, before the simulated Stripe: told whole, expected until then."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from sandbox.stripe.billing import Item
 from sandbox.stripe.facts import Invoice
+from sandbox.stripe.settlement import Settlement
 from sandbox.world.calendar import DAY
 from sandbox.world.scenario import CONNECTED
 from services.ingest.polled import Connected, PolledAccount, speaker_for
@@ -25,6 +26,7 @@ from services.ledger.readers.billed import Invoice as ReadInvoice
 from services.ledger.readers.exact_json import parse_object
 from services.ledger.readers.stripe_invoices import invoice as read_invoice
 from shared.contracts.books import Mode
+from shared.contracts.money import Money
 from shared.runtime.kafka import KafkaAddress
 from tests.support.poller import BOOKS, WATCH_PAUSE, WHOSE, Polling, polling_of
 from tests.support.world import KEY
@@ -90,6 +92,15 @@ async def expected(long_invoices: LongInvoices) -> set[str]:
 
 async def told(polling: Polling, invoice: str) -> list[dict[str, Any]]:  # Any: JSON
     return (await polling.objects()).get(invoice, [])
+
+
+async def due(polling: Polling, invoice: str) -> list[str]:
+    """Whether an invoice is to be asked for."""
+    async with polling.database.connection() as owner:
+        rows = await owner.fetch(
+            "select invoice from long_invoices where state = 'open' and invoice = $1", invoice
+        )
+    return [row["invoice"] for row in rows]
 
 
 async def test_invoice_of_many_lines_is_told_with_all_of_them_and_again_when_it_changes(
@@ -159,3 +170,70 @@ async def test_lines_that_stripe_does_not_give_stay_expected_with_the_reason(
     said = {each.subject: each.explanation for each in await long_invoices.expectations()}
     assert "status 404" in said[long.id]
     assert await told(polling, long.id) == []
+
+
+async def test_invoice_paid_outside_of_stripe_is_told_so_once_whatever_events_follow(
+    polling: Polling,
+) -> None:
+    made = bill(polling, 1)
+    runner = polling.world.runner
+    billing = runner.world.state.stripe.billing
+    billing.collect_elsewhere(runner.world.now, made.id)
+    runner.advance(60)
+    await heard(polling)
+    assert await told(polling, made.id) == []
+    await asking(polling, polling.api).fetch()
+    (whole,) = await told(polling, made.id)
+    assert (whole["amount_paid_off_stripe"], whole["payments"]["data"]) == (1_200, [])
+    read = read_invoice(parse_object(json.dumps(whole).encode()), datetime.now(UTC))
+    assert isinstance(read, ReadInvoice)
+    assert (read.out_of_band, read.payment) == (Money.of(1_200, "usd"), None)
+
+    # A later event shows it paid again, and one that has begun anew has nothing to ask.
+    runner.world.state.stripe.store.emit(
+        runner.world.now, "invoice.updated", runner.world.state.stripe.store.get(Invoice, made.id)
+    )
+    runner.advance(60)
+    await heard(polling)
+    assert await due(polling, made.id) == []
+    await asking(polling, polling.api).fetch()
+    assert len(await told(polling, made.id)) == 1
+
+
+async def test_long_invoice_that_is_paid_is_told_with_its_lines_and_its_payments(
+    polling: Polling,
+) -> None:
+    long = bill(polling, LINES)
+    await heard(polling)
+    await asking(polling, polling.api).fetch()
+    runner = polling.world.runner
+    charge = runner.world.state.stripe.billing.collect(
+        runner.world.now, long.id, Settlement(amount=long.amount_due, currency="usd", fees=())
+    )
+    assert charge is not None
+    runner.advance(60)
+    await heard(polling)
+    await asking(polling, polling.api).fetch()
+    _, paid = await told(polling, long.id)
+    assert (paid["status"], len(paid["lines"]["data"])) == ("paid", LINES)
+    assert paid["amount_paid_off_stripe"] == 0
+    (by,) = paid["payments"]["data"]
+    assert by["payment"]["payment_intent"] == charge.payment_intent
+
+
+async def test_how_an_invoice_was_paid_is_expected_only_where_asking_failed(
+    polling: Polling,
+) -> None:
+    made = bill(polling, 1)
+    runner = polling.world.runner
+    runner.world.state.stripe.billing.collect_elsewhere(runner.world.now, made.id)
+    runner.advance(60)
+    await heard(polling)
+    long_invoices = asking(polling, polling.api)
+    assert made.id not in await expected(long_invoices)
+    store = runner.world.state.stripe.store
+    store.put(replace(store.get(Invoice, made.id), owner=CONNECTED[0]))
+    await long_invoices.fetch()
+    said = {each.subject: each.explanation for each in await long_invoices.expectations()}
+    assert "outside of Stripe" in said[made.id]
+    assert "status 404" in said[made.id]

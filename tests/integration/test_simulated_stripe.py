@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
+from sandbox.stripe.billing import Item
 from sandbox.stripe.facts import BalanceTransaction, Event
 from sandbox.world.scenario import ACCOUNT, CONNECTED
 from tests.support.world import LIBRARY, played, runner_of, served
@@ -150,6 +151,26 @@ async def test_a_charge_is_told_before_its_balance_transaction_is_known() -> Non
         told = events.data[0].data
         assert told.previous_attributes is not None
         assert told.previous_attributes.to_dict() == {"balance_transaction": None}
+
+
+async def test_how_an_invoice_was_paid_is_in_no_event_and_in_an_answer_that_expands_it() -> None:
+    async with served(runner_of("bare")) as world:
+        runner = world.runner
+        at, billing = runner.world.now, runner.world.state.stripe.billing
+        item = Item(description="A month", amount=5_000, tax=0, since=at, until=at + 60)
+        made = billing.bill(at, ("Ada Lovelace", "GB"), "usd", (item,))
+        billing.collect_elsewhere(at, made.id)
+        runner.advance(60)
+        v1 = world.client.v1
+        plain = (await v1.invoices.retrieve_async(made.id)).to_dict()
+        (event,) = (await v1.events.list_async({"type": "invoice.paid"})).data
+        for shown in (plain, event.data.object.to_dict()):
+            assert (shown["status"], shown["amount_paid"]) == ("paid", 5_000)
+            assert not {"amount_paid_off_stripe", "payments"} & shown.keys()
+        asked: Any = {"expand": ["amount_paid_off_stripe", "payments"]}  # Any: as above
+        whole = (await v1.invoices.retrieve_async(made.id, asked)).to_dict()
+        assert whole["amount_paid_off_stripe"] == 5_000
+        assert whole["payments"]["data"] == []
 
 
 async def test_an_unknown_type_of_balance_transaction_is_listed_like_any_other() -> None:

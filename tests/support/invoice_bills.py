@@ -64,6 +64,10 @@ class Billing:
         value = {"id": self.new("evt"), "object": "event", "type": "x.y", "created": T0}
         self.told.append((topics.STRIPE_EVENTS, value | {"data": {"object": shown}}))
 
+    def answer(self, shown: Json) -> None:
+        """The API tells an object that it was asked for."""
+        self.told.append((topics.STRIPE_OBJECTS, shown))
+
     def both(self, account: str, key: str, minor: int) -> None:
         """What stands on the books of either basis."""
         self.cash[account, key, "usd"] += minor

@@ -14,7 +14,7 @@ _NO_TAX_BY_STRIPE: Final = {"enabled": False, "liability": None, "provider": Non
 
 
 def invoice_object(invoice: Invoice, view: View) -> JsonObject:
-    """An invoice; ``payments`` are left out, as they come only when they are expanded."""
+    """An invoice; how it was paid is left out, as it comes only when it is expanded."""
     told: JsonObject = {
         "id": invoice.id,
         "object": "invoice",
@@ -65,6 +65,16 @@ def invoice_object(invoice: Invoice, view: View) -> JsonObject:
     return _nothing(_OF_INVOICE) | _amounts(invoice) | told
 
 
+def unless_expanded(invoice: Invoice, view: View) -> JsonObject:
+    """What is left out of an invoice, and so of all events, unless somebody asks for it."""
+    paid = [view.find(each) for each in invoice.payments]
+    shown = [invoice_payment_object(p, view) for p in paid if isinstance(p, InvoicePayment)]
+    return {
+        "amount_paid_off_stripe": invoice.amount_paid_off_stripe,
+        "payments": embedded_list(f"/v1/invoice_payments?invoice={invoice.id}", shown),
+    }
+
+
 def invoice_lines(invoice: Invoice, view: View) -> list[JsonObject]:
     """All lines of an invoice; it shows the first of them itself."""
     return [_line_object(line, invoice, view) for line in invoice.lines]
@@ -75,7 +85,6 @@ def _amounts(invoice: Invoice) -> JsonObject:
         "amount_due": invoice.amount_due,
         "amount_overpaid": 0,
         "amount_paid": invoice.amount_paid,
-        "amount_paid_off_stripe": 0,
         "amount_remaining": invoice.amount_due - invoice.amount_paid,
         "amount_shipping": 0,
         "ending_balance": invoice.ending_balance,

@@ -31,7 +31,7 @@ from sandbox.stripe.facts import (
     TransferReversal,
 )
 from sandbox.stripe.queries import Parameters, StripeRefusal, filtered, missing, page
-from sandbox.stripe.shapes.billing import invoice_lines
+from sandbox.stripe.shapes.billing import invoice_lines, unless_expanded
 from sandbox.stripe.shapes.money import balance_object
 from sandbox.stripe.shapes.render import (
     API_VERSION,
@@ -185,7 +185,11 @@ class StripeApi:
             shown = [self._shown(refund, owner) for refund in reversed(found)]
             return list_object(f"/v1/charges/{charge_id}/refunds", shown)
 
-        return Lookup(find, refunds)
+        def how_paid(invoice_id: str) -> JsonObject:
+            view = store.view(self._source.now())
+            return unless_expanded(store.get(Invoice, invoice_id), view)
+
+        return Lookup(find, refunds, how_paid)
 
     def _page(
         self, request: Request, owner: str, path: str, kind: type[AnyFact], facts: list[AnyFact]

@@ -58,18 +58,22 @@ class EventIndex:
     async def _take(self, batch: list[Record], keep: Keep) -> None:
         events = _stored(batch)
         known = await self.arrived_of(event.event_id for event in events)
-        long = [e for e in events if e.long_invoice and not e.is_foreign]
+        own = [e for e in events if not e.is_foreign]
+        long = [(e, e.long_invoice, True) for e in own if e.long_invoice]
+        paid = [(e, e.paid_invoice, False) for e in own if e.paid_invoice]
+        asked = [*long, *paid]
 
         async def rows(tx: Tx) -> None:
             await tx.execute(QUERIES["store_events"], *_columns(events))
-            if long:
+            if asked:
                 await tx.execute(
                     QUERIES["note_long_invoices"],
-                    [e.account for e in long],
-                    [e.livemode for e in long],
-                    [e.long_invoice for e in long],
-                    [e.book for e in long],
+                    [e.account for e, _, _ in asked],
+                    [e.livemode for e, _, _ in asked],
+                    [invoice for _, invoice, _ in asked],
+                    [e.book for e, _, _ in asked],
                     datetime.now(UTC),
+                    [is_long for _, _, is_long in asked],
                 )
 
         await keep(rows)

@@ -1,6 +1,8 @@
-"""Long invoices asked for: all their lines, told with them on ``stripe.objects``.
+"""Invoices asked for that events show in part: told whole on ``stripe.objects``.
 
 stripe.events ──index──▶ ingest.long_invoices ──GET invoice, its lines──▶ stripe.objects
+
+One request tells both of an invoice: how it was paid, and, where they are many, its lines.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +13,7 @@ from prometheus_client import Counter
 
 from services.ingest.endpoint_status import Trouble
 from services.ingest.long_invoices import SHOWN_MAX, Unfetched, expected
+from services.ingest.mirrored import asked_of
 from services.ingest.polled import PolledAccount
 from services.ingest.shell.poll_store import QUERIES
 from services.ingest.shell.stripe_api import ApiRefused, StripeApi
@@ -27,13 +30,14 @@ _WRONG_KEY: Final = 401
 _GONE: Final = 404
 
 _TOLD = Counter(
-    "tallystick_ingest_long_invoices_told_total", "Invoices that were told with all their lines"
+    "tallystick_ingest_long_invoices_told_total",
+    "Invoices that were told with all their lines, and how they were paid",
 )
 _log = log.get(__name__)
 
 
 class LongInvoices:
-    """Tells the long invoices of one polled account whole, within the rate of its key."""
+    """Tells whole what events show in part of one account's invoices, within its key's rate."""
 
     def __init__(
         self,
@@ -75,12 +79,15 @@ class LongInvoices:
             rows = await connection.fetch(
                 QUERIES["unfetched_long_invoices"], *self._mine(), SHOWN_MAX
             )
-        return expected(Unfetched(r["invoice"], r["noted_at"], r["reason"]) for r in rows)
+        return expected(
+            Unfetched(r["invoice"], r["noted_at"], r["reason"], r["is_long"]) for r in rows
+        )
 
     async def _tell(self, account: str, invoice: str, notings: int, tries: int) -> None:
         place = (account, self._polled.mode is Mode.LIVE, invoice)
         try:
-            shown = await self._api(account).one(f"/v1/invoices/{invoice}")
+            asked = asked_of(f"/v1/invoices/{invoice}")
+            shown = await self._api(account).one(asked.path, expand=asked.expand)
             await self._teller(account).tell("long_invoices", [shown])
         except ApiRefused as error:
             if error.status == _WRONG_KEY:

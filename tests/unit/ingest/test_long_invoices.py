@@ -8,6 +8,7 @@ from services.ingest.long_invoices import (
     Unfetched,
     expected,
     invoice_in,
+    paid_invoice_in,
     told_whole,
 )
 
@@ -37,6 +38,25 @@ def test_event_that_shows_all_a_draft_or_something_else_names_none() -> None:
     assert invoice_in({"data": []}) == ""
 
 
+PAID: Final[Json] = {"status": "paid", "amount_paid": 8_000}
+
+
+def test_invoice_that_an_event_shows_paid_without_saying_how_is_named() -> None:
+    assert paid_invoice_in(event(**PAID)) == "in_1"
+    assert paid_invoice_in(event(**PAID | {"amount_paid": 0, "amount_due": 8_000})) == "in_1"
+
+
+def test_event_that_says_how_or_of_which_nothing_was_paid_names_none() -> None:
+    assert paid_invoice_in(event(**PAID, amount_paid_off_stripe=0)) == ""
+    # Before 2025-03-31 an invoice names its payment, if only as null.
+    assert paid_invoice_in(event(**PAID, charge=None)) == ""
+    assert paid_invoice_in(event(**PAID, payment_intent="pi_1")) == ""
+    assert paid_invoice_in(event(status="paid", amount_paid=0, amount_due=0)) == ""
+    assert paid_invoice_in(event(status="open", amount_paid=8_000)) == ""
+    assert paid_invoice_in(event(**PAID, object="charge")) == ""
+    assert paid_invoice_in(event(**PAID, id=None)) == ""
+
+
 def test_invoice_told_whole_has_every_line_once_in_records_of_a_bounded_size() -> None:
     shown = event()["data"]["object"]
     lines = [{"id": f"il_{n}"} for n in range(LINES_IN_A_RECORD_MAX + 3)]
@@ -55,4 +75,11 @@ def test_invoice_whose_lines_are_gone_is_told_once_without_any() -> None:
 def test_lines_that_are_still_to_be_told_are_an_expectation_of_their_invoice() -> None:
     (trouble,) = expected([Unfetched("in_1", AT, "status 403")])
     assert (trouble.subject, trouble.expected) == ("in_1", "every line of the invoice on the log")
+    assert "status 403" in trouble.explanation
+
+
+def test_how_an_invoice_was_paid_is_expected_where_it_could_not_be_asked() -> None:
+    (trouble,) = expected([Unfetched("in_1", AT, "status 403", is_long=False)])
+    assert (trouble.subject, trouble.expected) == ("in_1", "how the invoice was paid, on the log")
+    assert "outside of Stripe" in trouble.explanation
     assert "status 403" in trouble.explanation

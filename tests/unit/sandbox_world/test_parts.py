@@ -165,7 +165,7 @@ def test_a_limit_that_is_none_is_refused(limit: str) -> None:
 def test_expansion_replaces_an_id_on_every_level() -> None:
     charge: JsonObject = {"id": "ch_1", "object": "charge", "balance_transaction": "txn_1"}
     known: dict[str, JsonObject] = {"ch_1": charge, "txn_1": {"id": "txn_1", "source": "ch_1"}}
-    lookup = Lookup(lambda i: dict(known[i]) if i in known else None, lambda _: {})
+    lookup = Lookup(lambda i: dict(known[i]) if i in known else None, lambda _: {}, lambda _: {})
     listed: JsonObject = {"data": [{"id": "txn_2", "source": "ch_1"}, {"id": "t", "source": None}]}
     shown = expanded(listed, ["data.source.balance_transaction"], lookup)
     assert shown == {
@@ -180,7 +180,7 @@ def test_expansion_replaces_an_id_on_every_level() -> None:
 
 
 def test_expansion_of_what_cannot_be_expanded_is_refused() -> None:
-    lookup = Lookup(lambda _: None, lambda _: {})
+    lookup = Lookup(lambda _: None, lambda _: {}, lambda _: {})
     with pytest.raises(StripeRefusal, match="cannot be expanded"):
         expanded({"id": "ch_1"}, ["nonsense"], lookup)
     with pytest.raises(StripeRefusal, match="more than 4 levels"):

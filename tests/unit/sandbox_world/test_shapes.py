@@ -49,7 +49,7 @@ LEFT_OUT: dict[type[stripe.StripeObject], set[str]] = {
         "presentment_details",
     },
     stripe.Dispute: {"intended_submission_method"},
-    stripe.Invoice: {"payments"},
+    stripe.Invoice: {"amount_paid_off_stripe", "payments"},
     stripe.checkout.Session: {"line_items", "presentment_details"},
     stripe.Event: {"account", "context"},
     stripe.Balance: {"instant_available", "issuing"},
