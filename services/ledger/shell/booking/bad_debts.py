@@ -4,12 +4,14 @@
     posted now            moves on by its own message, where the invoice is known to be given up
     read once more        by the message that our own topics name
 
-Who tells either holds the invoice until the commit: of two batches the later sees the other.
+Who tells either holds the invoice, and some others with it, until the commit: of two batches the
+later sees the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from services.ledger.bad_debts import BAD_DEBT, ON_RECEIVABLE, GivenUp, bad_debt_of, invoices_of
 from services.ledger.shell.booking.batch import Batch, Name, Told
@@ -21,7 +23,8 @@ from services.ledger.shell.queries import SQL
 from shared.contracts.journal import Entry
 from shared.runtime.postgres import Tx
 
-_LOCK: Final = "receivable"
+# Locks are few, as Postgres has room for some thousands, and a batch may be of as many invoices.
+_LOCKS: Final = 64
 _Invoice = tuple[str, str]
 
 
@@ -45,7 +48,7 @@ async def bad_debts_now(tx: Tx, batch: Batch, fresh: Iterable[Told]) -> list[Tol
         return []
     told = _first_of_each(batch.giving_up)
     invoices = sorted({*told, *(invoice for _, invoice in posted)})
-    await hold_names(tx, {(_LOCK, *invoice): False for invoice in invoices})
+    await hold_names(tx, {_lock_of(invoice): False for invoice in invoices})
     known = await _known(tx, invoices)
     await _keep(tx, batch.giving_up)
     newly = {name: each for name, each in told.items() if name not in known}
@@ -58,6 +61,11 @@ async def bad_debts_now(tx: Tx, batch: Batch, fresh: Iterable[Told]) -> list[Tol
     moved += await _standing(tx, newly)
     tellers = [*(each.by for each, _ in posted), *batch.giving_up]
     return await _told(tx, batch, list({id(by): by for by in tellers}.values()), moved)
+
+
+def _lock_of(invoice: _Invoice) -> tuple[str, ...]:
+    number = crc32("\x1f".join(invoice).encode()) % _LOCKS
+    return ("receivable", str(number))
 
 
 def _first_of_each(giving_up: Sequence[Decided]) -> dict[_Invoice, tuple[Decided, GivenUp]]:
