@@ -24,13 +24,13 @@ from tallystick.preview.books import Books
 from tallystick.preview.options import Options
 from tallystick.preview.reconciling import Taken, told_by
 from tallystick.preview.run import preview
-from tests.support.exchange_worlds import EXCHANGE, exchange_worlds
+from tests.support.exchange_worlds import CONNECT, EXCHANGE, exchange_worlds
 from tests.support.reconciler_facts import facts_of
 from tests.support.stripe_worlds import SETTLING, At, Json, Stripe
 
 NOW: Final = datetime(2026, 12, 30, tzinfo=UTC)
 # What the exchange of two currencies has to do with.
-ACCOUNTS: Final = (SETTLING, "liabilities:connect", EXCHANGE)
+ACCOUNTS: Final = (SETTLING, CONNECT, EXCHANGE)
 
 
 def shuffled(told: list[tuple[str, Json]], seed: int) -> list[tuple[str, Json]]:

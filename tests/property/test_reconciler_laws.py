@@ -84,6 +84,7 @@ def bookings(draw: st.DrawFn) -> Booking:
                 ("stripe:payment:ch_1:failed", "assets:stripe:settling", "ch_1", "payment_failed"),
                 (f"stripe:balance_transaction:txn_{number}", "assets:stripe:settling", "ch_1", ""),
                 (f"stripe:payment:ch_{number}", "liabilities:connect", "acct_2", ""),
+                ("stripe:payment:ch_1:failed", "liabilities:connect", "acct_2", "payment_failed"),
                 (f"stripe:transfer:tr_{number}", "liabilities:connect", "acct_2", ""),
                 (f"command:{number}", "assets:stripe:in-transit", IDS[0], "manual_entry"),
                 (f"command:{number}", "liabilities:suspense", "l1", "manual_entry"),

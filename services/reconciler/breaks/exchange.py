@@ -154,12 +154,19 @@ def _sums(halves: Iterable[_Half]) -> dict[str, int]:
 
 
 def _transferred(facts: Facts) -> list[Match]:
-    """What a charge owes a connected account in one currency and a transfer paid in another."""
+    """What a charge owes a connected account in one currency and a transfer paid in another.
+
+    A charge that failed owes nothing more: its transfer is an advance until it is reversed, and
+    the reversal meets it in its own currency.
+    """
     sources = {t.id: t.source_transaction for t in facts.transfers if t.source_transaction}
     owed: defaultdict[tuple[str, str], list[_Half]] = defaultdict(list)
     paid: defaultdict[tuple[str, str], list[_Half]] = defaultdict(list)
+    returned: set[str] = set()
     for booking in facts.bookings:
         what, identity, failed = _read(booking.reference)
+        if what == "payment" and failed:
+            returned.add(identity)
         if failed or what not in {"payment", "transfer"}:
             continue
         for leg in booking.legs:
@@ -178,5 +185,6 @@ def _transferred(facts: Facts) -> list[Match]:
             rule=TRANSFERRED,
         )
         for charge, key in sorted(owed.keys() & paid.keys())
+        if charge not in returned
     )
     return [match for match in pairs if match is not None]

@@ -6,9 +6,10 @@ import pytest
 
 from services.reconciler.breaks.exchange import SETTLED, TRANSFERRED
 from services.reconciler.facts.kinds import BalanceTransaction, Booking, Fact, Leg, Transfer
-from services.reconciler.findings.found import Reconciliation
-from shared.contracts.messages import MatchKind
-from tests.support.reconciler_facts import LATER, booking, found, said
+from services.reconciler.findings.found import Reconciliation, difference
+from services.reconciler.reconcile import reconcile
+from shared.contracts.messages import MatchKind, MatchUndone
+from tests.support.reconciler_facts import LATER, booking, facts_of, found, said
 
 SETTLING = "assets:stripe:settling"
 CONNECT = "liabilities:connect"
@@ -241,6 +242,64 @@ def test_share_transferred_in_its_own_currency_needs_no_exchange() -> None:
     owed = connect("stripe:payment:ch_1", -5_000, "usd")
     paid = connect("stripe:transfer:tr_1", 5_000, "usd")
     assert found(owed, paid, Transfer("tr_1", "ch_1")).matches == ()
+
+
+def debit_that_fails(*, is_reversed: bool) -> tuple[list[Fact], Booking]:
+    """A debit of 100.00 EUR, 90.00 of them sent on as 97.65 USD, and its failure."""
+    told_first: list[Fact] = [
+        booking(
+            "stripe:payment:py_1",
+            Leg(SETTLING, "py_1", "eur", 10_000),
+            Leg(CONNECT, "acct_2", "eur", -9_000),
+        ),
+        connect("stripe:transfer:tr_1", 9_765, "usd"),
+        Transfer("tr_1", "py_1"),
+    ]
+    if is_reversed:
+        told_first.append(connect("stripe:transfer_reversal:trr_1", -9_765, "usd"))
+    failed = booking(
+        "stripe:payment:py_1:failed",
+        Leg(SETTLING, "py_1", "eur", -10_000),
+        Leg(CONNECT, "acct_2", "eur", 9_000),
+        kind="payment_failed",
+    )
+    return told_first, failed
+
+
+@pytest.mark.parametrize("is_reversed", [True, False])
+def test_charge_that_failed_owes_nothing_that_a_transfer_could_have_paid(
+    *, is_reversed: bool
+) -> None:
+    told_first, failed = debit_that_fails(is_reversed=is_reversed)
+    (made,) = found(*told_first).matches
+    assert made.rule == TRANSFERRED
+    standing = [made.made(1)]
+    after = reconcile(facts_of([*told_first, failed], standing=standing), at=LATER)
+    assert (after.matches, said(after)) == ((), [])
+    (undone,) = difference(standing, after.matches, revisions={made.id: 1})
+    assert isinstance(undone, MatchUndone)
+    assert (undone.id, undone.revision) == (made.id, 1)
+
+
+def test_failure_told_before_the_charge_it_is_of_lets_nothing_be_exchanged() -> None:
+    told_first, failed = debit_that_fails(is_reversed=True)
+    facts = [failed, *told_first]
+    for end in range(1, len(facts) + 1):
+        assert found(*facts[:end]).matches == ()
+
+
+def test_failure_of_one_charge_leaves_what_another_owes_to_its_own_transfer() -> None:
+    told_first, failed = debit_that_fails(is_reversed=True)
+    other = (
+        connect("stripe:payment:ch_1", -5_000, "eur"),
+        connect("stripe:transfer:tr_2", 5_400, "usd"),
+        Transfer("tr_2", "ch_1"),
+    )
+    result = found(*told_first, failed, *other)
+    assert cleared(result) == [
+        (CONNECT, "acct_2", "eur", 5_000),
+        (CONNECT, "acct_2", "usd", -5_400),
+    ]
 
 
 def test_exchange_takes_effect_when_both_halves_have() -> None:
