@@ -112,8 +112,13 @@ def facts_of(book: str, told: Json, wants: Wants, charge: Json | None = None) ->
             yield from _charge(book, told, wants)
         case "refund":
             charge = refunds.charge_of(told, charge)
-            for rule in refunds.rules_of(told, charge):
-                yield _attempt(rule, book, told)
+            is_sure = not refunds.may_be_uncaptured(told, charge)
+            for rule in refunds.rules_of(told, charge, wants.rules):
+                attempt = _attempt(rule, book, told)
+                if is_sure:
+                    yield attempt
+                elif isinstance(attempt, Fact):
+                    yield replace(attempt, is_sure=False)
         case "transfer":
             yield from _transfer(book, told, wants, charge)
         case "transfer_reversal":
@@ -151,7 +156,9 @@ def _inside(book: str, told: Json, wants: Wants, charge: Json | None) -> Iterato
                 id_of(item.get("source")) or is_of_uncaptured_part(item)
             )
             if name == "source" and gives_back_a_charge(told) and item.get("object") == "refund":
-                # The refund item of a returned debit or of an uncaptured part books nothing.
+                # The refund item of a returned debit or of an uncaptured part.
+                for rule in refunds.undone(item) if wants.rules > 1 else ():
+                    yield _attempt(rule, book, item)
                 continue
             shown = item | {"source": told["id"]} if is_disputes else item
             yield from facts_of(book, shown, wants, charge)
@@ -180,12 +187,7 @@ def _charge(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     if came_back or (has_succeeded and is_captured is not False):
         yield from _paid(book, told, wants, came_back=came_back)
     for item in items(told.get("refunds")):
-        is_sure = not refunds.may_be_uncaptured(item, told)
-        for attempt in facts_of(book, item, wants, told):
-            if is_sure:
-                yield attempt
-            elif isinstance(attempt, Fact):
-                yield replace(attempt, is_sure=False)
+        yield from facts_of(book, item, wants, told)
 
 
 def _paid(book: str, told: Json, wants: Wants, *, came_back: bool) -> Iterator[Attempt]:

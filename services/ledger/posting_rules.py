@@ -7,7 +7,7 @@ an identity with a digest, and references with theirs.
     stripe.events          the object shown in data.object, by what the object says it is
     stripe.objects         the object itself
       charge               payment, payment_failed
-      refund               refund, refund_failed
+      refund               refund, refund_failed, refund_released
       transfer             transfer, and each reversal in it
       transfer_reversal    transfer_reversal
       balance_transaction  one rule for every type, see rules/balance_transactions.py
@@ -27,7 +27,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from services.ledger import billing
+from services.ledger import billing, refunds
 from services.ledger.activation.in_force import BookInForce, InForce
 from services.ledger.activation.rule_versions import RULES, Rules, RuleTable
 from services.ledger.decisions import (
@@ -213,6 +213,10 @@ def _book_object(
     for number, each in enumerate(stripe.tellings(shown, at, _wanted_by(book))):
         if isinstance(each, told.Refusal):
             # Of the object itself nothing can be read; of one inside it the rest still can.
+            if each.apart is not None and refunds.is_left_out(
+                each.apart, each.subject, rules, found
+            ):
+                continue
             if number == 0 and isinstance(each.error, Unreadable):
                 raise each.error
             found.refuse(each.error, each.subject)
@@ -243,9 +247,7 @@ def _book_telling(each: told.Told, book: BookInForce, rules: RuleTable, found: F
         case told.Charge():
             _book_charge(each, book, rules, found)
         case told.Refund():
-            found.book(rules.refund(each, book), subject=each.id)
-            if each.is_failed:
-                found.book(rules.refund_failed(each, book), subject=each.id)
+            refunds.book_refund(each, book, rules, found)
         case told.Transfer():
             found.book(rules.transfer(each, book), subject=each.id)
         case told.Reversal():

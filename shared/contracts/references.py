@@ -39,6 +39,11 @@ def refund_failed(refund_id: str) -> Reference:
     return _reference("stripe", "refund", refund_id, "failed")
 
 
+def refund_released(refund_id: str) -> Reference:
+    """The undoing of a refund that gave nothing back, since it is one in form only."""
+    return _reference("stripe", "refund", refund_id, "released")
+
+
 def transfer(transfer_id: str) -> Reference:
     """A transfer to a connected account."""
     return _reference("stripe", "transfer", transfer_id)

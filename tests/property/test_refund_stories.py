@@ -121,3 +121,71 @@ def test_refund_in_form_only_has_no_part_in_the_books(
     told: Story, books: dict[At, int], rules: int
 ) -> None:
     assert_books(told, books, rules=rules)
+
+
+@pytest.mark.parametrize(
+    ("told", "books"),
+    [
+        pytest.param(
+            by_event(telling.refund(amount=10_000))
+            + polled(telling.refund(amount=10_000, charge=NEVER_CAPTURED)),
+            {},
+            id="authorization-that-was-cancelled",
+        ),
+        pytest.param(
+            CAPTURED_IN_PART + by_event(REST) + polled(REST_MOVED | {"source": REST}),
+            CAPTURED_BOOKS,
+            id="rest-of-an-authorization-in-the-list-of-movements",
+        ),
+        pytest.param(
+            CAPTURED_IN_PART
+            + by_event(REST)
+            + polled(REST | {"balance_transaction": REST_MOVED, "charge": CAPTURED}),
+            CAPTURED_BOOKS,
+            id="rest-of-an-authorization-in-the-list-of-refunds",
+        ),
+        pytest.param(
+            CAPTURED_IN_PART
+            + by_event(REST)
+            + by_event(CAPTURED | {"refunds": telling.listed(REST)})
+            + polled(REST_MOVED | {"source": REST}),
+            CAPTURED_BOOKS,
+            id="rest-of-an-authorization-in-its-charge",
+        ),
+        pytest.param(
+            SETTLED
+            + by_event(RETURNED)
+            + by_event(ITEM)
+            + polled(ITEM | {"balance_transaction": BACK, "charge": RETURNED}),
+            RETURNED_BOOKS,
+            id="returned-debit-in-the-list-of-refunds",
+        ),
+        pytest.param(
+            SETTLED + by_event(RETURNED) + by_event(ITEM) + polled(BACK | {"source": ITEM}),
+            RETURNED_BOOKS,
+            id="returned-debit-in-the-list-of-movements",
+        ),
+        pytest.param(
+            SETTLED
+            + by_event(ITEM)
+            + by_event(
+                RETURNED
+                | {"failure_balance_transaction": BACK, "refunds": telling.listed(ITEM)}
+            ),
+            RETURNED_BOOKS,
+            id="returned-debit-in-its-charge",
+        ),
+    ],
+)  # fmt: skip
+def test_refund_in_form_only_that_was_also_told_alone_leaves_nothing(
+    told: Story, books: dict[At, int]
+) -> None:
+    assert_books(told, books, rules=RULES_VERSION)
+
+
+def test_refund_that_was_no_rest_of_an_authorization_is_booked_once_it_is_told_alone() -> None:
+    settled = polled(moved("txn_1", "charge", 7_000, "ch_1", 230))
+    given = polled(moved("txn_2", "refund", -3_000, "re_0"))
+    told = settled + given + by_event(REST) + by_event(CAPTURED | {"refunds": telling.listed(REST)})
+    books = {BALANCE: 3_770, FEES: 230, REVENUE: -7_000, ("revenue:refunds", "", "usd"): 3_000}
+    assert_books(told, books, rules=RULES_VERSION)

@@ -155,7 +155,7 @@ def refunded_sale(stripe: Stripe) -> None:
 def captured_in_part(stripe: Stripe) -> None:
     """The whole authorization, then the uncaptured part back: a refund in form only.
 
-    The poller's list of refunds tells that one whole, with what it is told by.
+    An event tells that one bare; the poller's list of refunds whole, with what it is told by.
     """
     charge = stripe.charge()
     whole = charge["amount"] + stripe.amount()
@@ -167,9 +167,11 @@ def captured_in_part(stripe: Stripe) -> None:
         "refund", -item["amount"], source, fee=-3, category="partial_capture_reversal"
     )
     stripe.event(charge, "charge.captured")
+    by_its_id = back | {"source": item["id"]}
     if source is item and stripe.either(True, False):
-        by_its_id = back | {"source": item["id"]}
         stripe.poll(item | {"balance_transaction": by_its_id, "charge": charge})
+    if source is item and stripe.either(True, False):
+        stripe.event(item, "refund.created")
 
 
 def debit_that_fails(stripe: Stripe) -> None:
@@ -182,12 +184,14 @@ def debit_that_fails(stripe: Stripe) -> None:
     )
     stripe.event(charge, "charge.succeeded")
     bare = charge | {"status": "failed", "failure_balance_transaction": back["id"]}
-    full = bare | {"failure_balance_transaction": back | {"source": item["id"]}}
+    by_its_id = back | {"source": item["id"]}
+    full = bare | {"failure_balance_transaction": by_its_id}
     listed = {"object": "list", "data": [item | {"balance_transaction": back["id"]}]}
     stripe.event(stripe.either(bare, full, bare | {"refunds": listed}), "charge.failed")
     if stripe.either(True, False):
-        by_its_id = back | {"source": item["id"]}
         stripe.poll(item | {"balance_transaction": by_its_id, "charge": full})
+    if stripe.either(True, False):
+        stripe.event(item | {"balance_transaction": back["id"]}, "refund.created")
 
 
 def dispute(stripe: Stripe) -> None:

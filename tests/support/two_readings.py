@@ -32,7 +32,7 @@ def ledgers_books(told: Told, rules: int = RULES_VERSION) -> tuple[dict[At, int]
 
 
 def oracles_books(told: Told, rules: int = RULES_VERSION) -> dict[At, int]:
-    """What the oracle has, of the first telling of each fact."""
+    """What the oracle has, of the first telling of each fact that it is sure of."""
     records = [
         Record(Position(topic, 0, n), {"book": "main", "id": str(n)}, json.dumps(value).encode())
         for n, (topic, value) in enumerate(told)
@@ -42,6 +42,7 @@ def oracles_books(told: Told, rules: int = RULES_VERSION) -> dict[At, int]:
     assert not model.refused
     sums: Counter[At] = Counter()
     for tellings in model.tellings.values():
-        for leg in tellings[0].fact.legs:
+        sure = [told.fact for told in tellings if told.fact.is_sure]
+        for leg in sure[0].legs if sure else ():
             sums[leg.account, leg.key, leg.currency] += leg.minor
     return {at: minor for at, minor in sums.items() if minor}

@@ -20,7 +20,14 @@ from typing import Final
 from services.ledger.activation.in_force import BookInForce
 from services.ledger.decisions import RULES_VERSION
 from services.ledger.readers.billed import CreditNote, CustomerNamed, Invoice, InvoicePayment
-from services.ledger.readers.told import BalanceTransaction, Charge, Refund, Reversal, Transfer
+from services.ledger.readers.told import (
+    Apart,
+    BalanceTransaction,
+    Charge,
+    Refund,
+    Reversal,
+    Transfer,
+)
 from services.ledger.rules import (
     balance_transactions,
     bank,
@@ -49,7 +56,8 @@ class RuleTable:
     """One version of the rules: each kind of fact and the function that books it.
 
     ``movements`` are the rules of balance transactions by type and category, which
-    ``balance_transaction`` makes an entry with.
+    ``balance_transaction`` makes an entry with. ``refund_left_out`` is why nothing is booked of a
+    refund that is apart from others; ``refund_released`` undoes one in form only, where it is not.
     """
 
     version: int
@@ -57,6 +65,8 @@ class RuleTable:
     payment_failed: ChargeRule
     refund: RefundRule
     refund_failed: RefundRule
+    refund_released: RefundRule | None
+    refund_left_out: Callable[[Apart], str | None]
     transfer: Callable[[Transfer, BookInForce], Entry | None]
     transfer_reversal: Callable[[Reversal, BookInForce], Entry | None]
     balance_transaction: BalanceTransactionRule
@@ -78,6 +88,8 @@ ONE: Final = RuleTable(
     payment_failed=payments.payment_failed,
     refund=payments.refund,
     refund_failed=payments.refund_failed,
+    refund_released=None,
+    refund_left_out=payments.left_out,
     transfer=payments.transfer,
     transfer_reversal=payments.transfer_reversal,
     balance_transaction=balance_transactions.balance_transaction,
@@ -94,10 +106,12 @@ ONE: Final = RuleTable(
 )
 
 # What version 1 leaves behind of invoices that were given up, or settled outside of Stripe: see
-# decision 0069.
+# decision 0069. A refund in form only was left out, and stayed for ever where it was told alone.
 TWO: Final = replace(
     ONE,
     version=2,
+    refund_released=payments.refund_released,
+    refund_left_out=payments.left_out_unless_in_form,
     invoice=invoices.invoice_or_bad_debt,
     credit_note=credit_notes.credit_note_given_outside,
 )

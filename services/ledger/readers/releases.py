@@ -1,29 +1,78 @@
-"""Refunds that are none: Stripe keeps the uncaptured part of an authorization as a refund item."""
+"""Refunds in form only: what Stripe keeps as a refund item, and gives no customer anything back.
+
+They are two: the part of an authorization that was never captured, and the return of a debit.
+"""
 
 from typing import Final
 
 from services.ledger.readers.exact_json import JsonObject, as_list, as_object
+from services.ledger.readers.told import Apart, Gives
 
-PARTIAL_CAPTURE_REVERSAL: Final = "partial_capture_reversal"
+_PARTIAL_CAPTURE_REVERSAL: Final = "partial_capture_reversal"
+_CHARGE_FAILURE: Final = "charge_failure"
+_RETURNED: Final = "payment_failure_refund"
+
+# A refund that is told as the source of such a movement: version 1 does not look at it.
+OF_ITS_MOVEMENT: Final = Apart(Gives.NOTHING, left_out="")
 
 
-def is_release(refund: JsonObject, charge: JsonObject | None) -> bool:
-    """Whether a refund item is the part of an authorization that was never captured.
+def gives_back_its_charge(movement: JsonObject) -> bool:
+    """Whether a movement undoes a charge, or a part of it: its refund item is one in form only."""
+    return (
+        movement.get("reporting_category") in (_PARTIAL_CAPTURE_REVERSAL, _CHARGE_FAILURE)
+        or movement.get("type") == _RETURNED
+    )
 
-    Its balance transaction says so for certain; else its reason or a charge that was not captured
-    at all. Of a charge captured in part and told with its whole list of refunds it is the oldest
-    item, made at the capture, before which nothing can be refunded, of exactly the rest.
+
+def apart_of(refund: JsonObject, charge: JsonObject | None) -> Apart | None:
+    """What sets a refund apart, by its movement and its charge as far as they are told."""
+    movement = as_object(refund.get("balance_transaction"))
+    has_failed = charge is not None and charge.get("status") == "failed"
+    releases = _release(refund, movement, charge, has_failed=has_failed)
+    is_none = (movement is not None and gives_back_its_charge(movement)) or (
+        charge is not None and has_failed and _is_its_return(refund, charge)
+    )
+    if releases is None and not has_failed and not is_none:
+        return None
+    gives = Gives.NOTHING if is_none else releases or Gives.MONEY
+    if releases is not None:
+        return Apart(gives, "it releases what was authorized and never captured")
+    return Apart(
+        gives, "the charge itself failed, which its own return books" if has_failed else None
+    )
+
+
+def _is_its_return(refund: JsonObject, charge: JsonObject) -> bool:
+    """Whether the movement of a refund is the one that took its charge back."""
+    moved_by = _id_of(refund.get("balance_transaction"))
+    return bool(moved_by) and moved_by == _id_of(charge.get("failure_balance_transaction"))
+
+
+def _id_of(value: object) -> object:
+    expanded = as_object(value)
+    return value if expanded is None else expanded.get("id")
+
+
+def _release(
+    refund: JsonObject, movement: JsonObject | None, charge: JsonObject | None, *, has_failed: bool
+) -> Gives | None:
+    """What a refund gives that is, or may be, the part of an authorization never captured.
+
+    Its movement says so for certain; else its reason or a charge that was not captured at all. Of a
+    charge captured in part and told with its whole list of refunds it may be the oldest item, made
+    at the capture, before which nothing can be refunded, of exactly the rest. But not every capture
+    makes such an item, so that this one may be a refund like any other.
     """
-    category = (as_object(refund.get("balance_transaction")) or {}).get("reporting_category")
+    category = None if movement is None else movement.get("reporting_category")
     if isinstance(category, str):
-        return category == PARTIAL_CAPTURE_REVERSAL
+        return Gives.NOTHING if category == _PARTIAL_CAPTURE_REVERSAL else None
     if refund.get("reason") == "expired_uncaptured_charge":
-        return True
+        return Gives.NOTHING
     if charge is None:
-        return False
-    if charge.get("captured") is False and charge.get("status") != "failed":
-        return True
-    return refund.get("id") == _released_item(charge)
+        return None
+    if charge.get("captured") is False and not has_failed:
+        return Gives.NOTHING
+    return Gives.UNCLEAR if refund.get("id") == _released_item(charge) else None
 
 
 def _released_item(charge: JsonObject) -> object:

@@ -16,10 +16,11 @@ import msgspec
 from services.ledger.readers import fields as read
 from services.ledger.readers.evidence import payment_behind
 from services.ledger.readers.exact_json import JsonObject, as_object
-from services.ledger.readers.releases import PARTIAL_CAPTURE_REVERSAL, is_release
+from services.ledger.readers.releases import OF_ITS_MOVEMENT, apart_of, gives_back_its_charge
 from services.ledger.readers.stripe_customers import customer_named
 from services.ledger.readers.stripe_invoices import credit_note, invoice, invoice_payment
 from services.ledger.readers.told import (
+    Apart,
     BalanceTransaction,
     Charge,
     ChargeState,
@@ -33,8 +34,6 @@ from services.ledger.readers.told import (
 from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.money import Money
 
-CHARGE_FAILURE: Final = "charge_failure"
-_RETURNED: Final = "payment_failure_refund"
 _SUBJECT_LENGTH_MAX: Final = 255
 _OF_CHARGES: Final = ("ch_", "py_")
 _CHARGE_STATES: Final = ("succeeded", "pending", "failed")
@@ -170,8 +169,18 @@ def _inside(fields: JsonObject, name: str, around: _Around) -> Iterator[Told]:
     if expanded is None or "data" in expanded:
         for item in read.items(fields, name):
             yield from _tellings(item, around)
-    elif not (name == "source" and _is_a_failure_of_its_charge(fields)):
+    elif name == "source" and expanded.get("object") == "refund" and gives_back_its_charge(fields):
+        yield from _item_of(expanded, around)
+    else:
         yield from _tellings(expanded, around)
+
+
+def _item_of(refund: JsonObject, around: _Around) -> Iterator[Told]:
+    """The refund that a movement has as its source, and that its movement says is none."""
+    try:
+        yield _refund(refund, around, OF_ITS_MOVEMENT)
+    except Refused as refused:
+        yield Refusal(around.container[:_SUBJECT_LENGTH_MAX], refused, OF_ITS_MOVEMENT)
 
 
 def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
@@ -179,7 +188,7 @@ def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
         case "charge":
             return _charge(fields, around)
         case "refund":
-            return _refund(fields, around)
+            return _refund(fields, around, apart_of(fields, _charge_of(fields, around)))
         case "transfer":
             return _transfer(fields)
         case "transfer_reversal":
@@ -269,21 +278,22 @@ def _captured_amount(fields: JsonObject) -> Money:
     return read.not_negative(fields, name)
 
 
-def _refund(fields: JsonObject, around: _Around) -> Refund | Nothing:
+def _refund(fields: JsonObject, around: _Around, apart: Apart | None) -> Refund | Refusal:
     told_id = read.ident(fields)
-    charge = _charge_of(fields, around)
-    if is_release(fields, charge):
-        return Nothing(told_id, "it releases what was authorized and never captured")
-    if charge is not None and charge.get("status") == "failed":
-        return Nothing(told_id, "the charge itself failed, which its own return books")
     failure = as_object(fields.get("failure_balance_transaction"))
-    return Refund(
-        id=told_id,
-        amount=read.not_negative(fields, "amount"),
-        is_failed=read.text(fields, "status") in {"failed", "canceled"},
-        created_at=read.instant(fields),
-        failed_at=around.at if failure is None else read.instant(failure),
-    )
+    try:
+        return Refund(
+            id=told_id,
+            amount=read.not_negative(fields, "amount"),
+            is_failed=read.text(fields, "status") in {"failed", "canceled"},
+            created_at=read.instant(fields),
+            failed_at=around.at if failure is None else read.instant(failure),
+            apart=apart,
+        )
+    except Refused as refused:
+        if apart is None:
+            raise
+        return Refusal(told_id, refused, apart)
 
 
 def _charge_of(refund: JsonObject, around: _Around) -> JsonObject | None:
@@ -368,16 +378,3 @@ def _is_of_payout(fields: JsonObject, source: str) -> bool:
 def _pays_out(transfer: JsonObject) -> bool:
     """Whether a transfer is what versions from 2017-04-06 on call a payout."""
     return transfer.get("object") == "transfer" and transfer.get("type") in _PAYS_OUT
-
-
-def _is_a_failure_of_its_charge(fields: JsonObject) -> bool:
-    """Whether a balance transaction's source is a refund only in form, and books nothing."""
-    source = as_object(fields.get("source"))
-    return (
-        source is not None
-        and source.get("object") == "refund"
-        and (
-            fields.get("reporting_category") in (PARTIAL_CAPTURE_REVERSAL, CHARGE_FAILURE)
-            or fields.get("type") == _RETURNED
-        )
-    )

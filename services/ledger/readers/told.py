@@ -35,14 +35,41 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     customer: str = ""
 
 
+class Gives(StrEnum):
+    """What a refund gives back to a customer, as far as it is told.
+
+    One in form only gives nothing: it undoes a charge, or a part of it. Whether it is one is
+    unclear where only its amount says so.
+    """
+
+    MONEY = "money"
+    NOTHING = "nothing"
+    UNCLEAR = "unclear"
+
+
+class Apart(msgspec.Struct, frozen=True, gc=False):
+    """What sets a refund apart from others: what it gives, and why it was left out.
+
+    ``left_out`` is why version 1 of the rules books nothing of it: empty where it does not say so
+    either, ``None`` where it books it.
+    """
+
+    gives: Gives
+    left_out: str | None
+
+
 class Refund(msgspec.Struct, frozen=True, gc=False):
-    """A refund in whatever state; ``is_failed`` also where it was cancelled."""
+    """A refund in whatever state; ``is_failed`` also where it was cancelled.
+
+    ``apart`` is told of few: what they are beside a refund.
+    """
 
     id: str
     amount: Money
     is_failed: bool
     created_at: datetime
     failed_at: datetime
+    apart: Apart | None = None
 
 
 class Transfer(msgspec.Struct, frozen=True, gc=False):
@@ -93,10 +120,11 @@ class Nothing(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """An object that cannot be booked as it stands."""
+    """An object that cannot be booked as it stands; a refund's may be one that is left out."""
 
     subject: str
     error: Refused
+    apart: Apart | None = None
 
 
 Billed = Invoice | InvoicePayment | CreditNote | CustomerNamed

@@ -2,7 +2,7 @@
 
 from services.ledger import accounts
 from services.ledger.activation.in_force import BookInForce
-from services.ledger.readers.told import Charge, Refund, Reversal, Transfer
+from services.ledger.readers.told import Apart, Charge, Gives, Refund, Reversal, Transfer
 from shared.contracts import references
 from shared.contracts.journal import Entry, Line, Reference, credit, debit, entry
 
@@ -83,6 +83,42 @@ def refund_failed(told: Refund, book: BookInForce) -> Entry | None:
     Source: Stripe API reference, "The Refund object", ``failure_balance_transaction``.
     """
     return _refund_entry(told, book, references.refund_failed(told.id), is_failure=True)
+
+
+def refund_released(told: Refund, book: BookInForce) -> Entry | None:
+    """A refund is one in form only: it undoes its charge, which the charge's own key is told of.
+
+        Dr assets:stripe:settling[refund]       amount
+        Cr revenue:refunds                      amount
+
+    Told alone it was booked as any other, so whoever knows better books it and this. Both are of
+    one time: on no day is anything refunded.
+
+    Source: Stripe docs, "Reporting categories", ``partial_capture_reversal``, ``charge_failure``.
+    """
+    return entry(
+        book=book.name,
+        reference=references.refund_released(told.id),
+        kind="refund_released",
+        effective_at=told.created_at,
+        lines=(
+            debit(accounts.STRIPE_SETTLING, told.amount, key=told.id),
+            credit(accounts.REFUNDS, told.amount),
+        ),
+        rules_version=book.rules_version,
+        description=f"Refund {told.id} is one in form only",
+        reverses=references.refund(told.id),
+    )
+
+
+def left_out(apart: Apart) -> str | None:
+    """Why nothing is booked of a refund that is apart from others; ``None`` where it is booked."""
+    return apart.left_out
+
+
+def left_out_unless_in_form(apart: Apart) -> str | None:
+    """The same where a refund in form only is booked with its undoing."""
+    return None if apart.gives is Gives.NOTHING else apart.left_out
 
 
 def _refund_entry(

@@ -9,6 +9,7 @@ MADE = {
     references.payment_failed("ch_1"): "stripe:payment:ch_1:failed",
     references.refund("re_1"): "stripe:refund:re_1",
     references.refund_failed("re_1"): "stripe:refund:re_1:failed",
+    references.refund_released("re_1"): "stripe:refund:re_1:released",
     references.transfer("tr_1"): "stripe:transfer:tr_1",
     references.transfer_reversal("trr_1"): "stripe:transfer_reversal:trr_1",
     references.balance_transaction("txn_1"): "stripe:balance_transaction:txn_1",
@@ -22,7 +23,7 @@ MADE = {
 
 def test_references_are_the_natural_keys_of_their_facts() -> None:
     assert all(made == expected for made, expected in MADE.items())
-    assert len(MADE) == 12
+    assert len(MADE) == 13
 
 
 @pytest.mark.parametrize("part", ["", "a\x00b", "a\nb", "\ud800", "x" * 300])

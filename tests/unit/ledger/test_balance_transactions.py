@@ -214,18 +214,30 @@ UNCAPTURED_LEGS = dedent("""\
     Dr assets:stripe:settling[ch_1]  30.00 USD""")
 
 
+# The refund item that it is the movement of, which is one in form only.
+UNCAPTURED_ITEM = dedent("""\
+    stripe:refund:re_1
+    Dr revenue:refunds               30.00 USD
+    Cr assets:stripe:settling[re_1]  30.00 USD
+    stripe:refund:re_1:released
+    Dr assets:stripe:settling[re_1]  30.00 USD
+    Cr revenue:refunds               30.00 USD""")
+
+
 def test_uncaptured_part_is_keyed_by_its_charge_when_the_charge_is_the_source() -> None:
     assert legs(UNCAPTURED | {"source": "ch_1"}) == UNCAPTURED_LEGS
 
 
 def test_uncaptured_part_is_keyed_by_the_charge_of_its_expanded_refund() -> None:
     decision = of_object(UNCAPTURED | {"source": refund(amount=3_000)})
-    assert books(decision) == f"stripe:balance_transaction:txn_p\n{UNCAPTURED_LEGS}"
+    movement = f"stripe:balance_transaction:txn_p\n{UNCAPTURED_LEGS}"
+    assert books(decision) == f"{movement}\n{UNCAPTURED_ITEM}"
 
 
 def test_uncaptured_part_told_inside_its_refund_is_keyed_by_the_charge() -> None:
     shown = refund(amount=3_000, balance_transaction=UNCAPTURED | {"source": "re_1"})
-    assert books(of_event(shown)) == f"stripe:balance_transaction:txn_p\n{UNCAPTURED_LEGS}"
+    movement = f"stripe:balance_transaction:txn_p\n{UNCAPTURED_LEGS}"
+    assert books(of_event(shown)) == f"{UNCAPTURED_ITEM}\n{movement}"
 
 
 def test_uncaptured_part_told_inside_its_charge_leaves_nothing_open() -> None:
@@ -252,13 +264,22 @@ def test_uncaptured_part_whose_charge_is_not_told_waits_in_suspense() -> None:
     assert said(decision) == [("noted", "unknown_balance_transaction", "txn_p")]
 
 
-@pytest.mark.parametrize("source", ["ch_1", refund(id="pyr_1", amount=10_000)])
-def test_returned_debit_is_keyed_by_its_charge(source: object) -> None:
+@pytest.mark.parametrize(
+    ("source", "item"),
+    [
+        ("ch_1", []),
+        (
+            refund(id="pyr_1", amount=10_000),
+            ["stripe:refund:pyr_1", "stripe:refund:pyr_1:released"],
+        ),
+    ],
+)
+def test_returned_debit_is_keyed_by_its_charge(source: object, item: list[str]) -> None:
     shown = moved(
         "payment_failure_refund", -10_000, 750, reporting_category="charge_failure", source=source
     )
     decision = of_object(shown)
-    assert len(decision.entries) == 1
+    assert [e.reference for e in decision.entries] == ["stripe:balance_transaction:txn_1", *item]
     assert "Dr assets:stripe:settling[ch_1]" in books(decision)
 
 

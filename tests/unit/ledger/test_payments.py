@@ -253,57 +253,6 @@ def test_running_totals_book_nothing() -> None:
     assert len(of_event(transfer(amount_reversed=9_000, reversed=True)).entries) == 1
 
 
-RELEASED = charge(amount_captured=7_000, amount_refunded=3_000)
-RELEASE = refund(id="re_0", amount=3_000, created=CREATED + 1)
-
-
-def test_refund_item_of_an_uncaptured_part_books_nothing() -> None:
-    decision = of_event(RELEASED | {"refunds": listed(RELEASE)})
-    assert [e.reference for e in decision.entries] == ["stripe:payment:ch_1"]
-
-
-def test_refund_of_the_same_amount_after_the_release_is_a_refund() -> None:
-    real = refund(id="re_9", amount=3_000, created=CREATED + 100)
-    decision = of_event(RELEASED | {"refunds": listed(real, RELEASE)})
-    assert [e.reference for e in decision.entries] == ["stripe:payment:ch_1", "stripe:refund:re_9"]
-
-
-def test_refund_of_the_same_amount_in_a_cut_list_is_a_refund() -> None:
-    real = refund(id="re_9", amount=3_000, created=CREATED + 100)
-    decision = of_event(RELEASED | {"refunds": listed(real, has_more=True)})
-    assert [e.reference for e in decision.entries] == ["stripe:payment:ch_1", "stripe:refund:re_9"]
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"balance_transaction": txn(reporting_category="partial_capture_reversal", type="refund")},
-        {"reason": "expired_uncaptured_charge"},
-        {"charge": charge(captured=False, amount_captured=0)},
-    ],
-)
-def test_refund_told_alone_is_known_as_a_release_by_what_is_told_with_it(fields: Json) -> None:
-    references = [e.reference for e in of_event(refund(**fields)).entries]
-    assert "stripe:refund:re_1" not in references
-
-
-def test_refund_whose_balance_transaction_says_refund_is_one_whatever_its_amount() -> None:
-    real = refund(id="re_9", amount=3_000, balance_transaction=txn(id="txn_r", type="refund",
-        reporting_category="refund", amount=-3_000, fee=0, net=-3_000, source="re_9"))  # fmt: skip
-    decision = of_event(RELEASED | {"refunds": listed(real)})
-    assert "stripe:refund:re_9" in [e.reference for e in decision.entries]
-
-
-def test_refund_item_of_a_returned_debit_books_nothing() -> None:
-    shown = charge(
-        status="failed", failure_balance_transaction="txn_2", refunds=listed(refund(amount=10_000))
-    )
-    assert [e.reference for e in of_event(shown).entries] == [
-        "stripe:payment:ch_1",
-        "stripe:payment:ch_1:failed",
-    ]
-
-
 def test_transfer_pays_what_a_connected_account_is_owed() -> None:
     assert books(of_event(transfer())) == dedent("""\
         stripe:transfer:tr_1

@@ -80,13 +80,24 @@ def test_refund_failed_tells_the_refund_and_its_failure() -> None:
     }
 
 
-def test_refund_of_an_uncaptured_part_is_no_refund() -> None:
+def test_refund_of_an_uncaptured_part_is_undone() -> None:
     part = movement("txn_9", "refund", -10, 0, "re_1") | {
         "reporting_category": "partial_capture_reversal"
     }
     told = legs_of(REFUND | {"balance_transaction": part})
-    assert "stripe:refund:re_1" not in told
-    assert "stripe:balance_transaction:txn_9" in told
+    assert told["stripe:refund:re_1:released"] == [
+        (SETTLING, "re_1", 2_500),
+        ("revenue:refunds", "", -2_500),
+    ]
+    assert set(told) == {
+        "stripe:refund:re_1", "stripe:refund:re_1:released", "stripe:balance_transaction:txn_9"
+    }  # fmt: skip
+
+
+def test_refund_of_an_uncaptured_part_is_no_refund_by_version_1() -> None:
+    shown = REFUND | {"reason": "expired_uncaptured_charge"}
+    model = model_of(records("stripe.objects", [shown]), Books().by_rules(1))
+    assert not model.tellings
 
 
 def test_transfer_with_reversals_tells_each_of_them() -> None:
