@@ -7,10 +7,13 @@ left unearned which is left of a sum that is earned evenly, day by day, to the e
 Which tellings of other partitions a tick had heard of is on no record. What it had heard it knows
 for ever, and with one record it knows all before it in that partition; so each line must have a
 way in which all its releases are right, and what one line shows to be known is known of all.
+
+A credit note that an event shows with ten of its lines takes back of the others when it is told
+again with more. Those tellings book nothing, so they stand in no chain: the record has an offset.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
@@ -21,7 +24,7 @@ from oracle.invoices import UNEARNED
 from oracle.journal import Booked, Books
 from oracle.releases import is_release
 from oracle.report import Difference
-from oracle.values import Fact, Model, Name, Position, Service, Taken, Tick
+from oracle.values import Fact, Model, Name, Position, Service, Taken, Tick, Told
 
 _SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)
@@ -31,10 +34,14 @@ Known = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """An entry that says something of a line: what it posts, serves, takes back."""
+    """An entry that says something of a line: what it posts, serves, takes back.
+
+    Or a later telling of it, which posts nothing; its sequence is where its record stands.
+    """
 
     origin: str
     sequence: int
+    stands: int
     credited: int
     serves: Service | None
     takes: tuple[Taken, ...]
@@ -50,17 +57,28 @@ class _Ticked:
 
 
 def tick_differences(
-    model: Model, books: Books, expected: Mapping[Name, Fact]
+    model: Model,
+    books: Books,
+    expected: Mapping[Name, Fact],
+    lost: Collection[Position] = (),
 ) -> Iterator[Difference]:
-    """Ticks that released what they should not, or did not release what they should."""
+    """Ticks that released what they should not, or did not release what they should.
+
+    What stands at positions that are ``lost`` was not listened to.
+    """
     released: dict[Position, list[Booked]] = defaultdict(list)
     changes: dict[tuple[str, str], list[_Change]] = defaultdict(list)
     for entry in books.entries:
         if is_release(entry, model):
             released[entry.caused_by].append(entry)
         else:
-            for line, change in _changes(entry, expected.get(entry.name)):
+            fact = expected.get(entry.name)
+            for line, change in _changes(entry, fact):
                 changes[entry.name.book, line].append(change)
+            if fact is not None:
+                told = [t for t in model.tellings.get(entry.name, ()) if t.position not in lost]
+                for line, change in _told_again(fact, told):
+                    changes[entry.name.book, line].append(change)
     ticks: dict[str, dict[Position, Tick]] = defaultdict(dict)
     for position, tick in model.ticks.items():
         ticks[tick.book][position] = tick
@@ -88,11 +106,31 @@ def _changes(entry: Booked, fact: Fact | None) -> Iterator[tuple[str, _Change]]:
             _Change(
                 entry.origin,
                 entry.sequence,
+                entry.caused_by.offset + 1,
                 credited,
                 serves if serves is not None and serves.line == line else None,
                 tuple(each for each in takes if each.line == line),
             ),
         )
+
+
+def _told_again(fact: Fact, tellings: Iterable[Told]) -> Iterator[tuple[str, _Change]]:
+    """What other tellings of the same money take back of lines that the first did not show."""
+    known = {each.line for each in fact.takes}
+    for told in sorted(tellings, key=lambda each: each.position):
+        if not told.fact.is_sure or sorted(told.fact.legs) != sorted(fact.legs):
+            continue
+        stands = told.position.offset + 1
+        for each in told.fact.takes:
+            if each.line not in known and not each.is_void:
+                known.add(each.line)
+                origin = _again(told.position.origin)
+                yield each.line, _Change(origin, stands, stands, 0, None, (each,))
+
+
+def _again(origin: str) -> str:
+    """The records of a partition by themselves, beside the chain of what they book."""
+    return f"{origin} again"
 
 
 def _moved(
@@ -159,7 +197,9 @@ def _of_book(
         for name in {name for of_day in tick.released.values() for name in of_day}:
             for change in served.get(name, ()):
                 if change.serves is not None:
+                    again = _again(change.origin)
                     heard[change.origin] = max(heard.get(change.origin, 0), change.sequence)
+                    heard[again] = max(heard.get(again, 0), change.stands)
         due = [(day, _must(day, tick, closed)) for day in days]
         steps.append((tick, due, dict(heard)))
         before = max(before or tick.day, tick.day)

@@ -36,7 +36,7 @@ def compare(model: Model, books: Books, truth: Truth | None = None) -> Report:
         *differences,
         *_events(model, books),
         *_judged(model, books),
-        *tick_differences(model, books, expected),
+        *tick_differences(model, books, expected, standing.lost),
         *_sums(expected, books),
         *chain_differences(books.entries, "journal"),
         *chain_differences(first_appearances(books.published), "ledger.entries"),

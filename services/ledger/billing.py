@@ -12,6 +12,7 @@ from services.ledger.rules.billings import Billing
 from shared.contracts.messages import OutcomeKind
 
 UNTOLD_LINES: Final = "invoice_lines_untold"
+UNTOLD_NOTE_LINES: Final = "credit_note_lines_untold"
 
 
 def book_billed(each: Billed, book: BookInForce, rules: RuleTable, found: Findings) -> None:
@@ -35,6 +36,19 @@ def book_billed(each: Billed, book: BookInForce, rules: RuleTable, found: Findin
             _take([rules.invoice_payment(each, book)], found, subject=each.invoice)
         case CreditNote():
             _take(rules.credit_note(each, book), found, subject=each.id)
+            # What the first version had to say of a message stays what a rebuild says of it.
+            if each.has_untold_lines and rules.version > 1:
+                found.remarks.append(
+                    Remark(
+                        OutcomeKind.NOTED,
+                        UNTOLD_NOTE_LINES,
+                        each.id,
+                        "it has more lines than the message shows, which are expected: what it"
+                        " takes back of those goes on being earned until the note is told with all"
+                        " its lines",
+                        amount=each.total,
+                    )
+                )
         case CustomerNamed():
             found.book(rules.credits_assigned(each, book), subject=each.payment)
         case _:

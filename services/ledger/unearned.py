@@ -50,21 +50,26 @@ class Clock:
     """What a book's clock releases: lines, what was taken back of each, and how far it has ticked.
 
     Of lines that came and ended before it, it need not know. ``asked`` are the lines of which is
-    known what was taken back of them before.
+    known what was taken back of them before. ``cuts`` are each known by its line and the entry that
+    makes it, so that one that is told twice counts once.
     """
 
     ticked_until: datetime | None = None
     schedules: dict[str, Schedule] = field(default_factory=dict[str, Schedule])
-    cuts: dict[str, list[Cut]] = field(default_factory=dict[str, list[Cut]])
+    cuts: dict[str, dict[str, Cut]] = field(default_factory=dict[str, dict[str, Cut]])
     asked: set[str] = field(default_factory=set[str])
 
-    def take(self, change: UnearnedChange) -> None:
-        """Know of a change."""
+    def take(self, change: UnearnedChange, by: str) -> None:
+        """Know of a change that an entry makes, ``by`` its reference."""
         match change:
             case Schedule():
                 self.schedules.setdefault(change.line, change)
             case Cut():
-                self.cuts.setdefault(change.line, []).append(change)
+                self.cuts.setdefault(change.line, {}).setdefault(by, change)
+
+    def cuts_of(self, line: str) -> Iterable[Cut]:
+        """What was taken back of a line."""
+        return self.cuts.get(line, {}).values()
 
 
 def unearned_on(schedule: Schedule, cuts: Iterable[Cut], on: date, zone: tzinfo) -> Money:

@@ -17,7 +17,7 @@ from services.ledger.rulings.asking import Asked
 from services.ledger.rulings.clock import CLOCK
 from services.ledger.rulings.judging import judge
 from services.ledger.rulings.standing import PeriodFigures, Standing
-from services.ledger.unearned import Clock
+from services.ledger.unearned import Clock, Cut
 from shared.contracts.commands import ClosePeriod, Command, LockPeriod
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.journal import Account, Book, Entry
@@ -149,11 +149,17 @@ class Books:
         return [bad_debt_of(e, each) for e, (_, each) in zip(standing, pairs, strict=True)]
 
     def _tell_clock(self, decision: Decision) -> None:
-        """Know what of a decision's new entries is to be released by the clock."""
+        """Know what of a decision's entries is to be released by the clock.
+
+        Of a credit note that is booked already, and told again with the same money, more lines.
+        """
         clock = self._clocks.setdefault(decision.book, Clock())
+        digests = {each.reference: each.digest() for each in decision.entries}
         for reference, change in decision.unearned:
-            if (decision.book, reference) not in self._booked:
-                clock.take(change)
+            standing = self._booked.get((decision.book, reference))
+            is_more = isinstance(change, Cut) and not change.is_void
+            if standing is None or (is_more and standing.entry.digest() == digests.get(reference)):
+                clock.take(change, reference)
 
     def _is_first_or_same(self, decision: Decision) -> bool:
         if decision.identity is None or decision.identity_digest is None:

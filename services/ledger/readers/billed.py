@@ -92,6 +92,7 @@ class CreditNote:
     to_balance: Money
     out_of_band: Money
     lines: tuple[CreditedLine, ...]
+    has_untold_lines: bool
     created_at: datetime
     voided_at: datetime | None
     outside: Money

@@ -60,7 +60,7 @@ def invoice(fields: JsonObject, at: datetime) -> Invoice | Nothing:
         from_balance=_from_balance(fields),
         credited=_amount(fields, "pre_payment_credit_notes_amount"),
         lines=tuple(_served_lines(fields, finalized_at)),
-        has_untold_lines=(as_object(fields.get("lines")) or {}).get("has_more") is True,
+        has_untold_lines=_has_untold_lines(fields),
         finalized_at=finalized_at,
         voided_at=voided_at,
         payment=_payment_of_old(fields, told_id, paid_at) if is_paid else None,
@@ -120,6 +120,7 @@ def credit_note(fields: JsonObject, at: datetime) -> CreditNote | Nothing:
         to_balance=total - on_invoice - refunded - out_of_band,
         out_of_band=out_of_band,
         lines=tuple(_credited_lines(fields)),
+        has_untold_lines=_has_untold_lines(fields),
         created_at=read.instant(fields),
         voided_at=_instant(fields, "voided_at")
         or (at if read.text(fields, "status") == "void" else None),
@@ -174,6 +175,10 @@ def _from_balance(fields: JsonObject) -> Money:
     if fields.get("ending_balance") is None:
         return Money.of(0, fields.get("currency"))
     return read.money(fields, "ending_balance") - _amount(fields, "starting_balance")
+
+
+def _has_untold_lines(fields: JsonObject) -> bool:
+    return (as_object(fields.get("lines")) or {}).get("has_more") is True
 
 
 def _served_lines(fields: JsonObject, finalized_at: datetime) -> Iterable[ServedLine]:

@@ -43,7 +43,7 @@ def released(
         for _, lines in groupby(ordered, key=lambda each: each.net.currency):
             moved: list[Line] = []
             for each in lines:
-                left = unearned_on(each, clock.cuts.get(each.line, ()), day, book.zone)
+                left = unearned_on(each, clock.cuts_of(each.line), day, book.zone)
                 earned = standing[each.line] - left
                 if earned:
                     standing[each.line] = left

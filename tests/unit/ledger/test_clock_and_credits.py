@@ -112,7 +112,9 @@ def test_tick_makes_good_what_was_taken_back() -> None:
     books.does("tick_clock", until=until(4, 1))
     clock = books.standing.extra["clock"]
     assert isinstance(clock, Clock)
-    clock.take(Cut("il_1", Money.of(33_400, "usd"), datetime(2024, 4, 1, 9, tzinfo=UTC)))
+    cut = Cut("il_1", Money.of(33_400, "usd"), datetime(2024, 4, 1, 9, tzinfo=UTC))
+    clock.take(cut, "stripe:credit_note:cn_1")
+    clock.take(cut, "stripe:credit_note:cn_1")
     judged = books.does("tick_clock", until=until(4, 3))
     assert render(judged.entries[0]) == dedent("""\
         Dr liabilities:unearned[il_1]  334.00 USD

@@ -271,6 +271,15 @@ def test_credit_note_takes_an_open_invoice_back_in_part() -> None:
     assert left(invoice(MONTH, tax=1_900), note, undone) == left(invoice(MONTH, tax=1_900))
 
 
+def test_credit_note_that_shows_a_part_of_its_lines_says_so() -> None:
+    lines = listed({"invoice_line_item": "il_1", "amount": 2_380})
+    note = credit_note(2_380, lines=lines)
+    cut = note | {"lines": lines | {"has_more": True}}
+    assert said(told_by(cut)) == [("noted", "credit_note_lines_untold", "cn_1")]
+    assert said(told_by(note)) == said(told_by(cut, FIRST_RULES)) == []
+    assert told_by(cut).unearned == told_by(note).unearned
+
+
 REFUNDED: Json = {"pre_payment_amount": 0, "post_payment_amount": 2_380, "type": "post_payment"}
 
 

@@ -28,6 +28,11 @@ def cuts(*told: tuple[int, float]) -> tuple[Cut, ...]:
     return tuple(Cut("il_1", Money.of(minor, "usd"), after(days)) for minor, days in told)
 
 
+def by_entry(taken: tuple[Cut, ...]) -> dict[str, dict[str, Cut]]:
+    """What was taken back of the line, each by an entry of its own."""
+    return {"il_1": {f"stripe:credit_note:cn_{n}": cut for n, cut in enumerate(taken)}}
+
+
 def left(days: float, schedule: Schedule = YEAR, taken: tuple[Cut, ...] = ()) -> int:
     return unearned_on(schedule, taken, after(days).date(), UTC).minor
 
@@ -88,7 +93,7 @@ MAIN = BookInForce(data=BookData())
 
 
 def ticked(standing: int, days: float, *taken: Cut) -> str:
-    clock = Clock(schedules={"il_1": YEAR}, cuts={"il_1": list(taken)})
+    clock = Clock(schedules={"il_1": YEAR}, cuts=by_entry(taken))
     stands = {"il_1": Money.of(standing, "usd")}
     booked = released(clock, stands, [after(days).date()], MAIN, command_key="tick")
     return "\n".join(f"{e.reference}\n{render(e)}" for e in booked)
@@ -140,7 +145,7 @@ def test_ticks_in_any_cut_sum_to_the_same(
     sign = 1 if net >= 0 else -1
     schedule = Schedule("il_1", Money.of(net, "usd"), START, after(days))
     told = cuts(*((sign * minor, day) for minor, day in taken))
-    clock = Clock(schedules={"il_1": schedule}, cuts={"il_1": list(told)})
+    clock = Clock(schedules={"il_1": schedule}, cuts=by_entry(told))
     standing = {"il_1": schedule.net}
     left_over = schedule.net
     for day in [*sorted(ticks), 2_200]:

@@ -10,7 +10,7 @@ import pytest
 from oracle.clock import left_unearned, tick_differences
 from oracle.invoices import REVENUE, UNEARNED
 from oracle.journal import Booked, Books
-from oracle.values import Fact, Leg, Model, Name, Position, Service, Taken, Tick
+from oracle.values import Fact, Leg, Model, Name, Position, Service, Taken, Tick, Told
 
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 DAY: Final = 86_400
@@ -63,9 +63,13 @@ def said(
     *days: date,
     closed: str = "",
     expected: tuple[Fact, ...] = (DEFERRED,),
+    tellings: tuple[Told, ...] = (),
+    lost: tuple[Position, ...] = (),
 ) -> list[tuple[str, str, str]]:
     """Kind, what was expected and what was found, of the differences over ticks until these days."""
     model, ticked = Model(), dict[Position, str]()
+    for told in tellings:
+        model.tellings.setdefault(told.fact.name, []).append(told)
     for offset, day in enumerate(days):
         model.ticks[tick_at(offset)] = Tick("main", f"{day}T11:00:00Z", "UTC")
         ticked[tick_at(offset)] = f"{day}T00:00:00Z"
@@ -74,7 +78,7 @@ def said(
     books = Books(tuple(entries), {}, {}, {}, {}, (), ticked=ticked)
     return [
         (each.kind, each.expected, each.found)
-        for each in tick_differences(model, books, {fact.name: fact for fact in expected})
+        for each in tick_differences(model, books, {fact.name: fact for fact in expected}, lost)
     ]
 
 
@@ -129,6 +133,65 @@ def test_tick_releases_what_a_credit_note_took_back_or_has_not_heard_of_it(
     entries = [DEFERRAL, noted, *first, released(1, 1, date(2026, 2, 12), minor)]
     found = said(entries, date(2026, 2, 11), date(2026, 2, 12), expected=(DEFERRED, NOTED))
     assert found == differences
+
+
+OBJECTS: Final = Position("stripe.objects", 0, 7)
+# As an event shows it: without this line, of which the note takes back all the same.
+CUT: Final = replace(NOTED, takes=())
+IN_PART: Final = Told(CUT, Position("stripe.events", 1, 0), "m")
+OTHER: Final = replace(
+    DEFERRED,
+    name=Name("main", "stripe:invoice_line:il_2"),
+    legs=(Leg(UNEARNED, "il_2", "usd", -36_500), Leg(REVENUE, "", "usd", 36_500)),
+    serves=YEAR._replace(line="il_2"),
+)
+
+
+def after_the_note(minor: int, *told: Told, lost: tuple[Position, ...] = ()) -> list[str]:
+    """What is found where a line releases so much on the day after a note that shows another."""
+    first = [released(0, 1, date(2026, 2, 1), 3_100), released(0, 2, date(2026, 2, 11), 1_000)]
+    noted = booked(CUT, IN_PART.position, 1)
+    entries = [DEFERRAL, noted, *first, released(1, 1, date(2026, 2, 12), minor)]
+    days = (date(2026, 2, 11), date(2026, 2, 12))
+    found = said(entries, *days, expected=(DEFERRED, CUT), tellings=(IN_PART, *told), lost=lost)
+    return [kind for kind, _, _ in found]
+
+
+def test_credit_note_told_again_with_more_lines_takes_back_of_them_once_it_is_heard() -> None:
+    whole = Told(NOTED, OBJECTS, "m")
+    assert after_the_note(10_038, whole) == after_the_note(100, whole) == []
+    assert after_the_note(10_038, whole, replace(whole, position=OBJECTS._replace(offset=8))) == []
+    assert after_the_note(5_000, whole) == ["release_differs"]
+
+
+def test_credit_note_told_again_with_other_money_or_not_listened_to_takes_nothing_back() -> None:
+    other = replace(NOTED, legs=(Leg(REVENUE, "", "usd", 99), Leg(REVENUE, "x", "usd", -99)))
+    assert after_the_note(10_038) == ["release_differs"]
+    assert after_the_note(10_038, Told(other, OBJECTS, "m")) == ["release_differs"]
+    whole = Told(NOTED, OBJECTS, "m")
+    assert after_the_note(10_038, whole, lost=(OBJECTS,)) == ["release_differs"]
+
+
+def of_two_lines(number: int, before: date, minor: int) -> Booked:
+    """What one tick releases of both lines, the same of each."""
+    of_each = [Leg(UNEARNED, line, "usd", minor) for line in ("il_1", "il_2")]
+    legs = (*of_each, Leg(REVENUE, "", "usd", -2 * minor))
+    return replace(released(0, number, before, minor), legs=legs)
+
+
+@pytest.mark.parametrize(("offset", "kinds"), [(7, ["release_differs"]), (9, [])])
+def test_tick_that_knows_a_later_record_knows_the_credit_note_told_again_before_it(
+    offset: int, kinds: list[str]
+) -> None:
+    later = booked(OTHER, OBJECTS._replace(offset=8), 1)
+    months = [of_two_lines(1, date(2026, 2, 1), 3_100), of_two_lines(2, date(2026, 2, 12), 1_100)]
+    found = said(
+        [DEFERRAL, later, booked(CUT, IN_PART.position, 1), *months],
+        date(2026, 2, 12),
+        expected=(DEFERRED, OTHER, CUT),
+        tellings=(IN_PART, Told(NOTED, OBJECTS._replace(offset=offset), "m")),
+    )
+    assert [kind for kind, _, _ in found] == kinds
 
 
 def test_release_on_a_day_of_no_tick_is_odd() -> None:

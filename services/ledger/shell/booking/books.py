@@ -168,7 +168,7 @@ class Books:
         await answer_again(tx, batch)
         await write_effects(tx, batch, self._zones)
         await self._write_entries(tx, batch, fresh)
-        await write_unearned(tx, fresh)
+        await write_unearned(tx, batch, fresh)
         self._reached("mid_tx")
         await look_into_conflicts(tx, batch)
         await write_outcomes(tx, batch)

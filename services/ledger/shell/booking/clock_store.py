@@ -1,6 +1,6 @@
 """What clock ticks are judged by and what they leave: lines, what was taken back, the clocks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from services.ledger import accounts
 from services.ledger.rulings.clock import CLOCK
@@ -25,7 +25,9 @@ async def read_clocks(tx: Tx, standings: Mapping[Book, Standing], books: Sequenc
     for row in await tx.fetch(SQL["read_unearned_lines"], books):
         book, currency = Book(row["book"]), Currency(row["currency"], row["exponent"])
         net = Money(row["minor"], currency)
-        clocks[book].take(Schedule(row["line"], net, row["since"], row["until"]))
+        line = row["line"]
+        schedule = Schedule(line, net, row["since"], row["until"])
+        clocks[book].take(schedule, references.invoice_line(line))
         name = (str(accounts.UNEARNED), row["line"], currency.code)
         standings[book].posted[name] = row["standing"]
     await _hear_cuts(tx, clocks)
@@ -53,7 +55,7 @@ async def _hear_cuts(tx: Tx, clocks: Mapping[Book, Clock]) -> None:
             clock, line = clocks[Book(row["book"])], row["line"]
             amount = Money(row["minor"], clock.schedules[line].net.currency)
             is_void = row["reference"] == references.invoice_line_voided(line)
-            clock.take(Cut(line, amount, row["at"], is_void))
+            clock.take(Cut(line, amount, row["at"], is_void), row["reference"])
     for book, line in lines:
         clocks[book].asked.add(line)
 
@@ -67,27 +69,46 @@ def changes_of(told: Told) -> Iterable[UnearnedChange]:
     return [change for reference, change in decision.unearned if reference == wanted]
 
 
-def tell_clock(standing: Standing, told: Told) -> None:
-    """Let a clock know of an entry of its own batch, where there is a clock to be judged by."""
-    clock = standing.extra.get(CLOCK)
-    if isinstance(clock, Clock):
-        for change in changes_of(told):
-            clock.take(change)
+def changes_told(batch: Batch, fresh: Iterable[Told]) -> Iterator[tuple[Told, UnearnedChange]]:
+    """What a batch changes of what is to be released: by the facts that it books, and by others.
+
+    An event shows ten lines of a credit note. Told again with the same money and more lines, the
+    note is booked already, and takes back of those lines all the same. What else there is of a fact
+    stands in its entry.
+    """
+    changing = [(told, change) for told in batch.tellings for change in changes_of(told)]
+    if not changing:
+        return
+    booked = {id(told) for told in fresh}
+    yield from ((told, change) for told, change in changing if id(told) in booked)
+    others = booked | {id(told) for told in batch.conflicting}
+    for told, change in changing:
+        if id(told) not in others and isinstance(change, Cut) and not change.is_void:
+            yield told, change
 
 
-async def write_unearned(tx: Tx, fresh: Iterable[Told]) -> None:
-    """Keep what entries that are booked just now change of what is to be released."""
+def tell_clocks(standings: Mapping[Book, Standing], batch: Batch, fresh: Iterable[Told]) -> None:
+    """Let the clocks that are judged by know of their own batch."""
+    for told, change in changes_told(batch, fresh):
+        standing = standings.get(told.entry.book)
+        clock = standing.extra.get(CLOCK) if standing is not None else None
+        if isinstance(clock, Clock):
+            clock.take(change, told.entry.reference)
+
+
+async def write_unearned(tx: Tx, batch: Batch, fresh: Iterable[Told]) -> None:
+    """Keep what a batch changes of what is to be released; what is known already stands."""
     lines: dict[tuple[str, str], Row] = {}
     cuts: dict[tuple[str, str, str], Row] = {}
-    for told in fresh:
+    for told, change in changes_told(batch, fresh):
         book, reference = told.entry.book, told.entry.reference
-        for change in changes_of(told):
-            match change:
-                case Schedule(line, net, since, until):
-                    money = (net.currency.code, net.currency.exponent, net.minor)
-                    lines[book, line] = (book, line, *money, since, until)
-                case Cut(line, amount, at, _):
-                    cuts[book, line, reference] = (book, line, reference, amount.minor, at)
+        match change:
+            case Schedule(line, net, since, until):
+                money = (net.currency.code, net.currency.exponent, net.minor)
+                lines[book, line] = (book, line, *money, since, until)
+            case Cut(line, amount, at, _):
+                row = (book, line, reference, amount.minor, at)
+                cuts.setdefault((book, line, reference), row)
     if lines:
         await tx.execute(SQL["add_unearned_lines"], *_columns(lines.values()))
     if cuts:

@@ -16,7 +16,7 @@ from services.ledger.rulings.judging import followed, judge
 from services.ledger.shell.booking.batch import Batch, Caused, Place, Told
 from services.ledger.shell.booking.clock_store import (
     hear_earlier_cuts,
-    tell_clock,
+    tell_clocks,
     write_clocks,
 )
 from services.ledger.shell.booking.judging_store import read_standings
@@ -74,7 +74,7 @@ async def judge_batch(
         if book is not None:
             recorded_at = told.by.record.appended_at
             standings[book.name].take(told.entry, book, recorded_at=recorded_at)
-            tell_clock(standings[book.name], told)
+    tell_clocks(standings, batch, facts)
     tellings = await judge_matches(tx, batch, matches, standings)
     await hear_earlier_cuts(tx, standings)
     for each, asked in waiting:
