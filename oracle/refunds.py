@@ -22,9 +22,7 @@ def rules_of(told: Json, charge: Json | None, rules: int) -> tuple[Rule, ...]:
     if rules == 1:
         is_none = _is_of_uncaptured_part(told, known) or known.get("status") == "failed"
         return () if is_none else _made(told)
-    if is_only_in_form(told, known):
-        return undone(told)
-    return () if known.get("status") == "failed" else _made(told)
+    return undone(told) if is_only_in_form(told, known) else _made(told)
 
 
 def undone(told: Json) -> tuple[Rule, ...]:

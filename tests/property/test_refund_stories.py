@@ -1,5 +1,7 @@
 """Refunds that are one in form only, and those that look like them: the same books in any order."""
 
+import hashlib
+import json
 from itertools import permutations
 from typing import Any, Final
 
@@ -21,7 +23,7 @@ Story = list[tuple[str, Json]]
 
 def by_event(shown: Json) -> Story:
     """Stripe tells an object of its own accord."""
-    name = f"evt_{shown['id']}_{shown.get('status')}"
+    name = f"evt_{hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]}"
     return [(topics.STRIPE_EVENTS, telling.event("thing.updated", shown, id=name))]
 
 
@@ -189,3 +191,65 @@ def test_refund_that_was_no_rest_of_an_authorization_is_booked_once_it_is_told_a
     told = settled + given + by_event(REST) + by_event(CAPTURED | {"refunds": telling.listed(REST)})
     books = {BALANCE: 3_770, FEES: 230, REVENUE: -7_000, ("revenue:refunds", "", "usd"): 3_000}
     assert_books(told, books, rules=RULES_VERSION)
+
+
+GIVEN: Final[Json] = telling.refund(
+    id="pyr_2", amount=3_000, charge="py_1", balance_transaction="txn_3"
+)
+GIVEN_MOVED: Final = polled(moved("txn_3", "payment_refund", -3_000, "pyr_2"))
+GIVEN_BOOKS: Final = {BALANCE: -3_480, FEES: 480, ("revenue:refunds", "", "usd"): 3_000}
+BROUGHT_BACK: Final = SETTLED + polled(BACK | {"source": ITEM})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(
+            BROUGHT_BACK + GIVEN_MOVED + by_event(RETURNED | {"refunds": telling.listed(GIVEN)}),
+            id="told-in-the-failed-charge-only",
+        ),
+        pytest.param(
+            BROUGHT_BACK
+            + GIVEN_MOVED
+            + by_event(GIVEN)
+            + by_event(RETURNED | {"refunds": telling.listed(GIVEN, ITEM)}),
+            id="told-alone-and-in-the-failed-charge",
+        ),
+        pytest.param(
+            BROUGHT_BACK
+            + by_event(RETURNED)
+            + polled(GIVEN | {"charge": RETURNED, "balance_transaction": dict(GIVEN_MOVED[0][1])}),
+            id="told-in-the-list-of-refunds",
+        ),
+    ],
+)  # fmt: skip
+def test_refund_made_before_its_charge_failed_stays_a_refund(told: Story) -> None:
+    assert_books(told, GIVEN_BOOKS, rules=RULES_VERSION)
+
+
+PENDING: Final[Json] = telling.refund(
+    amount=3_000, charge="py_1", status="pending", pending_reason="charge_pending"
+)
+CANCELLED: Final[Json] = PENDING | {"status": "failed", "pending_reason": None}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(polled(CANCELLED | {"charge": RETURNED}), id="told-by-the-poller"),
+        pytest.param(by_event(CANCELLED), id="told-alone"),
+        pytest.param(by_event(RETURNED | {"refunds": telling.listed(CANCELLED)}), id="in-its-charge"),
+    ],
+)  # fmt: skip
+def test_refund_that_fails_since_its_charge_failed_leaves_nothing(told: Story) -> None:
+    assert_books(
+        BROUGHT_BACK + by_event(RETURNED) + by_event(PENDING) + told,
+        RETURNED_BOOKS,
+        rules=RULES_VERSION,
+    )
+
+
+def test_return_of_a_debit_told_before_its_movement_was_known_is_undone_when_it_is() -> None:
+    early = ITEM | {"balance_transaction": None}
+    told = BROUGHT_BACK + by_event(RETURNED | {"refunds": telling.listed(early)})
+    assert_books(told, RETURNED_BOOKS, rules=RULES_VERSION)

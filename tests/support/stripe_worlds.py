@@ -175,7 +175,7 @@ def captured_in_part(stripe: Stripe) -> None:
 
 
 def debit_that_fails(stripe: Stripe) -> None:
-    """An asynchronous debit that settles, and comes back later, told in one of its shapes."""
+    """An asynchronous debit that settles, perhaps is refunded in part, and comes back later."""
     charge = stripe.charge()
     item = refund_of(stripe, charge, charge["amount"]) | {"id": stripe.new("pyr")}
     stripe.move("payment", charge["amount"], charge["id"], fee=80, category="charge")
@@ -186,8 +186,17 @@ def debit_that_fails(stripe: Stripe) -> None:
     bare = charge | {"status": "failed", "failure_balance_transaction": back["id"]}
     by_its_id = back | {"source": item["id"]}
     full = bare | {"failure_balance_transaction": by_its_id}
-    listed = {"object": "list", "data": [item | {"balance_transaction": back["id"]}]}
-    stripe.event(stripe.either(bare, full, bare | {"refunds": listed}), "charge.failed")
+    items = [item | {"balance_transaction": back["id"]}]
+    is_given = stripe.either(True, False)
+    if is_given:
+        given = refund_of(stripe, charge, stripe.amount(charge["amount"]))
+        moved = stripe.move("payment_refund", -given["amount"], given["id"], category="refund")
+        items.append(given | {"balance_transaction": moved["id"]})
+    with_refunds = bare | {"refunds": {"object": "list", "data": items}}
+    shown = stripe.either(bare, full, with_refunds)
+    stripe.event(shown, "charge.failed")
+    if is_given and (shown is not with_refunds or stripe.either(True, False)):
+        stripe.event(items[-1], "refund.created")
     if stripe.either(True, False):
         stripe.poll(item | {"balance_transaction": by_its_id, "charge": full})
     if stripe.either(True, False):

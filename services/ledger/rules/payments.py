@@ -116,9 +116,9 @@ def left_out(apart: Apart) -> str | None:
     return apart.left_out
 
 
-def left_out_unless_in_form(apart: Apart) -> str | None:
-    """The same where a refund in form only is booked with its undoing."""
-    return None if apart.gives is Gives.NOTHING else apart.left_out
+def left_out_where_unclear(apart: Apart) -> str | None:
+    """The same where one in form only is booked with its undoing, and a real one as any other."""
+    return apart.left_out if apart.gives is Gives.UNCLEAR else None
 
 
 def _refund_entry(

@@ -108,6 +108,46 @@ def test_movement_with_a_refund_that_has_no_id_is_refused_and_its_charge_booked(
         assert [e.reference for e in decision.entries] == ["stripe:payment:ch_1"]
 
 
+# ---- charges that failed
+
+
+FAILED = charge(status="failed", failure_balance_transaction="txn_1")
+
+
+@pytest.mark.parametrize("movement", ["txn_1", RETURN])
+def test_refund_moved_by_the_failure_of_its_charge_is_in_form_only(movement: object) -> None:
+    failed = FAILED | {"failure_balance_transaction": movement}
+    decision = of_event(refund(balance_transaction="txn_1", charge=failed))
+    assert books(decision).startswith(MADE_AND_UNDONE + "\n")
+
+
+@pytest.mark.parametrize("movement", ["txn_2", None])
+def test_refund_moved_by_anything_else_is_a_refund_of_the_charge_that_failed(
+    movement: object,
+) -> None:
+    decision = of_event(FAILED | {"refunds": listed(refund(balance_transaction=movement))})
+    assert [e.reference for e in decision.entries] == [
+        "stripe:payment:ch_1",
+        "stripe:payment:ch_1:failed",
+        "stripe:refund:re_1",
+    ]
+
+
+def test_refund_without_a_movement_is_not_that_of_a_charge_without_one() -> None:
+    never_paid = charge(status="failed", paid=False, failure_balance_transaction=None)
+    decision = of_event(refund(charge=never_paid))
+    assert [e.reference for e in decision.entries] == ["stripe:refund:re_1"]
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled"])
+def test_refund_that_fails_with_its_charge_is_a_refund_that_failed(status: str) -> None:
+    decision = of_event(refund(charge=FAILED, status=status))
+    assert [e.reference for e in decision.entries][:2] == [
+        "stripe:refund:re_1",
+        "stripe:refund:re_1:failed",
+    ]
+
+
 # ---- version 1
 
 
