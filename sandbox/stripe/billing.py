@@ -151,8 +151,21 @@ class Billing:
         self, at: int, invoice_id: str, *, amount: int, tax: int, refund: str | None = None
     ) -> CreditNote:
         """A part of an invoice's first line is taken back: off it, by a refund, or as balance."""
+        invoice = self.store.get(Invoice, invoice_id)
+        lines = ((invoice.lines[0].id, amount),)
+        return self.take_back_of(at, invoice, lines, tax=tax, refund=refund)
+
+    def take_back_of(
+        self,
+        at: int,
+        invoice: Invoice,
+        lines: tuple[tuple[str, int], ...],
+        *,
+        tax: int = 0,
+        refund: str | None = None,
+    ) -> CreditNote:
+        """Parts of several lines of an invoice are taken back."""
         store = self.store
-        invoice = store.get(Invoice, invoice_id)
         sequence = store.next_sequence()
         is_before = invoice.status == "open"
         note = store.put(
@@ -164,8 +177,7 @@ class Billing:
                 currency=invoice.currency,
                 customer=invoice.customer,
                 invoice=invoice.id,
-                line=invoice.lines[0].id,
-                amount=amount,
+                lines=lines,
                 tax=tax,
                 is_before_payment=is_before,
                 refund=refund,

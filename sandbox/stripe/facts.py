@@ -271,16 +271,20 @@ class InvoicePayment(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditNote(Fact):
-    """A part of one line taken back, with its part of the tax."""
+    """Parts of lines taken back, with their part of the tax: each line's id and its amount."""
 
     currency: str
     customer: str
     invoice: str
-    line: str
-    amount: int
+    lines: tuple[tuple[str, int], ...]
     tax: int
     is_before_payment: bool
     refund: str | None = None
+
+    @property
+    def amount(self) -> int:
+        """What is taken back of all lines without the tax."""
+        return sum(amount for _, amount in self.lines)
 
     @property
     def total(self) -> int:

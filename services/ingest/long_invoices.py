@@ -1,12 +1,13 @@
-"""Invoices that an event shows in part: which they are, and how they are told whole.
+"""Invoices and credit notes that an event shows in part: which they are, how they are told whole.
 
-An event shows the first ten lines of an invoice. What else there is of it, the API lists. Since
+An event shows the first ten lines of either. What else there is of it, the API lists. Since
 2025-03-31 it does not say how an invoice was paid, either: the API does, where that is expanded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, cast
 
 from services.ingest.catch_up import Fields
@@ -16,21 +17,25 @@ from shared.contracts.discrepancies import DiscrepancyKind
 # A line takes about a kilobyte, and a record must stay below what a topic takes.
 LINES_IN_A_RECORD_MAX: Final = 400
 SHOWN_MAX: Final = 500
+_FOLDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"invoice": "/v1/invoices", "credit_note": "/v1/credit_notes"}
+)
 # Old shapes have the first two, if only as null; where the last is told, nothing is left to ask.
 _HOW_PAID: Final = ("charge", "payment_intent", "amount_paid_off_stripe")
 
 
 @dataclass(frozen=True, slots=True)
 class Unfetched:
-    """An invoice that is still to be fetched, and why that failed the last time.
+    """An invoice or a credit note that is still to be fetched, and why that failed the last time.
 
-    ``is_long`` where lines of it are untold; else it is how it was paid.
+    ``is_long`` where lines of it are untold; else it is how an invoice was paid.
     """
 
-    invoice: str
+    object_id: str
     noted_at: datetime
     reason: str = ""
     is_long: bool = True
+    kind: str = "invoice"
 
 
 def invoice_in(event: Fields) -> str:
@@ -42,6 +47,12 @@ def invoice_in(event: Fields) -> str:
     if shown.get("object") != "invoice" or shown.get("status") == "draft" or not is_cut(shown):
         return ""
     return _id(shown)
+
+
+def credit_note_in(event: Fields) -> str:
+    """The id of the long credit note that an event shows; empty: it shows none."""
+    shown = _object(_object(event.get("data")).get("object"))
+    return _id(shown) if shown.get("object") == "credit_note" and is_cut(shown) else ""
 
 
 def paid_invoice_in(event: Fields) -> str:
@@ -59,55 +70,66 @@ def paid_invoice_in(event: Fields) -> str:
     return _id(shown) if is_something and not any(name in shown for name in _HOW_PAID) else ""
 
 
-def is_cut(invoice: Fields) -> bool:
-    """Whether an invoice has more lines than it shows."""
-    return _object(invoice.get("lines")).get("has_more") is True
+def is_cut(value: Fields) -> bool:
+    """Whether an invoice or a credit note has more lines than it shows."""
+    return value.get("object") in _FOLDERS and _object(value.get("lines")).get("has_more") is True
 
 
-def lines_path(invoice: Fields) -> str:
-    """Where the API lists the lines of an invoice."""
-    return f"/v1/invoices/{invoice.get('id')}/lines"
+def path_of(kind: str, object_id: str) -> str:
+    """Where the API tells an invoice or a credit note."""
+    return f"{_FOLDERS[kind]}/{object_id}"
 
 
-def told_whole(invoice: Fields, lines: Sequence[Fields]) -> Iterator[Fields]:
-    """The invoice with all of its lines, some hundreds in each telling."""
-    shown = _object(invoice.get("lines"))
+def lines_path(value: Fields) -> str:
+    """Where the API lists the lines of an invoice or a credit note."""
+    return f"{path_of(str(value.get('object')), str(value.get('id')))}/lines"
+
+
+def told_whole(value: Fields, lines: Sequence[Fields]) -> Iterator[Fields]:
+    """The invoice or credit note with all of its lines, some hundreds in each telling."""
+    shown = _object(value.get("lines"))
     for start in range(0, max(len(lines), 1), LINES_IN_A_RECORD_MAX):
         part = list(lines[start : start + LINES_IN_A_RECORD_MAX])
         yield {
-            **invoice,
+            **value,
             "lines": {**shown, "data": part, "has_more": False, "total_count": len(lines)},
         }
 
 
 def expected(unfetched: Iterable[Unfetched]) -> tuple[Trouble, ...]:
-    """What is still to be told, as an open expectation of each invoice."""
-    found = sorted(unfetched, key=lambda each: (each.noted_at, each.invoice))
+    """What is still to be told, as an open expectation of each object."""
+    found = sorted(unfetched, key=lambda each: (each.noted_at, each.object_id))
     return tuple(_lines(each) if each.is_long else _payment(each) for each in found[:SHOWN_MAX])
 
 
 def _lines(each: Unfetched) -> Trouble:
+    noun = each.kind.replace("_", " ")
+    until = (
+        "what of them is served over time counts as earned"
+        if each.kind == "invoice"
+        else "what it takes back of them goes on being earned"
+    )
     return Trouble(
         DiscrepancyKind.EVENT_MISSING,
-        each.invoice,
-        expected="every line of the invoice on the log",
+        each.object_id,
+        expected=f"every line of the {noun} on the log",
         found="the first ten, which its events show",
         explanation=(
-            f"The invoice {each.invoice} has more lines than its events show. Until the others"
-            f" are fetched, what of them is served over time counts as earned{_failed(each)}"
+            f"The {noun} {each.object_id} has more lines than its events show. Until the others"
+            f" are fetched, {until}{_failed(each)}"
         ),
-        evidence=("invoice.lines",),
+        evidence=(f"{each.kind}.lines",),
     )
 
 
 def _payment(each: Unfetched) -> Trouble:
     return Trouble(
         DiscrepancyKind.EVENT_MISSING,
-        each.invoice,
+        each.object_id,
         expected="how the invoice was paid, on the log",
         found="that it is paid, which its events show",
         explanation=(
-            f"The events of the invoice {each.invoice} do not say what of it was paid outside of"
+            f"The events of the invoice {each.object_id} do not say what of it was paid outside of"
             f" Stripe. Until that is fetched, as much stands as a receivable{_failed(each)}"
         ),
         evidence=("invoice.amount_paid_off_stripe",),

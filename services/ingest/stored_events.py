@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from services.ingest.admission import RESENT, VIA_FETCHED
 from services.ingest.event_body import json_value
-from services.ingest.long_invoices import invoice_in, paid_invoice_in
+from services.ingest.long_invoices import credit_note_in, invoice_in, paid_invoice_in
 from shared.contracts.envelope import Envelope, instant_of
 from shared.contracts.errors import Unreadable
 
@@ -40,8 +40,8 @@ class StoredEvent:
     """One delivery on the topic; ``created`` is Stripe's time of the event, where it says one.
 
     ``resent_from`` is the position of the delivery that was sent through the door once more,
-    ``long_invoice`` the invoice that the event shows with a part of its lines, ``paid_invoice`` the
-    one that it shows paid without saying how.
+    ``long_invoice`` the invoice that the event shows with a part of its lines, ``long_note`` such a
+    credit note, ``paid_invoice`` the invoice that it shows paid without saying how.
     """
 
     partition: int
@@ -61,6 +61,7 @@ class StoredEvent:
     is_foreign: bool
     resent_from: str
     long_invoice: str = ""
+    long_note: str = ""
     paid_invoice: str = ""
 
 
@@ -90,6 +91,7 @@ def stored_event(
         is_foreign=envelope.extension("foreign") == "true",
         resent_from=resent_from,
         long_invoice=_name(invoice_in(body)),
+        long_note=_name(credit_note_in(body)),
         paid_invoice=_name(paid_invoice_in(body)),
     )
 

@@ -22,8 +22,10 @@ from services.ingest.shell.long_invoices import LongInvoices
 from services.ingest.shell.poll_store import PollStore
 from services.ingest.shell.stripe_api import API_VERSION, StripeApi
 from services.ingest.shell.teller import Teller
+from services.ledger.readers.billed import CreditNote
 from services.ledger.readers.billed import Invoice as ReadInvoice
 from services.ledger.readers.exact_json import parse_object
+from services.ledger.readers.stripe_invoices import credit_note as read_credit_note
 from services.ledger.readers.stripe_invoices import invoice as read_invoice
 from shared.contracts.books import Mode
 from shared.contracts.money import Money
@@ -34,9 +36,8 @@ from tests.support.world import KEY
 pytestmark = pytest.mark.stack
 
 LINES = 123
-UPGRADE = Path(event_index.__file__).parent.joinpath(
-    "migrations", "0008_look_for_long_invoices_of_before.sql"
-)
+MIGRATIONS = Path(event_index.__file__).parent / "migrations"
+UPGRADES = ["0008_look_for_long_invoices_of_before.sql", "0012_look_for_what_was_shown_in_part.sql"]
 
 
 @pytest.fixture
@@ -134,8 +135,9 @@ async def test_invoice_of_many_lines_is_told_with_all_of_them_and_again_when_it_
     assert (last["status"], len(last["lines"]["data"])) == ("void", LINES)
 
 
+@pytest.mark.parametrize("upgrade", UPGRADES)
 async def test_invoice_that_came_before_long_ones_were_noted_is_noted_after_the_upgrade(
-    polling: Polling,
+    polling: Polling, upgrade: str
 ) -> None:
     long = bill(polling, LINES)
     await heard(polling)
@@ -148,7 +150,7 @@ async def test_invoice_that_came_before_long_ones_were_noted_is_noted_after_the_
     long_invoices = asking(polling, polling.api)
     assert long.id not in await expected(long_invoices)
     async with polling.database.connection() as owner:
-        await owner.execute(UPGRADE.read_text("utf-8"))
+        await owner.execute((MIGRATIONS / upgrade).read_text("utf-8"))
     await heard(polling)
     assert long.id in await expected(long_invoices)
     async with polling.database.connection() as owner:
@@ -237,3 +239,35 @@ async def test_how_an_invoice_was_paid_is_expected_only_where_asking_failed(
     said = {each.subject: each.explanation for each in await long_invoices.expectations()}
     assert "outside of Stripe" in said[made.id]
     assert "status 404" in said[made.id]
+
+
+async def test_credit_note_of_many_lines_is_told_with_all_of_them_once_unless_it_changes(
+    polling: Polling,
+) -> None:
+    made = bill(polling, LINES)
+    runner = polling.world.runner
+    billing, store = runner.world.state.stripe.billing, runner.world.state.stripe.store
+    lines = tuple((line.id, 100) for line in made.lines)
+    note = billing.take_back_of(runner.world.now, made, lines)
+    short = billing.take_back_of(runner.world.now, made, lines[:2])
+    runner.advance(60)
+    await heard(polling)
+    long_invoices = asking(polling, polling.api)
+    assert note.id in await expected(long_invoices)
+    await long_invoices.fetch()
+    assert note.id not in await expected(long_invoices)
+    (whole,) = await told(polling, note.id)
+    assert [line["invoice_line_item"] for line in whole["lines"]["data"]] == [i for i, _ in lines]
+    assert await told(polling, short.id) == []
+    read = read_credit_note(parse_object(json.dumps(whole).encode()), datetime.now(UTC))
+    assert isinstance(read, CreditNote)
+    assert (len(read.lines), read.has_untold_lines) == (LINES, False)
+
+    store.emit(runner.world.now, "credit_note.updated", note)
+    runner.advance(60)
+    await heard(polling)
+    assert await due(polling, note.id) == [note.id]
+    # Told already just so, it is no news.
+    await long_invoices.fetch()
+    assert len(await told(polling, note.id)) == 1
+    assert await due(polling, note.id) == []

@@ -174,7 +174,7 @@ def invoice_payment_object(payment: InvoicePayment, view: View) -> JsonObject:
 
 
 def credit_note_object(note: CreditNote, view: View) -> JsonObject:
-    """A credit note of one line."""
+    """A credit note."""
     refunds: list[JsonObject] = []
     if note.refund is not None:
         refunds.append(
@@ -201,7 +201,7 @@ def credit_note_object(note: CreditNote, view: View) -> JsonObject:
         "discount_amounts": [],
         "effective_at": note.created,
         "invoice": note.invoice,
-        "lines": embedded_list(f"/v1/credit_notes/{note.id}/lines", [_noted_line(note, view)]),
+        "lines": embedded_list(f"/v1/credit_notes/{note.id}/lines", credit_note_lines(note, view)),
         "livemode": view.livemode,
         "memo": None,
         "metadata": {},
@@ -225,21 +225,29 @@ def credit_note_object(note: CreditNote, view: View) -> JsonObject:
     }
 
 
-def _noted_line(note: CreditNote, view: View) -> JsonObject:
+def credit_note_lines(note: CreditNote, view: View) -> list[JsonObject]:
+    """All lines of a credit note; it shows the first of them itself, and its tax on that one."""
+    return [
+        _noted_line(f"{note.id[3:]}{number or ''}", line, amount, 0 if number else note.tax, view)
+        for number, (line, amount) in enumerate(note.lines)
+    ]
+
+
+def _noted_line(key: str, line: str, amount: int, tax: int, view: View) -> JsonObject:
     return {
-        "id": f"cnli_{note.id[3:]}",
+        "id": f"cnli_{key}",
         "object": "credit_note_line_item",
-        "amount": note.amount,
+        "amount": amount,
         "description": "Time that is not used",
         "discount_amount": 0,
         "discount_amounts": [],
-        "invoice_line_item": note.line,
+        "invoice_line_item": line,
         "livemode": view.livemode,
         "metadata": {},
         "pretax_credit_amounts": [],
         "quantity": None,
         "tax_rates": [],
-        "taxes": _taxes(note.tax, note.amount),
+        "taxes": _taxes(tax, amount),
         "type": "invoice_line_item",
         "unit_amount": None,
         "unit_amount_decimal": None,

@@ -17,6 +17,7 @@ from sandbox.stripe.facts import (
     ApplicationFee,
     BalanceTransaction,
     Charge,
+    CreditNote,
     Dispute,
     Event,
     FeeRefund,
@@ -31,7 +32,7 @@ from sandbox.stripe.facts import (
     TransferReversal,
 )
 from sandbox.stripe.queries import Parameters, StripeRefusal, filtered, missing, page
-from sandbox.stripe.shapes.billing import invoice_lines, unless_expanded
+from sandbox.stripe.shapes.billing import credit_note_lines, invoice_lines, unless_expanded
 from sandbox.stripe.shapes.money import balance_object
 from sandbox.stripe.shapes.render import (
     API_VERSION,
@@ -48,6 +49,7 @@ _COLLECTIONS: Final[Mapping[str, type[AnyFact]]] = {
     "application_fees": ApplicationFee,
     "balance_transactions": BalanceTransaction,
     "charges": Charge,
+    "credit_notes": CreditNote,
     "disputes": Dispute,
     "events": Event,
     "invoices": Invoice,
@@ -97,6 +99,7 @@ class StripeApi:
             Route("/v1/transfers/{parent}/reversals", self._answering(self._reversals)),
             Route("/v1/transfers/{parent}/reversals/{id}", self._answering(self._reversal)),
             Route("/v1/invoices/{parent}/lines", self._answering(self._invoice_lines)),
+            Route("/v1/credit_notes/{parent}/lines", self._answering(self._credit_note_lines)),
             Route("/v1/application_fees/{parent}/refunds", self._answering(self._fee_refunds)),
         ]
         for path, kind in _COLLECTIONS.items():
@@ -260,16 +263,32 @@ class StripeApi:
         """Every line of an invoice, in the order in which it has them."""
         store = self._source.store
         invoice = store.get(Invoice, self._parent(Invoice, request))
-        if invoice.owner != owner:
-            raise missing(invoice.id, noun="invoice")
         lines = invoice_lines(invoice, store.view(self._source.now()))
+        return self._lines(request, owner, invoice, f"/v1/invoices/{invoice.id}/lines", lines)
+
+    def _credit_note_lines(self, request: Request, owner: str) -> JsonObject:
+        """Every line of a credit note, in the order in which it has them."""
+        store = self._source.store
+        note = store.get(CreditNote, self._parent(CreditNote, request))
+        lines = credit_note_lines(note, store.view(self._source.now()))
+        return self._lines(request, owner, note, f"/v1/credit_notes/{note.id}/lines", lines)
+
+    def _lines(
+        self,
+        request: Request,
+        owner: str,
+        parent: Invoice | CreditNote,
+        path: str,
+        lines: list[JsonObject],
+    ) -> JsonObject:
+        if parent.owner != owner:
+            raise missing(parent.id, noun=_noun(type(parent)))
         ids = [line["id"] for line in lines]
         parameters = Parameters.read(request.query_params.multi_items())
         limit, after = parameters.limit(), parameters.single.get("starting_after")
         if after is not None and after not in ids:
             raise missing(after, param="starting_after", noun="line item")
         rest = lines if after is None else lines[ids.index(after) + 1 :]
-        path = f"/v1/invoices/{invoice.id}/lines"
         return list_object(path, rest[:limit], has_more=len(rest) > limit)
 
     def _parent(self, kind: type[AnyFact], request: Request) -> str:

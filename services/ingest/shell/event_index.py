@@ -5,7 +5,7 @@
 It is made from the topic alone: the door owns no table, and nobody is believed but the log.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -58,22 +58,20 @@ class EventIndex:
     async def _take(self, batch: list[Record], keep: Keep) -> None:
         events = _stored(batch)
         known = await self.arrived_of(event.event_id for event in events)
-        own = [e for e in events if not e.is_foreign]
-        long = [(e, e.long_invoice, True) for e in own if e.long_invoice]
-        paid = [(e, e.paid_invoice, False) for e in own if e.paid_invoice]
-        asked = [*long, *paid]
+        asked = list(_asked(event for event in events if not event.is_foreign))
 
         async def rows(tx: Tx) -> None:
             await tx.execute(QUERIES["store_events"], *_columns(events))
             if asked:
                 await tx.execute(
                     QUERIES["note_long_invoices"],
-                    [e.account for e, _, _ in asked],
-                    [e.livemode for e, _, _ in asked],
-                    [invoice for _, invoice, _ in asked],
-                    [e.book for e, _, _ in asked],
+                    [e.account for e, _, _, _ in asked],
+                    [e.livemode for e, _, _, _ in asked],
+                    [object_id for _, _, object_id, _ in asked],
+                    [e.book for e, _, _, _ in asked],
                     datetime.now(UTC),
-                    [is_long for _, _, is_long in asked],
+                    [is_long for _, _, _, is_long in asked],
+                    [kind for _, kind, _, _ in asked],
                 )
 
         await keep(rows)
@@ -84,6 +82,17 @@ class EventIndex:
         async with self._database.connection() as connection:
             rows = await connection.fetch(QUERIES["arrived_of"], list(event_ids))
         return frozenset(str(row["event_id"]) for row in rows)
+
+
+def _asked(events: Iterable[StoredEvent]) -> Iterator[tuple[StoredEvent, str, str, bool]]:
+    """What events show in part: its kind and id, and whether lines of it are missing."""
+    for event in events:
+        if event.long_invoice:
+            yield event, "invoice", event.long_invoice, True
+        if event.long_note:
+            yield event, "credit_note", event.long_note, True
+        if event.paid_invoice:
+            yield event, "invoice", event.paid_invoice, False
 
 
 def _count(events: Iterable[StoredEvent], known: frozenset[str]) -> None:

@@ -1,4 +1,4 @@
-"""Invoices asked for that events show in part: told whole on ``stripe.objects``.
+"""Invoices and credit notes that events show in part, asked for: told whole on ``stripe.objects``.
 
 stripe.events ──index──▶ ingest.long_invoices ──GET invoice, its lines──▶ stripe.objects
 
@@ -12,8 +12,8 @@ from typing import Final
 from prometheus_client import Counter
 
 from services.ingest.endpoint_status import Trouble
-from services.ingest.long_invoices import SHOWN_MAX, Unfetched, expected
-from services.ingest.mirrored import asked_of
+from services.ingest.long_invoices import SHOWN_MAX, Unfetched, expected, path_of
+from services.ingest.mirrored import Asked, asked_of
 from services.ingest.polled import PolledAccount
 from services.ingest.shell.poll_store import QUERIES
 from services.ingest.shell.stripe_api import ApiRefused, StripeApi
@@ -31,13 +31,13 @@ _GONE: Final = 404
 
 _TOLD = Counter(
     "tallystick_ingest_long_invoices_told_total",
-    "Invoices that were told with all their lines, and how they were paid",
+    "Invoices and credit notes that were told with all their lines, and how they were paid",
 )
 _log = log.get(__name__)
 
 
 class LongInvoices:
-    """Tells whole what events show in part of one account's invoices, within its key's rate."""
+    """Tells whole what events of one account show in part, within the rate of its key."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class LongInvoices:
             )
         for row in rows:
             self._beat()
-            await self._tell(row["account"], row["invoice"], row["notings"], row["tries"])
+            asked = asked_of(path_of(row["kind"], row["invoice"]))
+            await self._tell(row["account"], asked, row["notings"], row["tries"])
 
     async def expectations(self) -> tuple[Trouble, ...]:
         """What is still to be told, for the reports of the audit."""
@@ -80,19 +81,19 @@ class LongInvoices:
                 QUERIES["unfetched_long_invoices"], *self._mine(), SHOWN_MAX
             )
         return expected(
-            Unfetched(r["invoice"], r["noted_at"], r["reason"], r["is_long"]) for r in rows
+            Unfetched(r["invoice"], r["noted_at"], r["reason"], r["is_long"], r["kind"])
+            for r in rows
         )
 
-    async def _tell(self, account: str, invoice: str, notings: int, tries: int) -> None:
-        place = (account, self._polled.mode is Mode.LIVE, invoice)
+    async def _tell(self, account: str, asked: Asked, notings: int, tries: int) -> None:
+        place = (account, self._polled.mode is Mode.LIVE, asked.object_id)
         try:
-            asked = asked_of(f"/v1/invoices/{invoice}")
             shown = await self._api(account).one(asked.path, expand=asked.expand)
             await self._teller(account).tell("long_invoices", [shown])
         except ApiRefused as error:
             if error.status == _WRONG_KEY:
                 raise
-            _log.warning("long_invoice.failed", invoice=invoice, reason=str(error))
+            _log.warning("long_invoice.failed", object_id=asked.object_id, reason=str(error))
             if error.status == _GONE:
                 await self._settle(*place, notings, UNRESOLVED, str(error))
                 return

@@ -110,11 +110,11 @@ class Teller:
         _PUBLISHED.labels(name).inc(len(fresh))
 
     async def _whole(self, name: str, value: Fields) -> Fields:
-        """An invoice with all of its lines; of very many, those before the last hundreds are told.
+        """An invoice or a credit note with all of its lines; any other object is as it is.
 
-        Any other object is as it is.
+        Of very many lines, those before the last hundreds are told.
         """
-        if value.get("object") != "invoice" or not is_cut(value):
+        if not is_cut(value):
             return value
         lines: list[Fields] = []
         async with aclosing(self._api.pages(lines_path(value))) as pages:

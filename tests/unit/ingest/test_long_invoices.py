@@ -1,4 +1,4 @@
-"""Invoices with more lines than a message shows."""
+"""Invoices and credit notes of which a message shows a part."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -6,8 +6,11 @@ from typing import Any, Final
 from services.ingest.long_invoices import (
     LINES_IN_A_RECORD_MAX,
     Unfetched,
+    credit_note_in,
     expected,
     invoice_in,
+    is_cut,
+    lines_path,
     paid_invoice_in,
     told_whole,
 )
@@ -36,6 +39,20 @@ def test_event_that_shows_all_a_draft_or_something_else_names_none() -> None:
     assert invoice_in(event(object="charge")) == ""
     assert invoice_in(event(id=7)) == ""
     assert invoice_in({"data": []}) == ""
+
+
+def test_credit_note_that_an_event_shows_in_part_is_named_and_its_lines_are_asked_for() -> None:
+    shown = event(id="cn_1", object="credit_note", status="issued")
+    assert credit_note_in(shown) == "cn_1"
+    assert invoice_in(shown) == ""
+    assert credit_note_in(event()) == ""
+    whole = {"object": "list", "data": [], "has_more": False}
+    assert credit_note_in(event(object="credit_note", lines=whole)) == ""
+    note = shown["data"]["object"]
+    assert is_cut(note)
+    assert lines_path(note) == "/v1/credit_notes/cn_1/lines"
+    # Other objects have lists of lines, too.
+    assert not is_cut(note | {"object": "quote"})
 
 
 PAID: Final[Json] = {"status": "paid", "amount_paid": 8_000}
@@ -82,4 +99,13 @@ def test_how_an_invoice_was_paid_is_expected_where_it_could_not_be_asked() -> No
     (trouble,) = expected([Unfetched("in_1", AT, "status 403", is_long=False)])
     assert (trouble.subject, trouble.expected) == ("in_1", "how the invoice was paid, on the log")
     assert "outside of Stripe" in trouble.explanation
+    assert "status 403" in trouble.explanation
+
+
+def test_lines_of_a_credit_note_that_are_still_to_be_told_are_an_expectation_of_it() -> None:
+    (trouble,) = expected([Unfetched("cn_1", AT, "status 403", kind="credit_note")])
+    assert (trouble.subject, trouble.expected) == (
+        *("cn_1", "every line of the credit note on the log"),
+    )
+    assert "takes back of them goes on being earned" in trouble.explanation
     assert "status 403" in trouble.explanation

@@ -1,8 +1,9 @@
 -- name: note_long_invoices!
--- Invoices that events show in part are to be asked for; long ones once more, where they have
--- changed since. That one is paid changes no more: how it was is asked once, whatever events follow.
+-- Invoices and credit notes that events show in part are to be asked for; long ones once more, where
+-- they have changed since. That an invoice is paid changes no more: how it was is asked once, whatever
+-- events follow.
 insert into long_invoices as l (
-    account, livemode, invoice, book, state, noted_at, try_at, is_long, is_paid
+    account, livemode, invoice, book, state, noted_at, try_at, is_long, is_paid, kind
 )
 select
     account,
@@ -13,9 +14,10 @@ select
     $5::timestamptz,
     $5::timestamptz,
     bool_or(is_long),
-    not bool_and(is_long)
-from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $6::boolean[]) as n (
-    account, livemode, invoice, book, is_long
+    not bool_and(is_long),
+    min(kind)
+from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $6::boolean[], $7::text[]) as n (
+    account, livemode, invoice, book, is_long, kind
 )
 group by account, livemode, invoice
 order by account, livemode, invoice
@@ -34,7 +36,7 @@ where excluded.is_long or not l.is_paid
 -- name: due_long_invoices
 -- The invoices of an account whose turn it is, and of what else is told by its key: those first
 -- whose lines count as earned until they are told. No row: none.
-select account, invoice, notings, tries
+select account, kind, invoice, notings, tries
 from long_invoices
 where
     state = 'open'
@@ -59,7 +61,7 @@ where account = $1 and livemode = $2 and invoice = $3
 -- name: unfetched_long_invoices
 -- Invoices that are not told whole. One that only does not say how it was paid has its turn in the
 -- rounds to come, however many there are, and is missed once a try has failed. No row: none.
-select invoice, noted_at, reason, is_long
+select kind, invoice, noted_at, reason, is_long
 from long_invoices
 where
     state <> 'told'
