@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from oracle.bad_debts import bad_debt_differences
 from oracle.chain import chain_differences, first_appearances, publication_differences
 from oracle.clock import tick_differences
 from oracle.journal import Booked, Books, KeyedPlace, Place, Totals
+from oracle.passed_on import passed_on_differences
 from oracle.releases import fact_of, is_release, release_differences, reversed_releases
 from oracle.report import Difference, Report, sorted_differences, written
 from oracle.truth import Truth, truth_differences
@@ -134,7 +134,7 @@ def _entries(
             continue
         expected[name] = _standing_fact(stands, told)
         found += _against(stands, told, books)
-    found += bad_debt_differences(model, booked, expected, standing.lost)
+    found += passed_on_differences(model, books, expected, standing.lost)
     released = [entry for entry in books.entries if is_release(entry, model)]
     undone = reversed_releases(released, model.reversals)
     expected |= {

@@ -9,16 +9,27 @@ from fractions import Fraction
 from typing import Final
 
 from oracle.reading import Json, id_of, maybe_object, stripe_money, text, wire_money
-from oracle.values import CannotBook, Fact, Leg, fact, reference, reversed_legs
+from oracle.values import (
+    CannotBook,
+    Fact,
+    Leg,
+    PassedOn,
+    fact,
+    reference,
+    reversed_legs,
+)
 
 CREDITS: Final = "memo:credits"
 ISSUED: Final = "memo:credits-issued"
 
 
 def of_charge(
-    book: str, told: Json, captured: int, rate: Fraction, *, came_back: bool
-) -> Iterator[Fact | None]:
-    """What a charge bought, whose it is where the charge says so, and that it came back."""
+    book: str, told: Json, captured: int, rate: Fraction, *, came_back: bool, rules: int
+) -> Iterator[Fact | PassedOn | None]:
+    """What a charge bought, whose it is where the charge says so, and that it came back.
+
+    Since the second rules whose it is goes by the charge: what it moves goes on to the customer.
+    """
     charge = text(told, "id")
     payment, customer = id_of(told.get("payment_intent")) or charge, id_of(told.get("customer"))
     currency = stripe_money({**told, "amount": captured}, "amount")[1]
@@ -29,6 +40,12 @@ def of_charge(
     first = reference("stripe", "credit", charge)
     second = f"{reference('stripe', 'credit', payment)}:customer"
     yield fact(book, first, bought)
+    if rules > 1:
+        if came_back:
+            yield fact(book, f"{first}:returned", reversed_legs(bought), reverses=first)
+        if customer:
+            yield PassedOn(book, CREDITS, payment, CREDITS, customer)
+        return
     if customer:
         yield fact(book, second, given)
     if came_back:
@@ -37,7 +54,7 @@ def of_charge(
             yield fact(book, f"{second}:returned", reversed_legs(given), reverses=second)
 
 
-def whose(book: str, told: Json, rate: Fraction) -> Fact | None:
+def whose(book: str, told: Json, rate: Fraction, rules: int) -> Fact | PassedOn | None:
     """Whose a payment is, as a paid session or a payment intent that succeeded says."""
     if told.get("object") == "payment_intent":
         payment, customer = text(told, "id"), id_of(told.get("customer"))
@@ -51,6 +68,8 @@ def whose(book: str, told: Json, rate: Fraction) -> Fact | None:
     paid, currency = stripe_money(told, name)
     if paid < 0:
         raise CannotBook(f"{payment}: {paid} paid")
+    if rules > 1:
+        return PassedOn(book, CREDITS, payment, CREDITS, customer)
     amount = paid * rate.numerator // rate.denominator
     legs = [Leg(CREDITS, customer, currency, amount), Leg(CREDITS, payment, currency, -amount)]
     return fact(book, reference("stripe", "credit", payment, "customer"), legs)

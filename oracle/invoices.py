@@ -17,8 +17,8 @@ from oracle.values import (
     CannotBook,
     CannotRead,
     Fact,
-    GivenUp,
     Leg,
+    PassedOn,
     Service,
     Taken,
     fact,
@@ -36,7 +36,7 @@ LOSS: Final = "expenses:bad-debt"
 _MONTH_SECONDS: Final = 31 * 86_400
 _ENDED: Final = {"open", "paid", "uncollectible", "void"}
 
-Attempt = Fact | GivenUp | CannotBook | None
+Attempt = Fact | PassedOn | CannotBook | None
 
 
 def invoice(book: str, told: Json, rules: int) -> Iterator[Attempt]:
@@ -56,7 +56,7 @@ def invoice(book: str, told: Json, rules: int) -> Iterator[Attempt]:
 
 def _invoice(
     book: str, told: Json, name: str, since: int, rules: int
-) -> Iterator[Fact | GivenUp | None]:
+) -> Iterator[Fact | PassedOn | None]:
     passed = maybe_object(told.get("status_transitions")) or {}
     status, customer = optional_text(told, "status"), _whose(told, rules)
     total, currency = stripe_money(told, "total")
@@ -129,7 +129,7 @@ def _settled(book: str, told: Json, key: str, currency: str, rules: int) -> Iter
 
 def _lost_or_not(
     book: str, told: Json, key: str, currency: str, rules: int
-) -> Iterator[Fact | GivenUp | None]:
+) -> Iterator[Fact | PassedOn | None]:
     """What was given up, and that it is not lost after all.
 
     Since the second rules nobody says how much: what moves on the receivable is the loss. Under
@@ -141,7 +141,7 @@ def _lost_or_not(
     if status != "uncollectible" and given_up is None:
         return
     if rules > 1:
-        yield GivenUp(book, text(told, "id"))
+        yield PassedOn(book, RECEIVABLE, text(told, "id"), LOSS, "")
         return
     lost = _lost(told, status, given_up)
     owed = Leg(RECEIVABLE, text(told, "id"), currency, -lost)

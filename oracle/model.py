@@ -13,9 +13,9 @@ from oracle.values import (
     CannotBook,
     CannotRead,
     Fact,
-    GivenUp,
     Model,
     Name,
+    PassedOn,
     Position,
     Record,
     Tick,
@@ -29,7 +29,7 @@ BANK_OBSERVATIONS: Final = "bank.observations"
 LEDGER_COMMANDS: Final = "ledger.commands"
 MATCHES: Final = "reconciliation.matches"
 SENT_AGAIN: Final = "redriveattempt"
-Attempt = Fact | GivenUp | CannotBook
+Attempt = Fact | PassedOn | CannotBook
 __all__ = ["INPUTS", "BookData", "Books", "PutInForce", "model_of"]
 
 INPUTS: Final = (STRIPE_EVENTS, STRIPE_OBJECTS, BANK_OBSERVATIONS, LEDGER_COMMANDS, MATCHES)
@@ -110,7 +110,7 @@ def _read(model: Model, record: Record, books: Books, asked: _Asked) -> None:
         positions = model.versions.setdefault((book, identity), {})
         before = positions.setdefault(digest, [])
         if _is_repeated(record, before):
-            found = [_unsure(each) for each in found if not isinstance(each, GivenUp)]
+            found = [_unsure(each) for each in found if not isinstance(each, PassedOn)]
         before.append(record.position)
     for attempt in found:
         _keep(model, attempt, record)
@@ -121,8 +121,8 @@ def _keep(model: Model, attempt: Attempt, record: Record) -> None:
     match attempt:
         case CannotBook():
             model.refused.append((position, str(attempt)))
-        case GivenUp():
-            model.given_up.setdefault(attempt, []).append((position, message_id))
+        case PassedOn():
+            model.passed_on.setdefault(attempt, []).append((position, message_id))
         case Fact():
             is_request = _is_request(position.topic, attempt)
             told = Told(attempt, position, message_id, is_request=is_request)

@@ -31,8 +31,8 @@ from oracle.values import (
     CannotBook,
     CannotRead,
     Fact,
-    GivenUp,
     Leg,
+    PassedOn,
     fact,
     reference,
     reversed_legs,
@@ -77,7 +77,7 @@ _INSIDE: Final = {
 }
 _MAY_BE_NAMELESS: Final = {"list", "invoice", "credit_note"}
 
-Attempt = Fact | GivenUp | CannotBook | None
+Attempt = Fact | PassedOn | CannotBook | None
 # A ledger that begins now begins with these.
 LATEST_RULES: Final = 2
 
@@ -141,7 +141,7 @@ def _billed(book: str, told: Json, wants: Wants) -> Iterator[Attempt]:
     elif wants.invoices and kind == "credit_note":
         yield from invoices.credit_note(book, told, wants.rules)
     elif rate is not None and kind in ("payment_intent", "checkout.session"):
-        yield _attempt(lambda b, t: customer_credits.whose(b, t, rate), book, told)
+        yield _attempt(lambda b, t: customer_credits.whose(b, t, rate, wants.rules), book, told)
 
 
 def _inside(book: str, told: Json, wants: Wants, charge: Json | None) -> Iterator[Attempt]:
@@ -164,7 +164,7 @@ def _inside(book: str, told: Json, wants: Wants, charge: Json | None) -> Iterato
             yield from facts_of(book, shown, wants, charge)
 
 
-def _attempt(rule: Callable[[str, Json], Fact | None], book: str, told: Json) -> Attempt:
+def _attempt(rule: Callable[[str, Json], Fact | PassedOn | None], book: str, told: Json) -> Attempt:
     try:
         return rule(book, told)
     except CannotBook as why:
@@ -198,7 +198,7 @@ def _paid(book: str, told: Json, wants: Wants, *, came_back: bool) -> Iterator[A
         try:
             captured, _ = _captured(told)
             yield from customer_credits.of_charge(
-                book, told, captured, wants.credits, came_back=came_back
+                book, told, captured, wants.credits, came_back=came_back, rules=wants.rules
             )
         except CannotBook:
             return  # The payment itself has said why.

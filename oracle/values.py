@@ -96,11 +96,14 @@ class Fact:
     takes: tuple[Taken, ...] = ()
 
 
-class GivenUp(NamedTuple):
-    """That an invoice was given up: what its receivable would keep is lost."""
+class PassedOn(NamedTuple):
+    """That what moves one key of an account goes on to another account or key."""
 
     book: str
-    invoice: str
+    account: str
+    key: str
+    to_account: str
+    to_key: str
 
 
 class Tick(NamedTuple):
@@ -127,7 +130,7 @@ class Model:
 
     ``closings`` are the commands that close a book, with the book and the day through which.
     ``reversals`` are those of entries that no record tells, as releases are: what each reverses.
-    ``given_up`` are invoices, each with the messages that say so of it.
+    ``passed_on`` is what goes on from one key to another, with the messages that say so.
     """
 
     tellings: dict[Name, list[Told]] = field(default_factory=dict[Name, list[Told]])
@@ -142,8 +145,8 @@ class Model:
         default_factory=dict[Position, tuple[str, str]]
     )
     reversals: dict[Name, Name] = field(default_factory=dict[Name, Name])
-    given_up: dict[GivenUp, list[tuple[Position, str]]] = field(
-        default_factory=dict[GivenUp, list[tuple[Position, str]]]
+    passed_on: dict[PassedOn, list[tuple[Position, str]]] = field(
+        default_factory=dict[PassedOn, list[tuple[Position, str]]]
     )
 
 

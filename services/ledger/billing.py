@@ -50,7 +50,7 @@ def book_billed(each: Billed, book: BookInForce, rules: RuleTable, found: Findin
                     )
                 )
         case CustomerNamed():
-            found.book(rules.credits_assigned(each, book), subject=each.payment)
+            _take([rules.credits_assigned(each, book)], found, subject=each.payment)
         case _:
             assert_never(each)
 
@@ -58,16 +58,19 @@ def book_billed(each: Billed, book: BookInForce, rules: RuleTable, found: Findin
 def book_credits(charge: Charge, book: BookInForce, rules: RuleTable, found: Findings) -> None:
     """Book the credits that a charge bought, where the book sells any."""
     if book.data.sells_credits:
-        for booked in rules.credits_bought(charge, book):
-            if booked is not None:
-                found.entries.append(booked)
+        for billing in rules.credits_bought(charge, book):
+            if billing.entry is not None:
+                found.entries.append(billing.entry)
+            if billing.passed_on is not None:
+                found.passed_on.append(billing.passed_on)
 
 
 def _take(billings: Iterable[Billing], found: Findings, *, subject: str) -> None:
     is_all_zero = True
     for billing in billings:
-        if billing.given_up is not None:
-            found.given_up.append(billing.given_up)
+        if billing.passed_on is not None:
+            is_all_zero = False
+            found.passed_on.append(billing.passed_on)
         if billing.entry is None:
             continue
         is_all_zero = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from pydantic import JsonValue
 
-from services.ledger.bad_debts import GivenUp
+from services.ledger.passed_on import PassedOn
 from services.ledger.unearned import UnearnedChange
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused, Unreadable
@@ -61,9 +61,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     ``identity`` is what to remember of the message itself (a Stripe event's id, a command's key)
     and ``identity_digest`` is what it says. Of two messages with one identity and two digests the
     first stands, and nothing of the other is booked. ``unearned`` is what entries, each by its
-    reference, change of what clock ticks are to release; what stands on the receivables of invoices
-    that were ``given_up`` is a bad debt. What is ``asked`` by a command is judged by where its book
-    stands when it is booked, see ``judging``.
+    reference, change of what clock ticks are to release; ``passed_on`` is where what others book
+    goes on to. What is ``asked`` by a command is judged by where its book stands when it is booked,
+    see ``judging``.
     """
 
     book: Book
@@ -73,19 +73,19 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     remarks: tuple[Remark, ...] = ()
     unearned: tuple[tuple[Reference, UnearnedChange], ...] = ()
     asked: "Asked | None" = None
-    given_up: tuple[GivenUp, ...] = ()
+    passed_on: tuple[PassedOn, ...] = ()
 
 
 class Findings:
     """Entries and remarks while a message with several objects in it is gone through."""
 
-    __slots__ = ("entries", "given_up", "remarks", "unearned")
+    __slots__ = ("entries", "passed_on", "remarks", "unearned")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.remarks: list[Remark] = []
         self.unearned: list[tuple[Reference, UnearnedChange]] = []
-        self.given_up: list[GivenUp] = []
+        self.passed_on: list[PassedOn] = []
 
     def book(self, booked: Entry | None, *, subject: str) -> None:
         """Take an entry, or say that every amount was zero."""

@@ -149,6 +149,11 @@ def credits_unassigned(payment_id: str) -> Reference:
     return _reference("stripe", "credit", payment_id, "customer", "returned")
 
 
+def credits_passed_on(of: Reference) -> Reference:
+    """What an entry moved on a payment's credits, moved on to the customer who was named."""
+    return Reference(f"{of}:assigned")
+
+
 def bank_line(account: str, line_id: str, revision: int) -> Reference:
     """A posted bank line in its N-th form."""
     return _reference("bank", account, "line", line_id, f"r{revision}")

@@ -10,7 +10,8 @@ from datetime import datetime
 from services.ledger.activation.activations import Activations
 from services.ledger.activation.in_force import BookInForce, InForce
 from services.ledger.activation.rule_versions import RULES
-from services.ledger.bad_debts import GivenUp, bad_debt_of, invoices_of
+from services.ledger.passed_on import PassedOn
+from services.ledger.passing_on import contradiction, passed_on, places_of
 from services.ledger.posting_rules import Decision, Remark, difference, subject_of
 from services.ledger.rulings.activations import KIND, PuttingInForce
 from services.ledger.rulings.asking import Asked
@@ -58,8 +59,8 @@ class Books:
     putting: PuttingInForce = field(default_factory=lambda: putting(InForce()))
     _kept: dict[Book, Standing] = field(default_factory=dict[Book, Standing])
     _clocks: dict[Book, Clock] = field(default_factory=dict[Book, Clock])
-    _given_up: dict[tuple[Book, str], GivenUp] = field(
-        default_factory=dict[tuple[Book, str], GivenUp]
+    _goes_on: dict[tuple[Book, Account, str], PassedOn] = field(
+        default_factory=dict[tuple[Book, Account, str], PassedOn]
     )
 
     def take(self, decision: Decision, recorded_at: datetime) -> tuple[Remark, ...]:
@@ -70,9 +71,10 @@ class Books:
             return self._judge(decision, decision.asked, recorded_at)
         self._tell_clock(decision)
         told = [self._book(entry, recorded_at) for entry in decision.entries]
-        told += [self._book(each, recorded_at) for each in self._bad_debts(decision)]
+        moved, otherwise = self._passed_on(decision)
+        told += [self._book(each, recorded_at) for each in moved]
         conflicts = [remark for remark in told if remark is not None]
-        return (*decision.remarks, *conflicts)
+        return (*decision.remarks, *conflicts, *otherwise)
 
     def entries(self) -> tuple[Recorded, ...]:
         """All entries, in the order in which they took effect."""
@@ -126,27 +128,29 @@ class Books:
                 standing.take(recorded.entry, book, recorded_at=recorded.recorded_at)
         return standing
 
-    def _bad_debts(self, decision: Decision) -> list[Entry]:
-        """What moves on to bad debt: of invoices given up now, and of what posts to them now."""
-        book, newly = decision.book, list[GivenUp]()
-        for each in decision.given_up:
-            if self._given_up.setdefault((book, each.invoice), each) is each:
-                newly.append(each)
+    def _passed_on(self, decision: Decision) -> tuple[list[Entry], list[Remark]]:
+        """What goes on from one key to another now, and what was told to go elsewhere before."""
+        book, newly, remarks = decision.book, list[PassedOn](), list[Remark]()
+        for on in decision.passed_on:
+            first = self._goes_on.setdefault((book, on.account, on.key), on)
+            if first is on:
+                newly.append(on)
+            elif (remark := contradiction(first, on)) is not None:
+                remarks.append(remark)
         pairs = [
-            (recorded.entry, each)
-            for each in newly
+            (recorded.entry, on)
+            for on in newly
             for (named, _), recorded in self._booked.items()
-            if named == book and each.invoice in invoices_of(recorded.entry)
+            if named == book and (on.account, on.key) in places_of(recorded.entry)
         ]
         pairs += [
-            (entry, self._given_up[book, invoice])
+            # What contradicts the books is not in them.
+            (self._booked[book, entry.reference].entry, self._goes_on[book, *place])
             for entry in decision.entries
-            for invoice in invoices_of(entry)
-            if (book, invoice) in self._given_up
+            for place in places_of(entry)
+            if (book, *place) in self._goes_on
         ]
-        # What contradicts the books is not in them.
-        standing = [self._booked[entry.book, entry.reference].entry for entry, _ in pairs]
-        return [bad_debt_of(e, each) for e, (_, each) in zip(standing, pairs, strict=True)]
+        return [passed_on(entry, on) for entry, on in pairs], remarks
 
     def _tell_clock(self, decision: Decision) -> None:
         """Know what of a decision's entries is to be released by the clock.

@@ -10,13 +10,13 @@ from types import FunctionType, MappingProxyType
 from typing import Any, Final
 
 import services.ledger.rules as rules_package
-from services.ledger import bad_debts
 from services.ledger.activation.rule_versions import RULES, RuleTable
 from services.ledger.exports.journal import Told
 from services.ledger.readers import stripe
 from services.ledger.readers.exact_json import as_object, parse_object
 from services.ledger.readers.told import BalanceTransaction
 from services.ledger.rules import (
+    bad_debts,
     commands,
     credit_notes,
     customer_credits,
@@ -65,7 +65,7 @@ _PARTS: Final[Mapping[Function, Mapping[str, Function]]] = MappingProxyType(
             "invoice_uncollectible": invoices.uncollectible,
             "invoice_recovered": invoices.recovered,
         },
-        invoices.invoice_or_bad_debt: {**_OF_INVOICE, "bad_debt": bad_debts.bad_debt_of},
+        invoices.invoice_or_bad_debt: {**_OF_INVOICE, "bad_debt": bad_debts.bad_debt},
         invoices.paid: {"invoice_paid": invoices.paid},
         credit_notes.credit_note: _OF_CREDIT_NOTE,
         credit_notes.credit_note_given_outside: _OF_CREDIT_NOTE,
@@ -74,7 +74,13 @@ _PARTS: Final[Mapping[Function, Mapping[str, Function]]] = MappingProxyType(
             "credits_returned": customer_credits.returned,
             "credits_unassigned": customer_credits.unassigned,
         },
-        customer_credits.assigned: {"credits_assigned": customer_credits.assigned},
+        customer_credits.assigned_at_once: {"credits_assigned": customer_credits.assigned},
+        customer_credits.bought_by_whom: {
+            "credits_issued": customer_credits.issued,
+            "credits_returned": customer_credits.returned,
+            "credits_assigned": customer_credits.passed_to_customer,
+            "credits_unassigned": customer_credits.passed_to_customer,
+        },
     }
 )
 # What commands book is decided once, by whichever version.

@@ -290,6 +290,7 @@ async def judged_journal(
     *,
     zone: str = "UTC",
     basis: Basis = Basis.CASH,
+    sells_credits: bool = False,
     is_new: bool = True,
     schema: str = SCHEMA,
     banks: tuple[BankAccount, ...] = (),
@@ -297,7 +298,11 @@ async def judged_journal(
     """A journal of one book; one that is not new is another process at the same."""
     if is_new:
         await bring_up_to_date(dsn, schema=schema)
-    book_map = BookMap(books=(BookData(time_zone=zone, basis=basis, bank_accounts=banks),))
+    book_map = BookMap(
+        books=(
+            BookData(time_zone=zone, basis=basis, bank_accounts=banks, sells_credits=sells_credits),
+        )
+    )
     books = Books(LOG, book_map)
     database = await open_journal(dsn, schema=schema)
     inputs = [Partition(topic, n) for topic in INPUT_TOPICS for n in range(PARTITIONS)]

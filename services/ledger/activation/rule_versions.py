@@ -74,8 +74,8 @@ class RuleTable:
     invoice: Callable[[Invoice, BookInForce], Iterator[Billing]]
     invoice_payment: Callable[[InvoicePayment, BookInForce], Billing]
     credit_note: Callable[[CreditNote, BookInForce], Iterator[Billing]]
-    credits_bought: Callable[[Charge, BookInForce], Iterator[Entry | None]]
-    credits_assigned: Callable[[CustomerNamed, BookInForce], Entry | None]
+    credits_bought: Callable[[Charge, BookInForce], Iterator[Billing]]
+    credits_assigned: Callable[[CustomerNamed, BookInForce], Billing]
     bank_line: BankRule
     bank_line_reversed: BankRule
     match_made: Callable[[MatchMade, BookInForce], Entry | None]
@@ -98,7 +98,7 @@ ONE: Final = RuleTable(
     invoice_payment=invoices.paid,
     credit_note=credit_notes.credit_note,
     credits_bought=customer_credits.bought,
-    credits_assigned=customer_credits.assigned,
+    credits_assigned=customer_credits.assigned_at_once,
     bank_line=bank.bank_line,
     bank_line_reversed=bank.bank_line_reversed,
     match_made=matches.match_made,
@@ -115,6 +115,8 @@ TWO: Final = replace(
     refund_left_out=payments.left_out_where_unclear,
     invoice=invoices.invoice_or_bad_debt,
     credit_note=credit_notes.credit_note_given_outside,
+    credits_bought=customer_credits.bought_by_whom,
+    credits_assigned=customer_credits.assigned_to_whom,
 )
 
 Rules = Mapping[int, RuleTable]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.ledger.activation.in_force import BookInForce
-from services.ledger.bad_debts import GivenUp
+from services.ledger.passed_on import PassedOn
 from services.ledger.unearned import Cut, Schedule
 from shared.contracts.journal import Entry, Line, Reference, entry
 
@@ -13,14 +13,13 @@ from shared.contracts.journal import Entry, Line, Reference, entry
 class Billing:
     """An entry, or ``None`` where every amount is zero, and what it changes of what is unearned.
 
-    That an invoice was ``given_up`` has no entry of its own: what it moves is known where it is
-    booked.
+    What is ``passed_on`` has no entry of its own: what it moves is known where it is booked.
     """
 
     entry: Entry | None
     schedules: tuple[Schedule, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    given_up: GivenUp | None = None
+    passed_on: PassedOn | None = None
 
 
 def billed_entry(

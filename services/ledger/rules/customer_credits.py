@@ -10,8 +10,10 @@ from datetime import datetime
 
 from services.ledger import accounts
 from services.ledger.activation.in_force import BookInForce
+from services.ledger.passed_on import PassedOn
 from services.ledger.readers.billed import CustomerNamed
 from services.ledger.readers.told import Charge, ChargeState
+from services.ledger.rules.billings import Billing
 from services.ledger.rules.refusals import CommandRefused
 from shared.contracts import references
 from shared.contracts.commands import GrantCredits, SpendCredits
@@ -19,20 +21,25 @@ from shared.contracts.journal import Entry, Line, credit, debit, entry
 from shared.contracts.money import Money
 
 
-def bought(told: Charge, book: BookInForce) -> Iterator[Entry | None]:
+def bought(told: Charge, book: BookInForce) -> Iterator[Billing]:
     """What a charge says of credits: those it bought, whose they are, and that it failed after all.
 
     A refund or a dispute takes none back by itself: which of them were spent, and whether they are
     to be given back, is the seller's to say, by a command.
     """
-    yield issued(told, book)
+    yield Billing(issued(told, book))
     named = CustomerNamed(told.payment, told.customer, told.captured, told.created_at)
     if told.customer:
-        yield assigned(named, book)
+        yield Billing(assigned(named, book))
     if told.state is ChargeState.RETURNED:
-        yield returned(told, book)
+        yield Billing(returned(told, book))
         if told.customer:
-            yield unassigned(told, book)
+            yield Billing(unassigned(told, book))
+
+
+def assigned_at_once(told: CustomerNamed, book: BookInForce) -> Billing:
+    """What names the customer of a payment gives him its credits."""
+    return Billing(assigned(told, book))
 
 
 def issued(told: Charge, book: BookInForce) -> Entry | None:
@@ -124,6 +131,47 @@ def unassigned(told: Charge, book: BookInForce) -> Entry | None:
         rules_version=book.rules_version,
         description=f"Credits of {told.payment} back from {told.customer}",
         reverses=references.credits_assigned(told.payment),
+    )
+
+
+def bought_by_whom(told: Charge, book: BookInForce) -> Iterator[Billing]:
+    """The same since version 2: who has them is passed on, charge by charge.
+
+    A payment may be tried again after its debit failed: each charge buys and gives back its own.
+    """
+    yield Billing(issued(told, book))
+    if told.state is ChargeState.RETURNED:
+        yield Billing(returned(told, book))
+    if told.customer:
+        named = CustomerNamed(told.payment, told.customer, told.captured, told.created_at)
+        yield assigned_to_whom(named, book)
+
+
+def assigned_to_whom(told: CustomerNamed, book: BookInForce) -> Billing:
+    """The same since version 2: the credits of a payment go on to its customer, whoever told first.
+
+    How many those are is told by the payment's charges.
+    """
+    key, at, version = told.payment, told.at, book.rules_version
+    to = (accounts.CREDITS, told.customer)
+    return Billing(None, passed_on=PassedOn(accounts.CREDITS, key, *to, at, version))
+
+
+def passed_to_customer(booked: Entry, on: PassedOn) -> Entry:
+    """The credits that a charge bought are this customer's; those it gave back are no longer.
+
+    Dr memo:credits[customer]               credits
+    Cr memo:credits[payment]                credits
+    """
+    is_returned = booked.kind == "credits_returned"
+    return Entry(
+        book=booked.book,
+        reference=references.credits_passed_on(booked.reference),
+        kind="credits_unassigned" if is_returned else "credits_assigned",
+        effective_at=on.effective_at(booked),
+        postings=on.legs(booked),
+        rules_version=on.rules_version,
+        description=f"Credits of {on.key} {'back from' if is_returned else 'to'} {on.to_key}",
     )
 
 

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from services.ledger import accounts
 from services.ledger.activation.in_force import BookInForce
-from services.ledger.bad_debts import GivenUp
 from services.ledger.readers.billed import Invoice, InvoicePayment, ServedLine
+from services.ledger.rules.bad_debts import given_up
 from services.ledger.rules.billings import Billing, billed_entry
 from services.ledger.unearned import Cut, Schedule
 from shared.contracts import references
@@ -41,7 +41,7 @@ def invoice_or_bad_debt(told: Invoice, book: BookInForce) -> Iterator[Billing]:
     told = replace(told, out_of_band=told.paid_outside, customer=told.customer or told.account)
     yield from _asked_for_and_paid(told, book)
     if told.written_off is not None:
-        yield Billing(None, given_up=GivenUp(told.id, told.written_off_at, book.rules_version))
+        yield Billing(None, passed_on=given_up(told.id, told.written_off_at, book))
     yield from _taken_back(told, book)
 
 

@@ -126,7 +126,7 @@ async def learn_from_tails(
             records=DecisionRecords(
                 {r["origin_id"]: r["next_offset"] for r in await tx.fetch(SQL["booked_offsets"])},
                 are_ticks_remade=are_ticks_remade,
-                are_bad_debts_remade=not is_order_taken,
+                is_passed_on_anew=not is_order_taken,
             ),
             is_order_taken=is_order_taken,
         )

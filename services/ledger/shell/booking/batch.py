@@ -86,7 +86,7 @@ class Batch:
     ``claims`` who had claimed what its facts tell, each ``None`` while that is yet to be asked;
     ``recorded`` are decisions that were made before, by the identity of the message; ``asked`` are
     the commands to judge, ``again`` those that were answered before, with the place of the message
-    that was; ``giving_up`` are the messages of invoices that were given up; ``extra`` is what
+    that was; ``passing_on`` are the messages that say what goes on to where; ``extra`` is what
     one kind of command alone is judged by, by that kind.
     """
 
@@ -104,7 +104,7 @@ class Batch:
     claims_asked: int = 0
     recorded: dict[int, Recorded] = field(default_factory=dict[int, Recorded])
     asked: list[Decided] = field(default_factory=list[Decided])
-    giving_up: list[Decided] = field(default_factory=list[Decided])
+    passing_on: list[Decided] = field(default_factory=list[Decided])
     again: list[tuple[Decided, Place]] = field(default_factory=list[tuple[Decided, Place]])
     caused: list[Caused] = field(default_factory=list[Caused])
     extra: dict[str, object] = field(default_factory=dict[str, object])

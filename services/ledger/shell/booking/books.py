@@ -3,7 +3,7 @@
     move the positions        fenced: what another process has moved is not ours to book
     remember the messages     same id, other content: nothing of it is booked
     claim the references      ours, or booked already, or a conflict
-    look up bad debts         what is on receivables that were given up: claim what moves it on
+    pass on                   what goes on from one key to another: claim what moves it
     judge what is asked       matches that name an account which somebody chose, and commands, by
                               where the books stand with these facts; claim what they book
     number and chain          per origin, in the order of the messages
@@ -30,7 +30,6 @@ from services.ledger.shell.booking.activated import (
     read_activations,
     require_decided_under_all,
 )
-from services.ledger.shell.booking.bad_debts import bad_debts_now
 from services.ledger.shell.booking.batch import Batch, Booked, Moves, Place, Told
 from services.ledger.shell.booking.claiming import claimed, look_into_conflicts, remember
 from services.ledger.shell.booking.clock_store import write_unearned
@@ -49,6 +48,7 @@ from services.ledger.shell.booking.match_judging import (
 from services.ledger.shell.booking.months import write_journal
 from services.ledger.shell.booking.opening import opened
 from services.ledger.shell.booking.outcomes import write_outcomes
+from services.ledger.shell.booking.passing_on import passed_on_now
 from services.ledger.shell.booking.rates import write_rates
 from services.ledger.shell.booking.reporting_days import write_late_entries
 from services.ledger.shell.booking.rows import Head, Row, posting_rows
@@ -160,7 +160,7 @@ class Books:
             known = Activations(self._first, await read_activations(tx))
             facts, matches = set_apart(batch, judged, known)
         fresh = await claimed(tx, batch, facts)
-        later = await claimed(tx, batch, await bad_debts_now(tx, batch, fresh))
+        later = await claimed(tx, batch, await passed_on_now(tx, batch, fresh))
         later += await claimed(tx, batch, await judge_batch(tx, batch, fresh + later, matches))
         if later:
             fresh = sorted(fresh + later, key=_in_their_order)

@@ -82,8 +82,8 @@ def _take_in(batch: Batch, each: Decided) -> None:
         batch.tellings.extend(batch.tellings_of(each, each.decision.entries))
     if each.decision.asked is not None:
         batch.asked.append(each)
-    if each.decision.given_up:
-        batch.giving_up.append(each)
+    if each.decision.passed_on:
+        batch.passing_on.append(each)
     if each.decision.remarks:
         batch.remark(each, *each.decision.remarks)
 

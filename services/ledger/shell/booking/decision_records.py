@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from services.ledger.bad_debts import BAD_DEBT
 from services.ledger.decisions import COMMAND
+from services.ledger.passing_on import passes_on
 from services.ledger.rules.revenue_release import RELEASED
 from services.ledger.rulings.clock import TICKED_UNTIL
 from services.ledger.rulings.judging import Recorded
@@ -39,13 +39,13 @@ class DecisionRecords:
 
     ``booked`` is how far each origin is booked: what lies before is in the journal already. Where
     ``are_ticks_remade``, that a clock tick was accepted is all that is kept of it: what it releases
-    is a function of what stands in the books, and there other things may. What moves on to
-    bad debt is looked up once more where ``are_bad_debts_remade``, for the same reason.
+    is a function of what stands in the books, and there other things may. What goes on
+    from one key to another is looked up once more where ``is_passed_on_anew``, for the same reason.
     """
 
     booked: Mapping[int, int] = field(default_factory=lambda: _NOTHING_BOOKED)
     are_ticks_remade: bool = False
-    are_bad_debts_remade: bool = False
+    is_passed_on_anew: bool = False
     _outcomes: dict[Place, Outcome] = field(default_factory=dict[Place, Outcome])
     _entries: dict[Place, list[EntryBooked]] = field(default_factory=dict[Place, list[EntryBooked]])
 
@@ -53,11 +53,11 @@ class DecisionRecords:
         return len(self._outcomes.keys() | self._entries.keys())
 
     def entry(self, origin_id: int, told: EntryBooked) -> None:
-        """Take in an entry that a command caused, a match that was judged, a bad debt."""
+        """Take in an entry that a command caused, a match that was judged, or passed on."""
         place = (origin_id, told.caused_by.offset)
         if self.are_ticks_remade and told.kind == RELEASED:
             return
-        if self.are_bad_debts_remade and told.kind == BAD_DEBT:
+        if self.is_passed_on_anew and passes_on(told.reference):
             return
         if _is_decided(told) and self._is_to_come(place):
             self._entries.setdefault(place, []).append(told)
@@ -113,7 +113,7 @@ def _is_decided(told: EntryBooked) -> bool:
     topic = told.caused_by.topic
     return (
         topic == LEDGER_COMMANDS
-        or told.kind == BAD_DEBT
+        or passes_on(told.reference)
         or (topic == MATCHES and is_judged(posting.account for posting in told.postings))
     )
 

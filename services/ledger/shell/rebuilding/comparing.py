@@ -22,7 +22,7 @@ _OTHERWISE: Final = [
     "positions", "origins", "published", "published_tails",
     "tree_origins", "trees", "tree_tiles", "tree_heads",
     "generation", "schema_migrations", "journal_notes", "decisions",
-    "kept", "kept_heads", "kept_items",
+    "kept", "kept_heads", "kept_items", "passed_on",
 ]  # fmt: skip
 
 Place = tuple[str, str, str]

@@ -1,9 +1,12 @@
-"""Invoices that were given up, in the journal: bad debt, in any order and any batches."""
+"""What goes on from one key to another in the journal, in any order and any batches.
+
+The receivable of an invoice that was given up to bad debt, a payment's credits to its customer.
+"""
 
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from itertools import permutations
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from tests.support.judged_journal import (
 )
 from tests.support.ledger import LedgerRig, event, polled
 from tests.unit.ledger.invoicing import FINALIZED, PAID, invoice, line, payment
+from tests.unit.ledger.test_customer_credits import bought, failed, session
 
 pytestmark = pytest.mark.stack
 LEFT = {"liabilities:tax": -1_900, "revenue:stripe": 1_900}
@@ -50,6 +54,20 @@ def tellings(key: str) -> list[Json]:
     ]
 
 
+def sales(key: str) -> list[Json]:
+    """A payment of 50.00 whose debit failed and was tried again; a checkout says whose it is."""
+    one = bought(f"ch_{key}_1") | {"payment_intent": f"pi_{key}", "customer": None}
+    other = failed(f"ch_{key}_1") | {"payment_intent": f"pi_{key}", "customer": None}
+    return [
+        one,
+        other,
+        one | {"id": f"ch_{key}_2"},
+        session(
+            id=f"cs_{key}", payment_intent=f"pi_{key}", customer_details={"email": f"{key}@x.y"}
+        ),
+    ]
+
+
 async def balances(journal: Journal) -> dict[str, int]:
     """What stands on each account."""
     rows = await journal.read(
@@ -66,13 +84,22 @@ async def open_receivables(journal: Journal) -> list[Json]:
     )
 
 
-async def bad_debts(journal: Journal) -> list[Json]:
-    """What moved on to bad debt: of each the partition that booked it."""
+async def gone_on(journal: Journal) -> list[Json]:
+    """What went on: of each entry the message that booked it."""
     return await journal.read(
         "select e.reference, e.rules_version, e.effective_at, o.partition, e.caused_offset"
         " from entries as e join origins as o on o.origin_id = e.origin_id"
-        " where e.kind = 'bad_debt' order by 1"
+        " where e.kind = any(array['bad_debt', 'credits_assigned', 'credits_unassigned'])"
+        " order by 1"
     )
+
+
+async def customers(journal: Journal) -> dict[str, int]:
+    """The credits under each key."""
+    rows = await journal.read(
+        "select key, minor::int from open_items where account = 'memo:credits' and minor <> 0"
+    )
+    return {row["key"]: row["minor"] for row in rows}
 
 
 @pytest.mark.parametrize("are_apart", [False, True])
@@ -91,7 +118,7 @@ async def test_bad_debt_that_was_paid_leaves_nothing_in_any_order_of_its_telling
         assert await balances(journal) == {name: 24 * minor for name, minor in LEFT.items()}
         assert await open_receivables(journal) == []
         assert await journal.read("select 1 from outcomes") == []
-        found = await bad_debts(journal)
+        found = await gone_on(journal)
         assert [row["reference"] for row in found[:3]] == [
             "stripe:invoice:in_0:bad_debt",
             "stripe:invoice:in_0:paid:ch_0:bad_debt",
@@ -106,33 +133,42 @@ async def test_bad_debt_that_was_paid_leaves_nothing_in_any_order_of_its_telling
         assert (booked.entries, booked.conflicts) == (0, 0)
 
 
-async def test_rebuild_in_another_order_books_bad_debts_by_the_same_messages(
+async def test_rebuild_in_another_order_passes_on_by_the_same_messages(
     fresh_database: Callable[[], str],
 ) -> None:
     """Which telling comes last differs from one reading to another; the chain is as published."""
     dice, log = random.Random(11), InputLog()
-    told = [(each, dice.randrange(8)) for number in range(30) for each in tellings(str(number))]
+    told = [
+        (each, dice.randrange(8))
+        for number in range(30)
+        for each in (*tellings(str(number)), *sales(str(number)))
+    ]
     dice.shuffle(told)
     for shown, at in told:
         log.stripe_object(shown, at=at)
-    async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as first:
+
+    def opened() -> AbstractAsyncContextManager[Journal]:
+        return judged_journal(fresh_database(), basis=Basis.ACCRUAL, sells_credits=True)
+
+    async with opened() as first:
         for batch in cut(log.records, dice):
             await first.book(batch)
-        content, heads, booked = await first.content(), await first.heads(), await bad_debts(first)
-        assert len(booked) == 3 * 30
+        content, heads, booked = await first.content(), await first.heads(), await gone_on(first)
+        # Three of each invoice, and of each payment what two charges bought and one gave back.
+        assert len(booked) == 6 * 30
         assert await open_receivables(first) == []
+        assert await customers(first) == {f"{number}@x.y": 5_000 for number in range(30)}
         published = await first.published()
     for seed in range(3):
         order = random.Random(seed)
-        async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as again:
+        async with opened() as again:
             await again.learn(published)
             for batch in cut(in_another_order(log.records, order), order):
                 await again.book(batch)
-            assert await bad_debts(again) == booked
+            assert await gone_on(again) == booked
             assert (await again.content(), await again.heads()) == (content, heads)
-            assert await again.read("select 1 from outcomes") == []
         # A journal that takes no order from the other comes to the same books all the same.
-        async with judged_journal(fresh_database(), basis=Basis.ACCRUAL) as anew:
+        async with opened() as anew:
             for batch in cut(in_another_order(log.records, order), order):
                 await anew.book(batch)
             assert (await anew.content()).digest == content.digest
@@ -160,7 +196,7 @@ async def test_two_processes_that_book_two_sides_of_it_at_once_miss_nothing(
             rest = [log.stripe_object(told[side], at=2) for side in (0, 3)]
             await asyncio.gather(*(j.book([each]) for j, each in zip(journals, sides, strict=True)))
             await journals[0].book(rest)
-        assert len(await bad_debts(journals[0])) == 3 * 20
+        assert len(await gone_on(journals[0])) == 3 * 20
         assert await open_receivables(journals[0]) == []
 
 

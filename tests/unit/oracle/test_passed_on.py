@@ -1,14 +1,15 @@
-"""What the oracle says of invoices that were given up."""
+"""What the oracle says of what goes on from one key to another."""
 
 from dataclasses import replace
 
-from oracle.bad_debts import bad_debt_differences, bad_debts
-from oracle.journal import Booked
-from oracle.values import Fact, GivenUp, Leg, Model, Name, Position, Told
+from oracle.journal import Booked, Books
+from oracle.passed_on import followers, passed_on_differences
+from oracle.values import Fact, Leg, Model, Name, PassedOn, Position, Told
 
 RECEIVABLE, LOSS, REVENUE = "assets:receivable", "expenses:bad-debt", "revenue:stripe"
 OBJECTS = "stripe.objects"
 ASKED_AT, GIVEN_UP_AT = Position(OBJECTS, 0, 4), Position(OBJECTS, 3, 9)
+OTHERWISE_AT = Position(OBJECTS, 1, 0)
 ASKED = Fact(
     Name("main", "stripe:invoice:in_1"),
     (Leg(RECEIVABLE, "in_1", "usd", 100), Leg(REVENUE, "", "usd", -100)),
@@ -33,17 +34,33 @@ def booked(*legs: Leg, at: Position = ASKED_AT, message_id: str = "m_asked") -> 
     )
 
 
-def said(stands: Booked | None, unheard: Position | None = None) -> tuple[list[str], bool]:
+GIVEN_UP = PassedOn("main", RECEIVABLE, "in_1", LOSS, "")
+ELSEWHERE = PassedOn("main", RECEIVABLE, "in_1", "expenses:other", "")
+
+
+def said(
+    stands: Booked | None,
+    unheard: Position | None = None,
+    also: PassedOn | None = None,
+    noted: Position | None = None,
+) -> tuple[list[str], bool]:
     """The kinds of difference, and whether a loss is expected."""
     model = Model({ASKED.name: [Told(ASKED, ASKED_AT, "m_asked")]})
-    model.given_up[GivenUp("main", "in_1")] = [(GIVEN_UP_AT, "m_given_up")]
+    model.passed_on[GIVEN_UP] = [(GIVEN_UP_AT, "m_given_up")]
+    if also is not None:
+        model.passed_on[also] = [(OTHERWISE_AT, "m_also")]
     expected = {ASKED.name: ASKED}
-    found = bad_debt_differences(
-        model,
-        {LOST: stands} if stands is not None else {},
-        expected,
-        {unheard} if unheard is not None else set(),
+    books = Books(
+        entries=(stands,) if stands is not None else (),
+        balances={},
+        open_items={},
+        trial_balance={},
+        positions={},
+        published=(),
+        conflicts=frozenset({noted} if noted is not None else ()),
     )
+    heard = {unheard} if unheard is not None else set[Position]()
+    found = list(passed_on_differences(model, books, expected, heard))
     return [each.kind for each in found], LOST in expected
 
 
@@ -69,4 +86,13 @@ def test_only_what_rules_book_on_the_receivable_of_that_invoice_moves_on() -> No
     by_hand = replace(ASKED, name=Name("main", "command:k1"))
     of_another = replace(ASKED, legs=(Leg(RECEIVABLE, "in_2", "usd", 5), Leg(LOSS, "", "usd", -5)))
     for told in (by_hand, of_another, replace(ASKED, name=Name("other", ASKED.name.reference))):
-        assert list(bad_debts({told.name: told}, GivenUp("main", "in_1"))) == []
+        assert list(followers({told.name: told}, GIVEN_UP)) == []
+
+
+def test_of_two_places_that_a_key_is_told_to_go_on_to_the_one_in_the_books_stands_and_it_is_noted() -> (
+    None
+):
+    assert said(booked(*MOVED), also=ELSEWHERE) == (["conflict_not_noted"], True)
+    assert said(booked(*MOVED), also=ELSEWHERE, noted=OTHERWISE_AT) == ([], True)
+    # Nothing is in the books: it is the first that was told.
+    assert said(None, also=ELSEWHERE, noted=OTHERWISE_AT) == (["missing"], True)
