@@ -127,6 +127,10 @@ def test_object_is_asked_for_with_what_its_kind_needs_expanded() -> None:
     assert asked_of("/v1/refunds/re_1") == Asked(
         "re_1", "/v1/refunds/re_1", ("balance_transaction", "charge")
     )
+    # An invoice says how it was paid only to whoever expands that.
+    assert asked_of("/v1/invoices/in_1") == Asked(
+        "in_1", "/v1/invoices/in_1", ("amount_paid_off_stripe", "payments")
+    )
     assert asked_of("/v1/charges/ch_1") == Asked("ch_1", "/v1/charges/ch_1")
     assert asked_of("/v2/core/accounts/acct_1").expand == ()
     assert asked_of("/v1/balance") == Asked("balance", "/v1/balance")
