@@ -16,13 +16,25 @@ def rules_of(told: Json, charge: Json | None, rules: int) -> tuple[Rule, ...]:
     """Each thing that a refund says of money; ``charge`` is its own, as far as it is told.
 
     Version 1 of the ledger's rules has no part for what is a refund in form only. Since version 2
-    that is a refund and its undoing, since nobody knows what was told before.
+    that is a refund and its undoing, since nobody knows what was told before; and a customer's cash
+    balance is none of ours.
     """
     known = charge or {}
     if rules == 1:
         is_none = _is_of_uncaptured_part(told, known) or known.get("status") == "failed"
         return () if is_none else _made(told)
+    if charge is None and _is_of_cash_balance(told):
+        return ()
     return undone(told) if is_only_in_form(told, known) else _made(told)
+
+
+def _is_of_cash_balance(told: Json) -> bool:
+    """Whether it gives back money that a customer left with Stripe, and that never was ours.
+
+    Such a refund has no payment and no movement, and says so.
+    """
+    nowhere: Json = {"charge": None, "payment_intent": None, "balance_transaction": None}
+    return {name: told[name] for name in nowhere if name in told} == nowhere
 
 
 def undone(told: Json) -> tuple[Rule, ...]:

@@ -161,6 +161,13 @@ def _inside(book: str, told: Json, wants: Wants, charge: Json | None) -> Iterato
                     yield _attempt(rule, book, item)
                 continue
             shown = item | {"source": told["id"]} if is_disputes else item
+            if (
+                name == "source"
+                and item.get("object") == "refund"
+                and not item.get("balance_transaction")
+            ):
+                # What a movement is about has one, whatever it says of itself.
+                shown = item | {"balance_transaction": told["id"]}
             yield from facts_of(book, shown, wants, charge)
 
 

@@ -44,7 +44,7 @@ REST_MOVED: Final[Json] = moved(
     "txn_2", "refund", -3_000, "re_0", -90, reporting_category="partial_capture_reversal"
 )
 CAPTURED_IN_PART: Final = polled(CAPTURED) + polled(AUTHORIZED)
-CAPTURED_BOOKS: Final = {BALANCE: 6_770, FEES: 230, REVENUE: -7_000}
+CAPTURED_BOOKS: Final[dict[At, int]] = {BALANCE: 6_770, FEES: 230, REVENUE: -7_000}
 
 # A debit of 100.00 that settled, and came back.
 DEBIT: Final[Json] = telling.charge(id="py_1")
@@ -59,7 +59,7 @@ ITEM: Final[Json] = telling.refund(
 BACK: Final[Json] = moved(
     "txn_2", "payment_failure_refund", -10_000, "pyr_1", 400, reporting_category="charge_failure"
 )
-RETURNED_BOOKS: Final = {BALANCE: -480, FEES: 480}
+RETURNED_BOOKS: Final[dict[At, int]] = {BALANCE: -480, FEES: 480}
 
 NEVER_CAPTURED: Final[Json] = telling.charge(captured=False, amount_captured=0)
 
@@ -197,7 +197,11 @@ GIVEN: Final[Json] = telling.refund(
     id="pyr_2", amount=3_000, charge="py_1", balance_transaction="txn_3"
 )
 GIVEN_MOVED: Final = polled(moved("txn_3", "payment_refund", -3_000, "pyr_2"))
-GIVEN_BOOKS: Final = {BALANCE: -3_480, FEES: 480, ("revenue:refunds", "", "usd"): 3_000}
+GIVEN_BOOKS: Final[dict[At, int]] = {
+    BALANCE: -3_480,
+    FEES: 480,
+    ("revenue:refunds", "", "usd"): 3_000,
+}
 BROUGHT_BACK: Final = SETTLED + polled(BACK | {"source": ITEM})
 
 
@@ -253,3 +257,18 @@ def test_return_of_a_debit_told_before_its_movement_was_known_is_undone_when_it_
     early = ITEM | {"balance_transaction": None}
     told = BROUGHT_BACK + by_event(RETURNED | {"refunds": telling.listed(early)})
     assert_books(told, RETURNED_BOOKS, rules=RULES_VERSION)
+
+
+OF_CASH: Final[Json] = telling.refund(charge=None, payment_intent=None, balance_transaction=None)
+
+
+def test_refund_of_a_cash_balance_has_no_part_in_the_books() -> None:
+    told = by_event(OF_CASH | {"status": "requires_action"}) + by_event(OF_CASH) + polled(OF_CASH)
+    assert_books(told, {}, rules=RULES_VERSION)
+
+
+def test_refund_that_a_movement_is_about_is_one_whatever_it_says_of_itself() -> None:
+    told = by_event(moved("txn_1", "refund", -2_500, OF_CASH))
+    assert_books(
+        told, {BALANCE: -2_500, ("revenue:refunds", "", "usd"): 2_500}, rules=RULES_VERSION
+    )

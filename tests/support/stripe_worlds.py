@@ -152,6 +152,16 @@ def refunded_sale(stripe: Stripe) -> None:
         stripe.move(kind, amount, refund["id"], category=category)
 
 
+def refund_of_cash_balance(stripe: Stripe) -> None:
+    """A customer takes back what it left with Stripe: nothing of it was in our balance."""
+    refund: Json = {
+        "id": stripe.new("pyr"), "object": "refund", "amount": stripe.amount(), "currency": "usd",
+        "charge": None, "payment_intent": None, "balance_transaction": None, "created": T0,
+    }  # fmt: skip
+    stripe.event(refund | {"status": "requires_action"}, "refund.created")
+    stripe.poll(refund | {"status": stripe.either("succeeded", "canceled")})
+
+
 def captured_in_part(stripe: Stripe) -> None:
     """The whole authorization, then the uncaptured part back: a refund in form only.
 
@@ -349,6 +359,7 @@ HAPPENINGS: Final[tuple[Callable[[Stripe], object], ...]] = (
     sale,
     sale_in_another_currency,
     refunded_sale,
+    refund_of_cash_balance,
     captured_in_part,
     debit_that_fails,
     dispute,

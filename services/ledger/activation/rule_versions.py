@@ -107,12 +107,13 @@ ONE: Final = RuleTable(
 
 # What version 1 leaves behind of invoices that were given up, or settled outside of Stripe: see
 # decision 0069. A refund in form only was left out, and stayed for ever where it was told alone; a
-# real one was left out too by a telling that shows its charge failed.
+# real one was left out too by a telling that shows its charge failed; and one of a customer's cash
+# balance was booked as ours.
 TWO: Final = replace(
     ONE,
     version=2,
     refund_released=payments.refund_released,
-    refund_left_out=payments.left_out_where_unclear,
+    refund_left_out=payments.left_out_where_unclear_or_not_ours,
     invoice=invoices.invoice_or_bad_debt,
     credit_note=credit_notes.credit_note_given_outside,
     credits_bought=customer_credits.bought_by_whom,

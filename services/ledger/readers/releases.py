@@ -1,6 +1,7 @@
-"""Refunds in form only: what Stripe keeps as a refund item, and gives no customer anything back.
+"""Refunds that are apart: what Stripe tells as a refund, and gives nothing of ours to a customer.
 
-They are two: the part of an authorization that was never captured, and the return of a debit.
+In form only are two: the part of an authorization that was never captured, and the return of a
+debit. The refund of a customer's cash balance gives back what never was in ours.
 """
 
 from typing import Final
@@ -14,6 +15,8 @@ _RETURNED: Final = "payment_failure_refund"
 
 # A refund that is told as the source of such a movement: version 1 does not look at it.
 OF_ITS_MOVEMENT: Final = Apart(Gives.NOTHING, left_out="")
+_OF_CASH_BALANCE: Final = Apart(Gives.CASH_BALANCE, left_out=None)
+_NAMES_ITS_MONEY: Final = ("charge", "payment_intent", "balance_transaction")
 
 
 def gives_back_its_charge(movement: JsonObject) -> bool:
@@ -24,8 +27,15 @@ def gives_back_its_charge(movement: JsonObject) -> bool:
     )
 
 
-def apart_of(refund: JsonObject, charge: JsonObject | None) -> Apart | None:
-    """What sets a refund apart, by its movement and its charge as far as they are told."""
+def apart_of(
+    refund: JsonObject, charge: JsonObject | None, *, is_moved: bool = False
+) -> Apart | None:
+    """What sets a refund apart, by its movement and its charge as far as they are told.
+
+    ``is_moved`` where it is told inside of its movement.
+    """
+    if charge is None and not is_moved and _is_of_cash_balance(refund):
+        return _OF_CASH_BALANCE
     movement = as_object(refund.get("balance_transaction"))
     has_failed = charge is not None and charge.get("status") == "failed"
     releases = _release(refund, movement, charge, has_failed=has_failed)
@@ -40,6 +50,14 @@ def apart_of(refund: JsonObject, charge: JsonObject | None) -> Apart | None:
     return Apart(
         gives, "the charge itself failed, which its own return books" if has_failed else None
     )
+
+
+def _is_of_cash_balance(refund: JsonObject) -> bool:
+    """Whether a refund says that it has neither a payment nor a movement of our balance.
+
+    Old ones may not name their movement, and events may not name it yet; their charge they do.
+    """
+    return all(name in refund and refund[name] is None for name in _NAMES_ITS_MONEY)
 
 
 def _is_its_return(refund: JsonObject, charge: JsonObject) -> bool:

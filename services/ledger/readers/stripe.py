@@ -59,6 +59,7 @@ class _Around(msgspec.Struct, frozen=True, gc=False):
     container: str = ""
     charge: JsonObject | None = None
     transfer: JsonObject | None = None
+    is_movement: bool = False
 
 
 # Where other objects of the same account stand, when they are expanded. Left out on purpose:
@@ -158,7 +159,8 @@ def _tellings(fields: JsonObject, around: _Around) -> Iterator[Told]:
         charge = _charge_of(fields, around)
     elif kind == "transfer":
         transfer = fields
-    inside = _Around(around.at, around.wanted, subject, charge, transfer)
+    is_movement = kind == "balance_transaction"
+    inside = _Around(around.at, around.wanted, subject, charge, transfer, is_movement)
     for name in names:
         if name != "payments" or around.wanted.invoices:
             yield from _inside(fields, name, inside)
@@ -188,7 +190,9 @@ def _told(kind: str, fields: JsonObject, around: _Around) -> Told:
         case "charge":
             return _charge(fields, around)
         case "refund":
-            return _refund(fields, around, apart_of(fields, _charge_of(fields, around)))
+            charge = _charge_of(fields, around)
+            apart = apart_of(fields, charge, is_moved=around.is_movement)
+            return _refund(fields, around, apart)
         case "transfer":
             return _transfer(fields)
         case "transfer_reversal":

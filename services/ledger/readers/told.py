@@ -39,12 +39,14 @@ class Gives(StrEnum):
     """What a refund gives back to a customer, as far as it is told.
 
     One in form only gives nothing: it undoes a charge, or a part of it. Whether it is one is
-    unclear where only its amount says so.
+    unclear where only its amount says so. A customer's cash balance is that customer's own money,
+    which Stripe holds beside our balance.
     """
 
     MONEY = "money"
     NOTHING = "nothing"
     UNCLEAR = "unclear"
+    CASH_BALANCE = "cash_balance"
 
 
 class Apart(msgspec.Struct, frozen=True, gc=False):

@@ -116,8 +116,10 @@ def left_out(apart: Apart) -> str | None:
     return apart.left_out
 
 
-def left_out_where_unclear(apart: Apart) -> str | None:
+def left_out_where_unclear_or_not_ours(apart: Apart) -> str | None:
     """The same where one in form only is booked with its undoing, and a real one as any other."""
+    if apart.gives is Gives.CASH_BALANCE:
+        return "it gives back a customer's cash balance, which never was in ours"
     return apart.left_out if apart.gives is Gives.UNCLEAR else None
 
 

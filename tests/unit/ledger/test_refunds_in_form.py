@@ -1,4 +1,4 @@
-"""Refunds in form only: the uncaptured part of an authorization, the return of a debit."""
+"""Refunds that are apart: in form only, of a charge that failed, of a customer's cash balance."""
 
 from textwrap import dedent
 
@@ -146,6 +146,42 @@ def test_refund_that_fails_with_its_charge_is_a_refund_that_failed(status: str) 
         "stripe:refund:re_1",
         "stripe:refund:re_1:failed",
     ]
+
+
+# ---- customers' cash balances
+
+
+OF_CASH = refund(charge=None, payment_intent=None, balance_transaction=None)
+
+
+@pytest.mark.parametrize("status", ["requires_action", "pending", "succeeded", "failed"])
+def test_refund_of_a_cash_balance_is_none_of_ours(status: str) -> None:
+    decision = of_event(OF_CASH | {"status": status})
+    assert said(decision) == [("nothing_to_book", "no_booking", "re_1")]
+    (remark,) = decision.remarks
+    assert remark.detail == "it gives back a customer's cash balance, which never was in ours"
+    assert [e.reference for e in under_one(OF_CASH).entries] == ["stripe:refund:re_1"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [OF_CASH | {name: f"{name}_1"} for name in ("charge", "payment_intent", "balance_transaction")]
+    + [{k: v for k, v in OF_CASH.items() if k != name} for name in ("charge", "payment_intent")]
+    + [{k: v for k, v in OF_CASH.items() if k != "balance_transaction"}],
+)
+def test_refund_that_does_not_say_that_it_has_no_payment_and_no_movement_is_one(
+    shown: Json,
+) -> None:
+    assert [e.reference for e in of_event(shown).entries] == ["stripe:refund:re_1"]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [charge(refunds=listed(OF_CASH)), moved("refund", -2_500, source=OF_CASH)],
+)
+def test_refund_inside_its_charge_or_its_movement_is_one(around: Json) -> None:
+    references = [e.reference for e in of_event(around).entries]
+    assert references[1:] == ["stripe:refund:re_1"]
 
 
 # ---- version 1
