@@ -40,11 +40,11 @@ async def test_activation_holds_for_what_is_booked_after_it_and_not_before(
     topics = Topics()
     async with projector(database_dsn) as one:
         await one.take(topics.tell(OBJECTS, refund(id="re_1")))
-        await one.take(topics.activate("k1", "rules_version", 2))
+        await one.take(topics.activate("k1", "rules_version", 3))
         await one.take(topics.tell(OBJECTS, refund(id="re_2")))
         assert await booked(one) == {
-            "stripe:refund:re_1": (1, "revenue:refunds"),
-            "stripe:refund:re_2": (2, "revenue:stripe"),
+            "stripe:refund:re_1": (2, "revenue:refunds"),
+            "stripe:refund:re_2": (3, "revenue:stripe"),
         }
         assert await outcomes(one) == [("accepted", "rules version in force as activation 1")]
         async with one.database.transaction() as tx:
@@ -61,11 +61,11 @@ async def test_messages_of_the_batch_that_activates_are_booked_by_what_was_in_fo
     topics = Topics()
     async with projector(database_dsn) as one:
         await one.take(
-            topics.activate("k1", "rules_version", 2), topics.tell(OBJECTS, refund(id="re_1"))
+            topics.activate("k1", "rules_version", 3), topics.tell(OBJECTS, refund(id="re_1"))
         )
         await one.take(topics.tell(OBJECTS, refund(id="re_2")))
         versions = {name: version for name, (version, _) in (await booked(one)).items()}
-    assert versions == {"stripe:refund:re_1": 1, "stripe:refund:re_2": 2}
+    assert versions == {"stripe:refund:re_1": 2, "stripe:refund:re_2": 3}
 
 
 async def test_batch_that_another_projector_decided_before_an_activation_is_decided_again(
@@ -74,12 +74,12 @@ async def test_batch_that_another_projector_decided_before_an_activation_is_deci
     topics = Topics()
     async with projector(database_dsn) as one, projector(database_dsn) as other:
         early = other.decided([topics.tell(OBJECTS, refund(id="re_1"))])
-        await one.take(topics.activate("k1", "rules_version", 2))
+        await one.take(topics.activate("k1", "rules_version", 3))
         with pytest.raises(DecidedUnderOthers):
             await other.book(early)
         assert await booked(one) == {}
         await other.take(*topics.records[OBJECTS])
-        assert await booked(one) == {"stripe:refund:re_1": (2, "revenue:stripe")}
+        assert await booked(one) == {"stripe:refund:re_1": (3, "revenue:stripe")}
 
 
 async def test_batch_under_way_while_something_is_put_in_force_is_before_it_or_decided_again(
@@ -89,7 +89,7 @@ async def test_batch_under_way_while_something_is_put_in_force_is_before_it_or_d
     async with projector(database_dsn) as one, projector(database_dsn) as other:
         for round_ in range(2, 12):
             told = other.decided([topics.tell(OBJECTS, refund(id=f"re_{round_}"))])
-            command = topics.activate(f"k{round_}", "rules_version", 2 + round_ % 2)
+            command = topics.activate(f"k{round_}", "rules_version", 3 + round_ % 2)
             done = await asyncio.gather(one.take(command), other.book(told), return_exceptions=True)
             assert not isinstance(done[0], BaseException)
             if isinstance(done[1], DecidedUnderOthers):
@@ -116,27 +116,27 @@ async def test_fact_told_again_under_later_rules_is_booked_once_and_is_no_confli
     topics = Topics()
     async with projector(database_dsn) as one:
         await one.take(topics.tell(OBJECTS, refund(id="re_1")))
-        await one.take(topics.activate("k1", "rules_version", 2))
+        await one.take(topics.activate("k1", "rules_version", 3))
         again = await one.take(topics.tell(Partition(STRIPE_OBJECTS, 1), refund(id="re_1")))
         assert (again.already_booked, again.conflicts) == (1, 0)
         other = await one.take(
             topics.tell(Partition(STRIPE_OBJECTS, 1), refund(id="re_1", amount=7))
         )
         assert (other.already_booked, other.conflicts) == (0, 1)
-        assert await booked(one) == {"stripe:refund:re_1": (1, "revenue:refunds")}
+        assert await booked(one) == {"stripe:refund:re_1": (2, "revenue:refunds")}
 
 
 async def test_activation_from_named_positions_waits_for_them(database_dsn: str) -> None:
     topics = Topics()
     async with projector(database_dsn) as one:
-        await one.take(topics.activate("k1", "rules_version", 2, (OBJECTS, 1)))
+        await one.take(topics.activate("k1", "rules_version", 3, (OBJECTS, 1)))
         await one.take(
             topics.tell(OBJECTS, refund(id="re_0")), topics.tell(OBJECTS, refund(id="re_1"))
         )
-        await one.take(topics.activate("k2", "rules_version", 3, (OBJECTS, 1)))
+        await one.take(topics.activate("k2", "rules_version", 4, (OBJECTS, 1)))
         versions = {name: version for name, (version, _) in (await booked(one)).items()}
         said = await outcomes(one)
-    assert versions == {"stripe:refund:re_0": 1, "stripe:refund:re_1": 2}
+    assert versions == {"stripe:refund:re_0": 2, "stripe:refund:re_1": 3}
     assert said[1][0] == "refused"
     assert "stripe.objects/0 is booked up to 2, which is behind 1" in said[1][1]
 

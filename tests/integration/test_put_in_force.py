@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from pydantic import JsonValue
 from services.ledger.activation.activations import book_map_value
 from services.ledger.chart import DEFAULT_CHART
 from services.ledger.shell import service
-from services.ledger.shell.beginning import Files
+from services.ledger.shell.beginning import Files, files_of
 from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from shared.contracts.books import Basis, BookData, BookMap
 from shared.contracts.commands import Activate, Activated
@@ -205,9 +206,14 @@ async def test_journal_from_before_activations_goes_on_with_the_first_rules_and_
     async def begun(_: Database, __: KafkaAddress, ___: Files) -> bool:
         return False
 
-    # The program of before said nothing of what its books begin with.
+    def of_first_rules(book_map: BookMap) -> Files:
+        told = files_of(book_map)
+        return replace(told, in_force=replace(told.in_force, rules_version=1))
+
+    # The program of before had one version, and said nothing of what its books begin with.
     with monkeypatch.context() as of_old:
         of_old.setattr(service, "begin_books", begun)
+        of_old.setattr(service, "files_of", of_first_rules)
         async with rig.ledger():
             await rig.publish(*(event(f"evt_{n}", charge(f"ch_{n}")) for n in range(5)))
             await until("the old books", partial(_published, rig, 5))

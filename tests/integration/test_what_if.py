@@ -54,7 +54,7 @@ async def test_what_if_of_later_rules_tells_the_difference_in_money_and_by_entry
         await tell(rig, 1_200)
         await rig.caught_up()
         before = await end_offsets(rig.bootstrap, OUTPUTS)
-        later = supposed(Activated.RULES_VERSION, 2, book=MAIN)
+        later = supposed(Activated.RULES_VERSION, 3, book=MAIN)
         async with what_if(
             rig.settings().kafka, rig.dsn, BookMap(), [later], rules=LATER_RULES
         ) as found:
@@ -91,7 +91,7 @@ async def test_what_if_from_a_position_on_leaves_the_entries_before_it(rig: Ledg
     ends = await end_offsets(rig.bootstrap, [topics.STRIPE_OBJECTS])
     since = {(p.topic, p.partition): end - 1 if end else 0 for p, end in ends.items()}
     used = sum(end > 0 for end in ends.values())
-    later = supposed(Activated.RULES_VERSION, 2, book=MAIN, since=since)
+    later = supposed(Activated.RULES_VERSION, 3, book=MAIN, since=since)
     async with what_if(
         rig.settings().kafka, rig.dsn, BookMap(), [later], rules=LATER_RULES
     ) as found:

@@ -1,4 +1,4 @@
-"""A later version of the rules, as a person would add one: known to tests only."""
+"""Later versions of the rules, as a person would add them: known to tests only."""
 
 from dataclasses import replace
 from types import MappingProxyType
@@ -6,7 +6,7 @@ from typing import Final
 
 from services.ledger import accounts
 from services.ledger.activation.in_force import BookInForce
-from services.ledger.activation.rule_versions import ONE, RuleTable
+from services.ledger.activation.rule_versions import LATEST, RULES, RuleTable
 from services.ledger.readers.told import Refund
 from services.ledger.rules.movements import own_bill
 from shared.contracts import references
@@ -33,10 +33,10 @@ def refund_of_revenue(told: Refund, book: BookInForce) -> Entry | None:
     )
 
 
-# Two replaces one rule; three builds on two, and explains a type that waited in suspense.
-TWO: Final = replace(ONE, version=2, refund=refund_of_revenue)
-THREE: Final = replace(TWO, version=3, movements=TWO.movements.with_types(tax_fund=own_bill))
-LATER_RULES: Final = MappingProxyType({each.version: each for each in (ONE, TWO, THREE)})
+# The first replaces one rule; the second builds on it, and explains a type that waited in suspense.
+THREE: Final = replace(LATEST, version=3, refund=refund_of_revenue)
+FOUR: Final = replace(THREE, version=4, movements=THREE.movements.with_types(tax_fund=own_bill))
+LATER_RULES: Final = MappingProxyType({**RULES, 3: THREE, 4: FOUR})
 
 
 def version(number: int) -> RuleTable:

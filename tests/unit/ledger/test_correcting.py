@@ -82,7 +82,7 @@ def sums(*entries: Entry | None) -> Sums:
 
 
 def test_fact_that_other_rules_book_otherwise_is_reversed_and_booked_anew() -> None:
-    here, there = by(1, refund()), by(2, refund())
+    here, there = by(2, refund()), by(3, refund())
     found = corrected(here, there)
     assert [each.kind for each in found.commands] == ["reverse_entry", "manual_entry"]
     assert sums(here, *booked(found.commands, [here])) == sums(there)
@@ -96,7 +96,7 @@ def test_fact_that_other_rules_book_otherwise_is_reversed_and_booked_anew() -> N
 
 def test_movement_of_stripes_balance_is_corrected_by_the_difference_alone() -> None:
     shown = moved("tax_fund", -500)
-    here, there = by(2, shown), by(3, shown)
+    here, there = by(3, shown), by(4, shown)
     (only,) = corrected(here, there).commands
     assert isinstance(only, BookManualEntry)
     assert "assets:stripe:balance" not in {p.account for p in only.postings}
@@ -104,29 +104,29 @@ def test_movement_of_stripes_balance_is_corrected_by_the_difference_alone() -> N
 
 
 def test_entry_that_was_reversed_before_is_corrected_by_the_difference_alone() -> None:
-    here, there = by(1, refund()), by(2, refund())
+    here, there = by(2, refund()), by(3, refund())
     (only,) = corrected(here, there, here.reference).commands
     assert isinstance(only, BookManualEntry)
     assert sums(here, *booked([only], [])) == sums(there)
 
 
 def test_fact_that_would_not_be_booked_is_only_reversed() -> None:
-    here = by(1, refund())
+    here = by(2, refund())
     (only,) = corrected(here, None).commands
     assert isinstance(only, ReverseEntry)
     assert sums(here, *booked([only], [here])) == sums()
 
 
 def test_fact_that_no_command_can_correct_is_told_with_the_reason() -> None:
-    there = by(1, moved("payout", -500))
+    there = by(2, moved("payout", -500))
     found = corrected(None, there)
     assert found.commands == ()
     assert "assets:stripe:balance always equals what Stripe says" in found.why_not
 
 
 def test_same_correction_has_the_same_keys_and_another_has_others() -> None:
-    here = by(1, refund())
-    one, again = corrected(here, by(2, refund())), corrected(here, by(2, refund()))
+    here = by(2, refund())
+    one, again = corrected(here, by(3, refund())), corrected(here, by(3, refund()))
     other = corrected(here, None)
     keys = [[each.idempotency_key for each in found.commands] for found in (one, again, other)]
     assert keys[0] == keys[1]
