@@ -15,8 +15,10 @@ import pytest
 
 from services.ledger.shell.rebuilding.rebuild import rebuild_and_compare
 from shared.contracts.books import Basis, BookData, BookMap
-from shared.runtime.kafka import Record
+from shared.contracts.topics import STRIPE_OBJECTS
+from shared.runtime.kafka import Partition, Record
 from tests.integration.test_oracle import audited
+from tests.support.in_force import Topics, projector
 from tests.support.judged_journal import (
     InputLog,
     Journal,
@@ -30,6 +32,7 @@ from tests.unit.ledger.invoicing import FINALIZED, PAID, invoice, line, payment
 from tests.unit.ledger.test_customer_credits import bought, failed, session
 
 pytestmark = pytest.mark.stack
+OBJECTS = Partition(STRIPE_OBJECTS, 0)
 LEFT = {"liabilities:tax": -1_900, "revenue:stripe": 1_900}
 
 
@@ -173,6 +176,38 @@ async def test_rebuild_in_another_order_passes_on_by_the_same_messages(
                 await anew.book(batch)
             assert (await anew.content()).digest == content.digest
             assert await open_receivables(anew) == []
+
+
+@pytest.mark.parametrize("put_in_force_at", range(5))
+async def test_journal_of_the_first_rules_ends_right_once_the_second_hear_of_an_invoice(
+    database_dsn: str, put_in_force_at: int
+) -> None:
+    """The second rules are put in force before any telling, between two, or when all was told."""
+    topics, books = Topics(), BookMap(books=(BookData(basis=Basis.ACCRUAL, sells_credits=True),))
+    told = tellings("1") + sales("1")
+    async with projector(database_dsn, book_map=books, rules_version=1) as one:
+        for number, shown in enumerate(told):
+            if number == 2 * put_in_force_at:
+                await one.take(topics.activate("k1", "rules_version", 2))
+            await one.take(topics.tell(OBJECTS, shown))
+        if put_in_force_at == 4:
+            await one.take(topics.activate("k1", "rules_version", 2))
+        # Told once more, as the poller does; nothing is booked twice.
+        for _ in range(2):
+            for shown in (*told, told[3]):
+                await one.take(topics.tell(Partition(STRIPE_OBJECTS, 1), shown))
+        async with one.database.transaction() as tx:
+            rows = await tx.fetch(
+                "select account, key, minor::int from open_items where minor <> 0 order by 1, 2"
+            )
+            lost = await tx.fetch(
+                "select 1 from balances where account = 'expenses:bad-debt'"
+                " group by account having sum(debit_minor) <> sum(credit_minor)"
+            )
+    stands = {(row["account"], row["key"]): row["minor"] for row in rows}
+    assert stands["memo:credits", "1@x.y"] == 5_000
+    assert {account for account, _ in stands} == {"memo:credits", "assets:stripe:settling"}
+    assert lost == []
 
 
 async def test_two_processes_that_book_two_sides_of_it_at_once_miss_nothing(

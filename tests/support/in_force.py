@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from services.ledger.activation.in_force import InForce
+from services.ledger.decisions import RULES_VERSION
 from services.ledger.shell.beginning import learn_what_is_in_force
 from services.ledger.shell.booking.batch import Booked
 from services.ledger.shell.booking.booker import BatchBooker
@@ -134,10 +135,17 @@ class OneProjector:
 
 @asynccontextmanager
 async def projector(
-    dsn: str, *, schema: str = "ledger", book_map: BookMap | None = None
+    dsn: str,
+    *,
+    schema: str = "ledger",
+    book_map: BookMap | None = None,
+    rules_version: int = RULES_VERSION,
 ) -> AsyncGenerator[OneProjector]:
-    """A projector of the journal in a schema, which is made when it is not there."""
-    first = InForce(book_map or BookMap())
+    """A projector of the journal in a schema, which is made when it is not there.
+
+    Its books begin with a version of the rules.
+    """
+    first = InForce(book_map or BookMap(), rules_version=rules_version)
     await bring_up_to_date(dsn, schema=schema)
     database = await open_journal(dsn, schema=schema)
     books = Books(_LOG, first.book_map, rules=LATER_RULES)
