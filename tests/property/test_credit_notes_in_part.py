@@ -54,12 +54,13 @@ def note(amounts: list[int], *, is_void: bool) -> Json:
         for n, amount in enumerate(amounts)
     ]
     voided: Json = {"status": "void", "voided_at": AT + 50 * DAY} if is_void else {}
-    return {
+    issued: Json = {
         "id": "cn_1", "object": "credit_note", "invoice": "in_1", "customer": "cus_1",
         "amount": total, "total": total, "currency": "usd", "status": "issued",
         "created": AT + 40 * DAY, "pre_payment_amount": total, "refunds": [],
         "lines": list_of(*lines),
-    } | voided  # fmt: skip
+    }  # fmt: skip
+    return issued | voided
 
 
 def in_part(whole: Json) -> Json:

@@ -213,7 +213,12 @@ def take_back(world: Billing, bill: Bill, *, is_old: bool) -> None:
             by = [{"amount_refunded": amount, "refund": refund}] if refunded else []
             shown |= {"pre_payment_amount": 0, "post_payment_amount": amount, "refunds": by}
     world.own(REVENUE, "", revenue)
-    world.event(shown)
+    if world.maybe():
+        # An event shows ten lines at most; asked, the API tells all of them.
+        world.event(shown | {"lines": {"object": "list", "data": [], "has_more": True}})
+        world.answer(shown)
+    else:
+        world.event(shown)
     if line in world.served:
         kept = world.served[line]
         world.served[line] = Served(kept.net, kept.since, kept.until, kept.cut + amount)

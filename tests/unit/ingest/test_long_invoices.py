@@ -46,7 +46,7 @@ def test_credit_note_that_an_event_shows_in_part_is_named_and_its_lines_are_aske
     assert credit_note_in(shown) == "cn_1"
     assert invoice_in(shown) == ""
     assert credit_note_in(event()) == ""
-    whole = {"object": "list", "data": [], "has_more": False}
+    whole: Json = {"object": "list", "data": [], "has_more": False}
     assert credit_note_in(event(object="credit_note", lines=whole)) == ""
     note = shown["data"]["object"]
     assert is_cut(note)
