@@ -60,7 +60,7 @@ _WAYS: Final[Mapping[Account, _Way]] = MappingProxyType(
         ),
     }
 )
-KINDS: Final = frozenset().union(*(way.kinds for way in _WAYS.values()))
+KINDS: Final = frozenset(kind for way in _WAYS.values() for kind in way.kinds)
 _ENDINGS: Final = tuple(way.ending for way in _WAYS.values())
 Place = tuple[Account, str]
 

@@ -105,9 +105,8 @@ def test_first_who_is_named_has_them_and_another_is_a_conflict() -> None:
     assert held(*shown) == {"cus_1": 5_000}
     assert held(*reversed(shown)) == {"cus_2": 5_000}
     taken = Books()
-    for each in shown:
-        decision = decide(told(topics.STRIPE_OBJECTS, each), SELLS)
-        remarks = taken.take(decision, RECEIVED)
+    decisions = [decide(told(topics.STRIPE_OBJECTS, each), SELLS) for each in shown]
+    _, remarks = [taken.take(each, RECEIVED) for each in decisions]
     assert [(r.outcome, r.reason, r.subject) for r in remarks] == [
         ("conflict", "reference_conflict", "pi_1")
     ]
