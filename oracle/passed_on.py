@@ -14,15 +14,15 @@ from oracle.values import Fact, Model, Name, PassedOn, Position
 
 # Whose facts go on, from each account, and how what follows them is named.
 _OF: Final = {
-    RECEIVABLE: (("stripe:invoice:", "stripe:credit_note:"), ":bad_debt"),
-    CREDITS: (("stripe:credit:",), ":assigned"),
+    RECEIVABLE: (("stripe:invoice:", "stripe:credit_note:", "command:"), "bad_debt:"),
+    CREDITS: (("stripe:credit:", "command:"), "assigned:"),
 }
 Tellers = dict[Position, str]
 
 
 def followers(facts: Mapping[Name, Fact], on: PassedOn) -> Iterator[tuple[Fact, Fact]]:
     """The facts that move a key, each with what moves it on."""
-    of, ending = _OF[on.account]
+    of, beginning = _OF[on.account]
     for name, told in facts.items():
         if name.book != on.book or not name.reference.startswith(of):
             continue
@@ -30,7 +30,7 @@ def followers(facts: Mapping[Name, Fact], on: PassedOn) -> Iterator[tuple[Fact, 
         legs = [leg._replace(account=on.to_account, key=on.to_key) for leg in moved]
         legs += [leg._replace(minor=-leg.minor) for leg in moved]
         if legs:
-            yield told, Fact(Name(name.book, name.reference + ending), tuple(sorted(legs)))
+            yield told, Fact(Name(name.book, beginning + name.reference), tuple(sorted(legs)))
 
 
 def passed_on_differences(

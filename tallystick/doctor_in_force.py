@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from services.ledger.decisions import RULES_VERSION
 from services.ledger.shell.beginning import files_of
 from shared.contracts.errors import Unavailable
 from shared.runtime.settings import Settings, SettingsInvalid
 from tallystick.cli.problems import Problem
-from tallystick.doctor import Finding, bad, good
+from tallystick.doctor import Finding, bad, good, warning
 from tallystick.in_force_here import apart, in_force_at
 
 _SUBJECT: Final = "in force"
@@ -36,4 +37,13 @@ def in_force_findings(environment: Mapping[str, str], dsn: str) -> Iterator[Find
         )
     if not found:
         version = known.last().rules_version
-        yield good(_SUBJECT, f"rules version {version}, and the books as the files say")
+        said = f"rules version {version}, and the books as the files say"
+        if version < RULES_VERSION:
+            yield warning(
+                _SUBJECT,
+                f"{said}; this program has version {RULES_VERSION}",
+                f"see what it books otherwise: `tallystick what-if --rules {RULES_VERSION}`; then"
+                f" `tallystick activate rules {RULES_VERSION}`",
+            )
+        else:
+            yield good(_SUBJECT, said)

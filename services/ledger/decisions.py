@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from services.ledger.passed_on import PassedOn
 from services.ledger.unearned import UnearnedChange
+from shared.contracts import references
 from shared.contracts.envelope import Envelope
 from shared.contracts.errors import Refused, Unreadable
 from shared.contracts.journal import Book, Entry, Reference
@@ -134,6 +135,8 @@ def subject_of(reference: str) -> str:
     Raises:
         Unreadable: Not a reference that this house makes.
     """
+    if references.passes_on(reference):
+        return subject_of(references.followed_by(reference))
     kind, _, rest = reference.partition(":")
     if kind == "stripe":
         return rest.partition(":")[2].partition(":")[0]

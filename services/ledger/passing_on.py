@@ -5,16 +5,19 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from services.ledger import accounts
+from services.ledger.activation.in_force import BookInForce
 from services.ledger.decisions import Remark
 from services.ledger.passed_on import PassedOn
 from services.ledger.rules import bad_debts, customer_credits
+from shared.contracts import references
+from shared.contracts.books import Basis
 from shared.contracts.discrepancies import DiscrepancyKind
-from shared.contracts.journal import Account, Entry, Reference
+from shared.contracts.journal import Account, Entry
 from shared.contracts.messages import OutcomeKind
 
 
 class _Way(NamedTuple):
-    """The kinds of entries that are passed on from an account, how, and how those are named.
+    """The kinds of entries that are passed on from an account beside those of commands, and how.
 
     Kinds that only version 1 books are among them: it told the whole of it at once, so what it had
     booked is cancelled when a later version hears of it.
@@ -22,7 +25,6 @@ class _Way(NamedTuple):
 
     kinds: frozenset[str]
     rule: Callable[[Entry, PassedOn], Entry]
-    ending: str
 
 
 _WAYS: Final[Mapping[Account, _Way]] = MappingProxyType(
@@ -44,7 +46,6 @@ _WAYS: Final[Mapping[Account, _Way]] = MappingProxyType(
                 }
             ),
             bad_debts.bad_debt,
-            ":bad_debt",
         ),
         accounts.CREDITS: _Way(
             frozenset(
@@ -56,31 +57,39 @@ _WAYS: Final[Mapping[Account, _Way]] = MappingProxyType(
                 }
             ),
             customer_credits.passed_to_customer,
-            ":assigned",
         ),
     }
 )
 KINDS: Final = frozenset(kind for way in _WAYS.values() for kind in way.kinds)
-_ENDINGS: Final = tuple(way.ending for way in _WAYS.values())
+_BY_COMMAND: Final = "command:"
 Place = tuple[Account, str]
 
 
-def passes_on(reference: Reference | str) -> bool:
-    """Whether an entry of this name passes another on."""
-    return reference.endswith(_ENDINGS)
-
-
 def places_of(booked: Entry) -> list[Place]:
-    """The accounts and keys that an entry may be passed on from, in order."""
-    if booked.kind not in KINDS or passes_on(booked.reference):
+    """The accounts and keys that an entry may be passed on from, in order.
+
+    What a person books or reverses there goes on as well: so what he had mended by hand before it
+    was told to go on is not counted twice.
+    """
+    is_by_command = booked.reference.startswith(_BY_COMMAND)
+    if not is_by_command and booked.kind not in KINDS:
+        return []
+    if references.passes_on(booked.reference):
         return []
     return sorted(
         {
             (leg.account, leg.key)
             for leg in booked.postings
-            if leg.key and leg.account in _WAYS and booked.kind in _WAYS[leg.account].kinds
+            if leg.key
+            and leg.account in _WAYS
+            and (is_by_command or booked.kind in _WAYS[leg.account].kinds)
         }
     )
+
+
+def may_be_passed_on(book: BookInForce) -> bool:
+    """Whether anything in a book goes on from one key to another."""
+    return book.basis is Basis.ACCRUAL or book.data.sells_credits
 
 
 def passed_on(booked: Entry, on: PassedOn) -> Entry:

@@ -119,8 +119,10 @@ def _stripe_event(message: Input, in_force: InForce, rules: RuleTable) -> Decisi
         _book_object(shown, read.instant(event), in_force.of(book), rules, found)
     entries, remarks = found.told()
     said = exact_json.digest(_said(event, account, context))
-    said_beside = tuple(found.unearned), None, tuple(found.passed_on)
-    return Decision(book.book, event_id, said, entries, remarks, *said_beside)
+    unearned, passed_on = tuple(found.unearned), tuple(found.passed_on)
+    return Decision(
+        book.book, event_id, said, entries, remarks, unearned=unearned, passed_on=passed_on
+    )
 
 
 def _said(event: JsonObject, account: str, context: str) -> JsonObject:
@@ -151,8 +153,8 @@ def _stripe_object(message: Input, in_force: InForce, rules: RuleTable) -> Decis
     elif not _is_of_another_mode(message, book, (livemode,), object_id, found):
         _book_object(shown, message.envelope.time, in_force.of(book), rules, found)
     entries, remarks = found.told()
-    said_beside = tuple(found.unearned), None, tuple(found.passed_on)
-    return Decision(book.book, None, None, entries, remarks, *said_beside)
+    unearned, passed_on = tuple(found.unearned), tuple(found.passed_on)
+    return Decision(book.book, None, None, entries, remarks, unearned=unearned, passed_on=passed_on)
 
 
 def _livemode(fields: JsonObject) -> bool | None:

@@ -4,12 +4,16 @@ A reference never holds the id of the message that told the fact, so every telli
 """
 
 import hashlib
+from typing import Final
 
 from shared.contracts.errors import Unreadable
 from shared.contracts.journal import Reference
 
 _LENGTH_MAX = 300
 _KEY_LENGTH_MAX = 200
+
+
+_PASSING_ON: Final = ("bad_debt:", "assigned:")
 
 
 def _reference(*parts: str) -> Reference:
@@ -116,7 +120,7 @@ def invoice_recovered(invoice_id: str) -> Reference:
 
 def bad_debt(of: Reference) -> Reference:
     """What an entry moved on the receivable of an invoice that was given up, moved on."""
-    return Reference(f"{of}:bad_debt")
+    return Reference(f"bad_debt:{of}")
 
 
 def credit_note(note_id: str) -> Reference:
@@ -151,7 +155,17 @@ def credits_unassigned(payment_id: str) -> Reference:
 
 def credits_passed_on(of: Reference) -> Reference:
     """What an entry moved on a payment's credits, moved on to the customer who was named."""
-    return Reference(f"{of}:assigned")
+    return Reference(f"assigned:{of}")
+
+
+def passes_on(reference: str) -> bool:
+    """Whether an entry of this name passes another on."""
+    return reference.startswith(_PASSING_ON)
+
+
+def followed_by(reference: str) -> str:
+    """The reference of the entry that one of this name passes on."""
+    return reference.partition(":")[2]
 
 
 def bank_line(account: str, line_id: str, revision: int) -> Reference:

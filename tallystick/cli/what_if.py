@@ -243,6 +243,8 @@ def _left_lines(made: Corrections) -> Iterator[str]:
         yield f"{made.corrected_before:,} facts were corrected before"
     if made.of_the_clock:
         yield f"{made.of_the_clock:,} releases of revenue are left to the next clock tick"
+    if made.passed_on:
+        yield f"{made.passed_on:,} entries follow those that they pass on, and need no command"
     if made.elsewhere:
         yield f"{made.elsewhere:,} facts are of other books: name each with --book"
     yield from (f"no command corrects {line}" for line in made.left)

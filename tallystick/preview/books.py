@@ -71,7 +71,7 @@ class Books:
             return self._judge(decision, decision.asked, recorded_at)
         self._tell_clock(decision)
         told = [self._book(entry, recorded_at) for entry in decision.entries]
-        moved, otherwise = self._passed_on(decision)
+        moved, otherwise = self._passed_on(decision.book, decision.entries, decision.passed_on)
         told += [self._book(each, recorded_at) for each in moved]
         conflicts = [remark for remark in told if remark is not None]
         return (*decision.remarks, *conflicts, *otherwise)
@@ -113,6 +113,9 @@ class Books:
         self._kept[asked.book.name] = standing
         for entry in judged.entries:
             self._book(entry, recorded_at)
+        moved, _ = self._passed_on(asked.book.name, judged.entries)
+        for entry in moved:
+            self._book(entry, recorded_at)
         return (judged.remark,)
 
     def _standing(self, book: BookInForce, command: Command) -> Standing:
@@ -128,10 +131,12 @@ class Books:
                 standing.take(recorded.entry, book, recorded_at=recorded.recorded_at)
         return standing
 
-    def _passed_on(self, decision: Decision) -> tuple[list[Entry], list[Remark]]:
+    def _passed_on(
+        self, book: Book, entries: Iterable[Entry], told: Iterable[PassedOn] = ()
+    ) -> tuple[list[Entry], list[Remark]]:
         """What goes on from one key to another now, and what was told to go elsewhere before."""
-        book, newly, remarks = decision.book, list[PassedOn](), list[Remark]()
-        for on in decision.passed_on:
+        newly, remarks = list[PassedOn](), list[Remark]()
+        for on in told:
             first = self._goes_on.setdefault((book, on.account, on.key), on)
             if first is on:
                 newly.append(on)
@@ -146,7 +151,7 @@ class Books:
         pairs += [
             # What contradicts the books is not in them.
             (self._booked[book, entry.reference].entry, self._goes_on[book, *place])
-            for entry in decision.entries
+            for entry in entries
             for place in places_of(entry)
             if (book, *place) in self._goes_on
         ]

@@ -15,9 +15,11 @@ from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.journal import Account, Book, Direction, Entry, Posting
 from shared.contracts.journal import Reference as EntryReference
 from shared.contracts.money import Currency, Money
+from shared.contracts.references import passes_on
 from shared.contracts.topics import STRIPE_EVENTS
 from shared.runtime.kafka import KafkaAddress, Partition, Record, offset_bounds, scan
 from tallystick.events.proof import Proof, Standing, proof_of
+from tallystick.trace.passed_on import said_again
 from tallystick.trace.rules import Rule, rule_of
 
 # What each unsigned topic rests on instead.
@@ -98,6 +100,8 @@ class Prover:
             return Retold(False, f"the rules of today refuse the bytes: {why}")
         if decided.decision.asked is not None:
             return _as_asked(told, decided.decision.asked.command)
+        if passes_on(told.reference):
+            return Retold(*said_again(told, decided.decision))
         for entry in decided.decision.entries:
             if (entry.reference, entry.book) == (told.reference, told.book):
                 if entry.digest().hex() == told.digest:

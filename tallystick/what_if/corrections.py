@@ -25,7 +25,9 @@ from services.ledger.what_if.corrections import (
 )
 from services.ledger.what_if.suppositions import EntryDifference
 from shared.contracts import references
-from shared.contracts.journal import Book, Reference
+from shared.contracts.journal import Book, Entry, Reference
+from shared.contracts.messages import Position
+from shared.contracts.references import passes_on
 from shared.runtime.postgres import Tx
 from tallystick.what_if.told_again import Facts, ToldAgain
 
@@ -40,8 +42,9 @@ class Corrections:
     ``before`` are the keys of earlier corrections that stand, with what each booked. ``again`` are
     facts that messages tell again; ``by_hand`` counts those that the books lack and
     that commands book instead, by the reason; ``of_the_clock`` are releases that the next clock
-    tick makes up. ``left`` are facts that nothing can correct, each with the reason; ``elsewhere``
-    counts those of other books.
+    tick makes up, ``passed_on`` are entries that follow others, which commands take back. ``left``
+    are facts that nothing can correct, each with the reason; ``elsewhere`` counts those of other
+    books.
     """
 
     file: Path
@@ -57,6 +60,7 @@ class Corrections:
     again: Facts = field(default_factory=Facts)
     by_hand: Counter[str] = field(default_factory=Counter[str])
     of_the_clock: int = 0
+    passed_on: int = 0
     corrected_before: int = 0
     elsewhere: int = 0
     left_count: int = 0
@@ -82,20 +86,30 @@ class Corrections:
             self.elsewhere += 1
         elif await self._is_of_the_clock(apart):
             self.of_the_clock += 1
+        elif apart.here is not None and passes_on(apart.here.reference):
+            self.passed_on += 1
         elif apart.here is not None or apart.there is None or apart.told_at is None:
             await self._command(apart)
-        elif why := self.found.again.why_not(self.book, apart.told_at):
+        else:
+            await self._lacking(apart, apart.there, apart.told_at)
+
+    async def _lacking(self, apart: EntryDifference, fact: Entry, told_at: Position) -> None:
+        """Write which messages tell a fact that the books lack, or what stands for it by hand."""
+        also = await self.found.said_to_go_on(fact) if passes_on(fact.reference) else None
+        tellers = [told_at] if also is None or also == told_at else [told_at, also]
+        reasons = (self.found.again.why_not(self.book, teller) for teller in tellers)
+        if why := next(filter(None, reasons), ""):
             if await self._command(apart):
                 self.by_hand[why] += 1
-        else:
-            line = ToldAgain.of(apart.there, apart.told_at)
-            self.again.take(line)
-            self._write(line.model_dump(mode="json"))
-            by_hand = self.before.get(key_of(apart, Step.ANEW))
-            if by_hand is not None:
-                self._write_command(
-                    undoing(apart, by_hand, effective_at=self.effective_at, reason=self.reason)
-                )
+            return
+        line = ToldAgain.of(fact, *tellers)
+        self.again.take(line)
+        self._write(line.model_dump(mode="json"))
+        by_hand = self.before.get(key_of(apart, Step.ANEW))
+        if by_hand is not None:
+            self._write_command(
+                undoing(apart, by_hand, effective_at=self.effective_at, reason=self.reason)
+            )
 
     async def _command(self, apart: EntryDifference) -> bool:
         """Write the commands that correct a fact; whether there are any that were not sent yet."""

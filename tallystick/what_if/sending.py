@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import structs
 
 from services.ledger.activation.in_force import InForce
+from services.ledger.decisions import Decision
 from services.ledger.shell.booking.deciding import Decider
 from services.ledger.shell.queries import SQL
 from services.ledger.what_if.telling_again import TOLD_BY_OTHERS
@@ -25,6 +26,7 @@ from shared.contracts.dead_letters import written
 from shared.contracts.errors import Refused
 from shared.contracts.journal import Book
 from shared.contracts.messages import Position
+from shared.contracts.references import followed_by, passes_on
 from shared.runtime.dead_letters import attempts_of
 from shared.runtime.kafka import KafkaAddress, Partition, Record, end_offsets
 from shared.runtime.kafka_exact import RawRecord, exact_writer
@@ -77,7 +79,8 @@ class Sending:
         left = [line for line in lines if line.reference not in booked]
         by_message: dict[Position, list[ToldAgain]] = {}
         for line in left:
-            by_message.setdefault(_position(line), []).append(line)
+            for message in filter(None, (line.message, line.also)):
+                by_message.setdefault(_position(message), []).append(line)
         # Each partition in its own order: what was told first is told first again.
         messages = sorted(by_message, key=lambda at: (at.topic, at.partition, at.offset))
         if messages:
@@ -150,6 +153,9 @@ class Sending:
             if each.book == self.book
         }
         for line in lines:
+            if passes_on(line.reference):
+                _require_part(line, decided.decision, record)
+                continue
             said = told.get(line.reference)
             if said != line.digest:
                 what = "does not book" if said is None else "books otherwise"
@@ -159,8 +165,19 @@ class Sending:
                 )
 
 
-def _position(line: ToldAgain) -> Position:
-    found = position_of(line.message)
+def _require_part(line: ToldAgain, decision: Decision, record: Record) -> None:
+    """Refuse a message that has no part in a fact of two: the entry, or where that goes on to."""
+    followed = followed_by(line.reference)
+    if decision.passed_on or followed in {each.reference for each in decision.entries}:
+        return
+    raise NotToldAgain(
+        f"what is in force now has {record.position} neither tell {followed} nor say where it goes"
+        " on to: see `tallystick activate show`, and write them again"
+    )
+
+
+def _position(message: str) -> Position:
+    found = position_of(message)
     if found is None or found.topic not in TOLD_BY_OTHERS:
-        raise NotToldAgain(f"{line.message[:100]!r} is no message of Stripe or a bank")
+        raise NotToldAgain(f"{message[:100]!r} is no message of Stripe or a bank")
     return found

@@ -19,7 +19,8 @@ class ToldAgain(BaseModel):
     """One line: a fact that the books lack, and the message that tells it.
 
     ``fact`` is its entry's kind, ``amounts`` what that debits in each currency, and ``digest`` that
-    of all it says, in hex: what was read in the file is what is booked, or nothing is.
+    of all it says, in hex: what was read in the file is what is booked, or nothing is. Where two
+    messages make it, ``also`` is the one that says where another entry goes on to.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,9 +32,10 @@ class ToldAgain(BaseModel):
     amounts: tuple[MoneyOnWire, ...]
     message: str
     digest: str
+    also: str = ""
 
     @classmethod
-    def of(cls, fact: Entry, told_at: Position) -> Self:
+    def of(cls, fact: Entry, told_at: Position, also: Position | None = None) -> Self:
         """The line for a fact as the message at a position would book it."""
         return cls(
             fact=fact.kind,
@@ -42,6 +44,7 @@ class ToldAgain(BaseModel):
             amounts=tuple(MoneyOnWire.of(each) for each in _debited(fact)),
             message=written(told_at),
             digest=fact.digest().hex(),
+            also=written(also) if also is not None else "",
         )
 
 

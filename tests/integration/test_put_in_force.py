@@ -228,6 +228,11 @@ async def test_journal_from_before_activations_goes_on_with_the_first_rules_and_
         assert told["value"]["default_chart"] == DEFAULT_CHART.read_text("utf-8")
     after = await rig.fetch("select origin_id, sequence, chain from ledger.entries order by 1, 2")
     assert set(before) < set(after)
+    (said,) = await asyncio.to_thread(lambda: list(in_force_findings({}, rig.dsn)))
+    assert said.verdict is Verdict.WARNING
+    assert "rules version 1" in said.fact
+    assert "this program has version 2" in said.fact
+    assert "tallystick activate rules 2" in said.fix
     compared, _ = await rebuild_and_compare(rig.settings().kafka, rig.dsn, BookMap())
     assert compared.differences == ()
 

@@ -225,7 +225,7 @@ def _never_paid(w: Walk) -> None:
     w.tell("invoice.marked_uncollectible", given_up, endpoint="studio")
     w.booked()
     w.entry(POINT, "what an uncollectible one asked for is a bad debt",
-            f"stripe:invoice:{key}:bad_debt",
+            f"bad_debt:stripe:invoice:{key}",
             f"Dr {BAD_DEBT} 20000 usd", f"Cr {RECEIVABLE}[{key}] 20000 usd",
             book="studio")  # fmt: skip
     _paid_in_part(w, key, 8_000, AT + 400)

@@ -11,6 +11,7 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from services.ledger.decisions import RULES_VERSION
 from shared.contracts import topics
 from tests.walk import atelier, payloads
 from tests.walk.atelier import ALL, BOOK, STORY
@@ -271,7 +272,7 @@ def _trace(w: Walk, charge: str, body: bytes) -> None:
             *(entry[name]["holds"] for name in ("head", "retold")),
             (entry["rule"]["kind"], entry["rule"]["version"]),
         ),
-        (0, True, True, True, True, True, ("payment", 1)),
+        (0, True, True, True, True, True, ("payment", RULES_VERSION)),
     )
     w.same(
         POINT,

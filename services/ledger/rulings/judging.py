@@ -64,6 +64,7 @@ from shared.contracts.commands import (
 from shared.contracts.errors import Refused
 from shared.contracts.journal import Entry
 from shared.contracts.messages import OutcomeKind
+from shared.contracts.references import followed_by, passes_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,16 @@ def _reversed(command: ReverseEntry, case: Case) -> Ruling:
                 values={"reference": command.reference, "kind": original.kind},
                 way_out="the next tick would release it again: what is yet to be earned of a line"
                 " follows from its invoice, and a credit note or its voiding takes it back",
+            )
+        )
+    if passes_on(command.reference):
+        followed = followed_by(command.reference)
+        case.refuse(
+            CommandRefused(
+                f"{command.reference} passes {followed} on, and follows it in all that it does",
+                rule="follows_another_entry",
+                values={"reference": command.reference, "follows": followed},
+                way_out=f"reverse {followed}, which is passed on as well",
             )
         )
     made = commands.reverse_entry(

@@ -6,6 +6,8 @@ from itertools import permutations
 import pytest
 from msgspec import structs
 
+from services.ledger.posting_rules import decide
+from shared.contracts import topics
 from tallystick.preview.books import Books
 from tests.unit.ledger.invoicing import (
     ACCRUAL,
@@ -19,7 +21,7 @@ from tests.unit.ledger.invoicing import (
     payment,
     told_by,
 )
-from tests.unit.ledger.telling import Json, charge, listed
+from tests.unit.ledger.telling import Json, charge, listed, told
 
 EARLY = payment(4_000, status_transitions={"paid_at": FINALIZED + 30})
 LATE = payment(7_900, id="inpay_2", payment={"type": "charge", "charge": "ch_2"})
@@ -128,3 +130,39 @@ def test_first_rules_take_back_what_the_paid_invoice_says_for_as_long_as_they_ar
 ):
     wrong = left(EARLY, LOST, LATE, given_up("paid"), in_force=FIRST_RULES)
     assert (wrong["expenses:bad-debt"], wrong["assets:receivable[in_1]"]) == (-4_000, 4_000)
+
+
+REVERSES: Json = {"kind": "reverse_entry", "idempotency_key": "k1", "reason": "not lost"}
+
+
+def test_loss_that_a_person_had_taken_back_by_hand_is_not_taken_back_twice() -> None:
+    """The first rules told the loss, somebody reversed it, the second rules hear of the invoice."""
+    undone = REVERSES | {"reference": "stripe:invoice:in_1:uncollectible"}
+    for order in permutations(["first", "by hand", "second", "paid"]):
+        if order.index("first") > order.index("by hand"):
+            continue
+        booked = Books()
+        for what in order:
+            match what:
+                case "by hand":
+                    decision = decide(told(topics.LEDGER_COMMANDS, undone), ACCRUAL)
+                case "paid":
+                    decision = told_by(payment(11_900))
+                case _:
+                    decision = told_by(given_up(), FIRST_RULES if what == "first" else ACCRUAL)
+                    decision = structs.replace(decision, identity=None)
+            remarks = booked.take(decision, RECEIVED)
+            assert "refused" not in [remark.outcome for remark in remarks], remarks
+        stands = {b.account: b.minor for b in booked.balances()}
+        assert stands == {"liabilities:tax": -1_900, "revenue:stripe": 1_900}
+
+
+def test_entry_that_passes_another_on_is_not_reversed_by_itself() -> None:
+    booked = Books()
+    booked.take(told_by(given_up()), RECEIVED)
+    undone = REVERSES | {"reference": "bad_debt:stripe:invoice:in_1"}
+    (said,) = booked.take(decide(told(topics.LEDGER_COMMANDS, undone), ACCRUAL), RECEIVED)
+    assert (said.outcome, said.reason) == ("refused", "command")
+    assert said.decided is not None
+    assert said.decided["rule"] == "follows_another_entry"
+    assert said.decided["way_out"] == "reverse stripe:invoice:in_1, which is passed on as well"

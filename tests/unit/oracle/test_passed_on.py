@@ -14,7 +14,7 @@ ASKED = Fact(
     Name("main", "stripe:invoice:in_1"),
     (Leg(RECEIVABLE, "in_1", "usd", 100), Leg(REVENUE, "", "usd", -100)),
 )
-LOST = Name("main", "stripe:invoice:in_1:bad_debt")
+LOST = Name("main", "bad_debt:stripe:invoice:in_1")
 MOVED = (Leg(RECEIVABLE, "in_1", "usd", -100), Leg(LOSS, "", "usd", 100))
 
 
@@ -83,9 +83,9 @@ def test_nothing_is_lost_where_nobody_who_counts_has_said_so() -> None:
 
 
 def test_only_what_rules_book_on_the_receivable_of_that_invoice_moves_on() -> None:
-    by_hand = replace(ASKED, name=Name("main", "command:k1"))
+    by_a_tick = replace(ASKED, name=Name("main", "release:tick:1"))
     of_another = replace(ASKED, legs=(Leg(RECEIVABLE, "in_2", "usd", 5), Leg(LOSS, "", "usd", -5)))
-    for told in (by_hand, of_another, replace(ASKED, name=Name("other", ASKED.name.reference))):
+    for told in (by_a_tick, of_another, replace(ASKED, name=Name("other", ASKED.name.reference))):
         assert list(followers({told.name: told}, GIVEN_UP)) == []
 
 
@@ -96,3 +96,10 @@ def test_of_two_places_that_a_key_is_told_to_go_on_to_the_one_in_the_books_stand
     assert said(booked(*MOVED), also=ELSEWHERE, noted=OTHERWISE_AT) == ([], True)
     # Nothing is in the books: it is the first that was told.
     assert said(None, also=ELSEWHERE, noted=OTHERWISE_AT) == (["missing"], True)
+
+
+def test_what_a_person_books_there_by_hand_goes_on_too() -> None:
+    by_hand = replace(ASKED, name=Name("main", "command:k1"))
+    ((_, after),) = followers({by_hand.name: by_hand}, GIVEN_UP)
+    assert after.name.reference == "bad_debt:command:k1"
+    assert sorted(after.legs) == sorted(MOVED)

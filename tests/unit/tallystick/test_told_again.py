@@ -51,7 +51,9 @@ def test_line_says_what_is_booked_from_which_message_and_is_read_again() -> None
         ],
         "message": "stripe.events/3@17",
         "digest": told.digest().hex(),
+        "also": "",
     }
+    assert ToldAgain.of(told, AT, AT).also == "stripe.events/3@17"
     command: dict[str, object] = {"kind": "manual_entry"}
     assert lines_told_again(FILE, [(1, command), (2, said)]) == [line]
 

@@ -48,7 +48,7 @@ from services.ledger.shell.booking.match_judging import (
 from services.ledger.shell.booking.months import write_journal
 from services.ledger.shell.booking.opening import opened
 from services.ledger.shell.booking.outcomes import write_outcomes
-from services.ledger.shell.booking.passing_on import passed_on_now
+from services.ledger.shell.booking.passing_on import passed_on_behind, passed_on_now
 from services.ledger.shell.booking.rates import write_rates
 from services.ledger.shell.booking.reporting_days import write_late_entries
 from services.ledger.shell.booking.rows import Head, Row, posting_rows
@@ -139,14 +139,14 @@ class Books:
         is_putting = any(asks_to_put_in_force(each) for each in decided)
         if is_putting:
             await hold_all_positions(tx)
-        judged = matches_to_judge(decided, moves)
+        to_judge = matches_to_judge(decided, moves)
         last_activation, batch = await opened(
             tx,
             self._log,
             decided,
             moves,
             contradicting=self._contradicting,
-            is_judged=bool(judged),
+            is_judged=bool(to_judge),
         )
         require_decided_under_all(last_activation, decided, moves)
         if is_putting:
@@ -156,12 +156,13 @@ class Books:
         batch.recorded = await records_of(tx, batch, commands)
         await remember(tx, batch)
         facts, matches = batch.tellings, list[MatchAsked]()
-        if judged:
+        if to_judge:
             known = Activations(self._first, await read_activations(tx))
-            facts, matches = set_apart(batch, judged, known)
+            facts, matches = set_apart(batch, to_judge, known)
         fresh = await claimed(tx, batch, facts)
         later = await claimed(tx, batch, await passed_on_now(tx, batch, fresh))
-        later += await claimed(tx, batch, await judge_batch(tx, batch, fresh + later, matches))
+        judged = await claimed(tx, batch, await judge_batch(tx, batch, fresh + later, matches))
+        later += judged + await claimed(tx, batch, await passed_on_behind(tx, batch, judged))
         if later:
             fresh = sorted(fresh + later, key=_in_their_order)
         await keep_what_was_put_in_force(tx, batch)

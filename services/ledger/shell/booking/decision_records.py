@@ -11,7 +11,6 @@ from typing import Any, Final
 import orjson
 
 from services.ledger.decisions import COMMAND
-from services.ledger.passing_on import passes_on
 from services.ledger.rules.revenue_release import RELEASED
 from services.ledger.rulings.clock import TICKED_UNTIL
 from services.ledger.rulings.judging import Recorded
@@ -23,6 +22,7 @@ from services.ledger.shell.queries import SQL
 from shared.contracts.discrepancies import DiscrepancyKind
 from shared.contracts.journal import Account, Book, Entry, Posting, Reference
 from shared.contracts.messages import EntryBooked, Outcome, OutcomeKind
+from shared.contracts.references import passes_on
 from shared.contracts.topics import LEDGER_COMMANDS, MATCHES
 from shared.runtime.kafka import Partition
 from shared.runtime.postgres import Tx

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from services.ledger.decisions import REPLAYED, Remark
 from services.ledger.periods import Closing, Closings
 from services.ledger.rulings.effects import AccountChanged, HoldEnded, HoldPlaced, PeriodChanged
-from services.ledger.rulings.judging import followed, judge
+from services.ledger.rulings.judging import Recorded, followed, judge
 from services.ledger.shell.booking.batch import Batch, Caused, Place, Told
 from services.ledger.shell.booking.clock_store import (
     hear_earlier_cuts,
@@ -27,6 +27,7 @@ from services.ledger.shell.queries import SQL
 from shared.contracts.errors import InvariantBroken
 from shared.contracts.journal import Book
 from shared.contracts.messages import OutcomeKind
+from shared.contracts.references import passes_on
 from shared.contracts.topics import LEDGER_COMMANDS
 from shared.runtime.postgres import Tx
 
@@ -81,7 +82,7 @@ async def judge_batch(
         standing, recorded_at = standings[asked.book.name], each.record.appended_at
         record = batch.recorded.get(id(each))
         judged = (
-            followed(asked, standing, record, recorded_at=recorded_at)
+            followed(asked, standing, _as_decided(record), recorded_at=recorded_at)
             if record is not None
             else judge(asked, standing, recorded_at=recorded_at)
         )
@@ -89,6 +90,12 @@ async def judge_batch(
         batch.caused.extend(Caused(each, effect) for effect in judged.effects)
         tellings.extend(batch.tellings_of(each, judged.entries))
     return tellings
+
+
+def _as_decided(record: Recorded) -> Recorded:
+    """A record without what was passed on of it, which was no decision."""
+    decided = tuple(each for each in record.entries if not passes_on(each.reference))
+    return replace(record, entries=decided)
 
 
 async def answer_again(tx: Tx, batch: Batch) -> None:

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from services.ledger.decisions import Remark
 from services.ledger.passed_on import PassedOn
-from services.ledger.passing_on import KINDS, contradiction, passed_on, passes_on, places_of
+from services.ledger.passing_on import contradiction, may_be_passed_on, passed_on, places_of
 from services.ledger.shell.booking.batch import Batch, Told
 from services.ledger.shell.booking.deciding import Decided
 from services.ledger.shell.booking.decision_records import records_of
@@ -22,6 +22,7 @@ from services.ledger.shell.booking.judging_store import hold_names
 from services.ledger.shell.booking.rows import Row, entries_of
 from services.ledger.shell.queries import SQL
 from shared.contracts.journal import Account, Entry
+from shared.contracts.references import passes_on
 from shared.runtime.postgres import Tx
 
 # Locks are few, as Postgres has room for some thousands, and a batch may be of as many keys.
@@ -45,29 +46,53 @@ class _Moved(NamedTuple):
 
 
 async def passed_on_now(tx: Tx, batch: Batch, fresh: Iterable[Told]) -> list[Told]:
-    """What goes on with this batch; ``fresh`` are the facts that it books."""
-    posted = [
-        (each, _Key(each.entry.book, *place))
-        for each in fresh
-        if each.entry.kind in KINDS
-        for place in places_of(each.entry)
-    ]
-    if not posted and not batch.passing_on:
-        return []
+    """What goes on with this batch; ``fresh`` are the facts that it books.
+
+    What its commands book comes later (``passed_on_behind``), under locks that are taken here.
+    """
+    posted = _posted(fresh)
     told = list(_told_by(batch.passing_on))
     keys = sorted({*(key for _, key, _ in told), *(key for _, key in posted)})
-    await hold_names(tx, {_lock_of(key): False for key in keys})
+    locks = {_lock_of(number): True for number in range(_LOCKS) if _may_post(batch)}
+    locks |= {_lock_of(_number_of(key)): False for key in keys}
+    await hold_names(tx, locks)
+    if not keys:
+        return []
     known = await _known(tx, keys)
     newly = _newly(batch, told, known)
-    await _keep(tx, {key: on for key, (_, on) in newly.items()})
-    moved = list(_posted(posted, {**known, **{key: on for key, (_, on) in newly.items()}}))
+    await _keep(tx, batch, newly)
+    moved = _moved(posted, {**known, **{key: on for key, (_, on) in newly.items()}})
     moved += await _standing(tx, newly)
-    tellers = {id(by): by for by in (*(each.by for each, _ in posted), *batch.passing_on)}
-    return await _tellings(tx, batch, list(tellers.values()), moved)
+    return await _tellings(tx, batch, [*(each.by for each, _ in posted), *batch.passing_on], moved)
 
 
-def _lock_of(key: _Key) -> tuple[str, ...]:
-    return ("passed on", str(crc32("\x1f".join(key).encode()) % _LOCKS))
+async def passed_on_behind(tx: Tx, batch: Batch, judged: Iterable[Told]) -> list[Told]:
+    """What goes on of what commands book now, a person's mending by hand among it."""
+    posted = _posted(judged)
+    if not posted:
+        return []
+    known = await _known(tx, sorted({key for _, key in posted}))
+    return await _tellings(tx, batch, [each.by for each, _ in posted], _moved(posted, known))
+
+
+def _posted(booked: Iterable[Told]) -> list[tuple[Told, _Key]]:
+    return [
+        (each, _Key(each.entry.book, *place)) for each in booked for place in places_of(each.entry)
+    ]
+
+
+def _may_post(batch: Batch) -> bool:
+    """Whether commands of the batch may post to a key that goes on."""
+    asked = (each.decision.asked for each in batch.asked if each.decision is not None)
+    return any(each is not None and may_be_passed_on(each.book) for each in asked)
+
+
+def _number_of(key: _Key) -> int:
+    return crc32("\x1f".join(key).encode()) % _LOCKS
+
+
+def _lock_of(number: int) -> tuple[str, ...]:
+    return ("passed on", str(number))
 
 
 def _told_by(messages: Iterable[Decided]) -> Iterator[tuple[Decided, _Key, PassedOn]]:
@@ -110,21 +135,22 @@ def _newly(
     return newly
 
 
-async def _keep(tx: Tx, newly: Mapping[_Key, PassedOn]) -> None:
-    if newly:
-        rows = [(*key, on.to, on.to_key, on.at) for key, on in sorted(newly.items(), key=_by_key)]
+async def _keep(tx: Tx, batch: Batch, newly: Mapping[_Key, tuple[Decided, PassedOn]]) -> None:
+    rows: list[Row] = []
+    for key in sorted(newly):
+        by, on = newly[key]
+        said_by = (batch.head_of(by).origin_id, by.record.offset)
+        rows.append((*key, on.to, on.to_key, on.at, *said_by))
+    if rows:
         await tx.execute(SQL["add_passed_on"], *_columns(rows))
 
 
-def _by_key(item: tuple[_Key, PassedOn]) -> _Key:
-    return item[0]
-
-
-def _posted(posted: Iterable[tuple[Told, _Key]], on: Mapping[_Key, PassedOn]) -> Iterator[_Moved]:
-    for told, key in posted:
-        if key in on:
-            version = told.entry.rules_version
-            yield _Moved(told.by, told.entry, _under(on[key], version))
+def _moved(posted: Iterable[tuple[Told, _Key]], on: Mapping[_Key, PassedOn]) -> list[_Moved]:
+    return [
+        _Moved(told.by, told.entry, _under(on[key], told.entry.rules_version))
+        for told, key in posted
+        if key in on
+    ]
 
 
 def _under(on: PassedOn, rules_version: int) -> PassedOn:
@@ -135,7 +161,7 @@ async def _standing(tx: Tx, newly: Mapping[_Key, tuple[Decided, PassedOn]]) -> l
     """What stood on the keys before the batch, of what is told to go on only now."""
     if not newly:
         return []
-    rows = await tx.fetch(SQL["read_on_keys"], *_columns(list(newly)), sorted(KINDS))
+    rows = await tx.fetch(SQL["read_on_keys"], *_columns(list(newly)))
     return [
         _Moved(newly[key][0], entry, newly[key][1])
         for (book, _), entry in entries_of(rows).items()
@@ -148,9 +174,10 @@ async def _tellings(
     tx: Tx, batch: Batch, tellers: Sequence[Decided], moved: Sequence[_Moved]
 ) -> list[Told]:
     """As records of these messages tell; of those without one, as it is worked out now."""
-    records = await records_of(tx, batch, tellers)
+    once = list({id(by): by for by in tellers}.values())
+    records = await records_of(tx, batch, once)
     found: list[Told] = []
-    for by in tellers:
+    for by in once:
         record = records.get(id(by))
         if record is not None:
             found += batch.tellings_of(by, (e for e in record.entries if passes_on(e.reference)))

@@ -9,6 +9,9 @@ create table passed_on (
     to_account text not null,
     to_key text not null,
     at timestamptz not null,
+    -- Who said so first.
+    origin_id integer not null,
+    caused_offset bigint not null,
     constraint passed_on_pkey primary key (book, account, key)
 );
 

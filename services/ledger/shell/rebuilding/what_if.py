@@ -109,6 +109,16 @@ class WhatIf:
             for row in await self._there.fetch(SQL["told_there"], book, references)
         }
 
+    async def said_to_go_on(self, follows: Entry) -> Position | None:
+        """The message that says where an entry is passed on to; while the what-if is open."""
+        rows = await self._there.fetch(
+            SQL["said_to_go_on"],
+            follows.book,
+            [posting.account for posting in follows.postings],
+            [posting.key for posting in follows.postings],
+        )
+        return _position(rows[0]) if rows else None
+
 
 @asynccontextmanager
 async def what_if(

@@ -6,15 +6,25 @@ join passed_on as g on g.book = n.book and g.account = n.account and g.key = n.k
 
 -- name: add_passed_on!
 -- Keep where keys go on to; what was said first stands.
-insert into passed_on (book, account, key, to_account, to_key, at)
-select book, account, key, to_account, to_key, at
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-    as n (book, account, key, to_account, to_key, at)
+insert into passed_on (book, account, key, to_account, to_key, at, origin_id, caused_offset)
+select book, account, key, to_account, to_key, at, origin_id, caused_offset
+from unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::integer[],
+    $8::bigint[]
+) as n (book, account, key, to_account, to_key, at, origin_id, caused_offset)
 on conflict (book, account, key) do nothing
 
+-- name: said_to_go_on
+-- Who said of keys where they go on to. No row: nobody has.
+select o.topic, o.partition, g.caused_offset
+from unnest($2::text[], $3::text[]) as n (account, key)
+join passed_on as g on g.book = $1 and g.account = n.account and g.key = n.key
+join origins as o on o.origin_id = g.origin_id
+order by g.account, g.key
+
 -- name: read_on_keys
--- What entries of some kinds post to keys of accounts: the entries whole, a row for each posting, those
--- of an entry together.
+-- What is posted to keys of accounts: the entries whole, a row for each posting, those of an entry
+-- together.
 select
     e.book, e.reference, e.kind, e.effective_at, e.rules_version, e.description, e.reverses,
     p.account, p.key, p.direction, p.minor, p.currency, p.exponent
@@ -35,6 +45,5 @@ join entries as e
     on e.origin_id = found.origin_id
     and e.sequence = found.sequence
     and e.book = found.book
-    and e.kind = any($4::text[])
 join postings as p on p.origin_id = e.origin_id and p.sequence = e.sequence
 order by e.book, e.reference, p.ordinal
