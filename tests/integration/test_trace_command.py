@@ -83,7 +83,7 @@ async def test_trace_follows_a_figure_to_bytes_whose_signature_is_verified_again
     assert base64.b64decode(entry["message"]["body_b64"]) == sale.envelope.data
     same = await trace(rig, tmp_path, entry["message"]["position"])
     assert same.stdout.startswith("stripe:payment:ch_1  (book main)\n")
-    assert "holds: version 1 makes the same entry" in same.stdout
+    assert "holds: version 2 makes the same entry" in same.stdout
     assert (
         "  type      charge.succeeded, com.stripe.event from stripe/test, about ch_1\n"
         in same.stdout
