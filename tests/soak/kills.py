@@ -62,6 +62,7 @@ class Story:
     times: int
     count: int = 0
     holds: list[str] = field(default_factory=list[str])
+    owed: list[Json] = field(default_factory=list[Json])
 
     def round(self, number: int) -> Iterator[Publication]:
         """Something of everything."""
@@ -77,6 +78,8 @@ class Story:
         yield self._invoice(n)
         if self.dice.random() < 0.4:
             yield self._note(n)
+        if self.dice.random() < 0.6:
+            yield from self._given_up(n)
         yield from self._commands(number)
 
     def _invoice(self, n: str) -> Publication:
@@ -97,7 +100,27 @@ class Story:
         if self.dice.random() < 0.2:
             told |= {"status": "void"}
             told["status_transitions"] |= {"voided_at": since + 30 * DAY}
+        else:
+            self.owed.append(told)
         return event(f"evt_in_{n}", told, "invoice.finalized")
+
+    def _given_up(self, n: str) -> Iterator[Publication]:
+        """An invoice of any round is given up, and perhaps a part of it paid, in either order."""
+        told = self.dice.choice(self.owed) if self.owed else None
+        if told is None:
+            return
+        since = told["created"]
+        passed = told["status_transitions"] | {"marked_uncollectible_at": since + 40 * DAY}
+        lost = told | {"status": "uncollectible", "status_transitions": passed}
+        paid: Json = {
+            "id": f"inpay_{n}", "object": "invoice_payment", "invoice": told["id"],
+            "amount_paid": self.dice.randint(1, told["total"]), "currency": "usd",
+            "status": "paid", "payment": {"type": "charge", "charge": f"py_{n}"},
+            "created": since, "status_transitions": {"paid_at": since + 50 * DAY},
+        }  # fmt: skip
+        tellings = [event(f"evt_lost_{n}", lost, "invoice.marked_uncollectible"), polled(paid)]
+        self.dice.shuffle(tellings)
+        yield from tellings[: self.dice.randint(1, 2)]
 
     def _note(self, n: str) -> Publication:
         cut = self.dice.randint(1, 2_000)
