@@ -18,19 +18,29 @@ _OF: Final = {
     CREDITS: (("stripe:credit:", "command:"), "assigned:"),
 }
 Tellers = dict[Position, str]
+# Book, account and key.
+Key = tuple[str, str, str]
 
 
-def followers(facts: Mapping[Name, Fact], on: PassedOn) -> Iterator[tuple[Fact, Fact]]:
-    """The facts that move a key, each with what moves it on."""
-    of, beginning = _OF[on.account]
+def movers(facts: Mapping[Name, Fact]) -> dict[Key, list[Fact]]:
+    """The facts that move each key that may go on: gone through once, however many keys do."""
+    found: dict[Key, list[Fact]] = {}
     for name, told in facts.items():
-        if name.book != on.book or not name.reference.startswith(of):
-            continue
+        for account, key in {(leg.account, leg.key) for leg in told.legs}:
+            if account in _OF and name.reference.startswith(_OF[account][0]):
+                found.setdefault((name.book, account, key), []).append(told)
+    return found
+
+
+def followers(moving: Mapping[Key, list[Fact]], on: PassedOn) -> Iterator[tuple[Fact, Fact]]:
+    """The facts that move a key, each with what moves it on."""
+    _, beginning = _OF[on.account]
+    for told in moving.get((on.book, on.account, on.key), ()):
         moved = [leg for leg in told.legs if (leg.account, leg.key) == (on.account, on.key)]
         legs = [leg._replace(account=on.to_account, key=on.to_key) for leg in moved]
         legs += [leg._replace(minor=-leg.minor) for leg in moved]
-        if legs:
-            yield told, Fact(Name(name.book, beginning + name.reference), tuple(sorted(legs)))
+        name = Name(on.book, beginning + told.name.reference)
+        yield told, Fact(name, tuple(sorted(legs)))
 
 
 def passed_on_differences(
@@ -46,8 +56,9 @@ def passed_on_differences(
     """
     booked = {entry.name: entry for entry in books.entries}
     following: dict[Name, Fact] = {}
-    for on, tellers in _standing(model, booked, expected, unheard).items():
-        for first, after in followers(expected, on):
+    moving = movers(expected)
+    for on, tellers in _standing(model, booked, moving, unheard).items():
+        for first, after in followers(moving, on):
             following[after.name] = after
             by = tellers | {t.position: t.message_id for t in model.tellings[first.name]}
             yield from _against(after, booked.get(after.name), by)
@@ -58,11 +69,11 @@ def passed_on_differences(
 def _standing(
     model: Model,
     booked: Mapping[Name, Booked],
-    expected: Mapping[Name, Fact],
+    moving: Mapping[Key, list[Fact]],
     unheard: set[Position],
 ) -> dict[PassedOn, Tellers]:
     """Where each key goes on to: of several that are told, as the books have it, else the first."""
-    told: dict[tuple[str, str, str], dict[PassedOn, Tellers]] = {}
+    told: dict[Key, dict[PassedOn, Tellers]] = {}
     for on, said in model.passed_on.items():
         heard = {position: named for position, named in said if position not in unheard}
         if heard:
@@ -70,23 +81,25 @@ def _standing(
     found: dict[PassedOn, Tellers] = {}
     for choices in told.values():
         first = min(choices, key=lambda on: min(choices[on]))
-        chosen = (on for on in choices if _is_booked(on, booked, expected))
+        chosen = (on for on in choices if _is_booked(on, booked, moving))
         on = next(chosen, first)
         found[on] = choices[on]
     return found
 
 
-def _is_booked(on: PassedOn, booked: Mapping[Name, Booked], expected: Mapping[Name, Fact]) -> bool:
+def _is_booked(
+    on: PassedOn, booked: Mapping[Name, Booked], moving: Mapping[Key, list[Fact]]
+) -> bool:
     return any(
         after.name in booked and tuple(sorted(booked[after.name].legs)) == after.legs
-        for _, after in followers(expected, on)
+        for _, after in followers(moving, on)
     )
 
 
 def _silent(model: Model, books: Books, unheard: set[Position]) -> Iterator[Difference]:
     """Where a key is told to go on to more than one place, somebody must have said so."""
-    told: dict[tuple[str, str, str], set[Position]] = {}
-    targets: dict[tuple[str, str, str], int] = {}
+    told: dict[Key, set[Position]] = {}
+    targets: dict[Key, int] = {}
     for on, said in model.passed_on.items():
         heard = {position for position, _ in said} - unheard
         if heard:

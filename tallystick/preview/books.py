@@ -62,6 +62,9 @@ class Books:
     _goes_on: dict[tuple[Book, Account, str], PassedOn] = field(
         default_factory=dict[tuple[Book, Account, str], PassedOn]
     )
+    _on_key: dict[tuple[Book, Account, str], list[str]] = field(
+        default_factory=dict[tuple[Book, Account, str], list[str]]
+    )
 
     def take(self, decision: Decision, recorded_at: datetime) -> tuple[Remark, ...]:
         """Book a decision; gives its remarks, and those of what contradicts the books."""
@@ -143,10 +146,9 @@ class Books:
             elif (remark := contradiction(first, on)) is not None:
                 remarks.append(remark)
         pairs = [
-            (recorded.entry, on)
+            (self._booked[book, reference].entry, on)
             for on in newly
-            for (named, _), recorded in self._booked.items()
-            if named == book and (on.account, on.key) in places_of(recorded.entry)
+            for reference in self._on_key.get((book, on.account, on.key), ())
         ]
         pairs += [
             # What contradicts the books is not in them.
@@ -181,6 +183,8 @@ class Books:
         told = Recorded(entry, recorded_at)
         first = self._booked.setdefault(at, told)
         if first is told:
+            for place in places_of(entry):
+                self._on_key.setdefault((entry.book, *place), []).append(entry.reference)
             return None
         if first.entry.digest() == entry.digest():
             # Tellings of one fact may differ in their times. The least is kept, so that the

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oracle.model import BookData as OracleBook
 from oracle.model import Books as OracleBooks
 from oracle.model import model_of
-from oracle.passed_on import followers
+from oracle.passed_on import followers, movers
 from oracle.stripe import Wants
 from oracle.values import Position, Record
 from services.ledger.activation.in_force import InForce
@@ -53,8 +53,9 @@ def oracles_books(told: Told, basis: Basis) -> dict[At, int]:
     assert not model.refused
     sums: Counter[At] = Counter()
     facts = {name: tellings[0].fact for name, tellings in model.tellings.items()}
+    moving = movers(facts)
     for on in model.passed_on:
-        facts |= {after.name: after for _, after in followers(facts, on)}
+        facts |= {after.name: after for _, after in followers(moving, on)}
     for fact in facts.values():
         for leg in fact.legs:
             sums[leg.account, leg.key, leg.currency] += leg.minor

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from oracle.journal import Booked, Books
-from oracle.passed_on import followers, passed_on_differences
+from oracle.passed_on import followers, movers, passed_on_differences
 from oracle.values import Fact, Leg, Model, Name, PassedOn, Position, Told
 
 RECEIVABLE, LOSS, REVENUE = "assets:receivable", "expenses:bad-debt", "revenue:stripe"
@@ -86,7 +86,7 @@ def test_only_what_rules_book_on_the_receivable_of_that_invoice_moves_on() -> No
     by_a_tick = replace(ASKED, name=Name("main", "release:tick:1"))
     of_another = replace(ASKED, legs=(Leg(RECEIVABLE, "in_2", "usd", 5), Leg(LOSS, "", "usd", -5)))
     for told in (by_a_tick, of_another, replace(ASKED, name=Name("other", ASKED.name.reference))):
-        assert list(followers({told.name: told}, GIVEN_UP)) == []
+        assert list(followers(movers({told.name: told}), GIVEN_UP)) == []
 
 
 def test_of_two_places_that_a_key_is_told_to_go_on_to_the_one_in_the_books_stands_and_it_is_noted() -> (
@@ -100,6 +100,6 @@ def test_of_two_places_that_a_key_is_told_to_go_on_to_the_one_in_the_books_stand
 
 def test_what_a_person_books_there_by_hand_goes_on_too() -> None:
     by_hand = replace(ASKED, name=Name("main", "command:k1"))
-    ((_, after),) = followers({by_hand.name: by_hand}, GIVEN_UP)
+    ((_, after),) = followers(movers({by_hand.name: by_hand}), GIVEN_UP)
     assert after.name.reference == "bad_debt:command:k1"
     assert sorted(after.legs) == sorted(MOVED)

@@ -9,6 +9,7 @@ sees the other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -147,14 +148,10 @@ async def _keep(tx: Tx, batch: Batch, newly: Mapping[_Key, tuple[Decided, Passed
 
 def _moved(posted: Iterable[tuple[Told, _Key]], on: Mapping[_Key, PassedOn]) -> list[_Moved]:
     return [
-        _Moved(told.by, told.entry, _under(on[key], told.entry.rules_version))
+        _Moved(told.by, told.entry, replace(on[key], rules_version=told.entry.rules_version))
         for told, key in posted
         if key in on
     ]
-
-
-def _under(on: PassedOn, rules_version: int) -> PassedOn:
-    return PassedOn(on.account, on.key, on.to, on.to_key, on.at, rules_version)
 
 
 async def _standing(tx: Tx, newly: Mapping[_Key, tuple[Decided, PassedOn]]) -> list[_Moved]:
